@@ -1,0 +1,49 @@
+package playback
+
+import "time"
+
+// Question is what a rule is asked: may this viewer have a token of this type
+// for this playback ID now? A rule runs once per requested type.
+type Question struct {
+	Viewer    *Viewer
+	Object    *Object
+	Client    *Client
+	SessionID SessionID
+	Type      TokenType
+	Params    Params // what the caller sent for this type
+	Now       time.Time
+}
+
+// Decision is the answer of the rules.
+type Decision struct {
+	Grant *Grant // nil: denied
+	// Custom is the canonical JSON object of the grant's custom claims for
+	// this question, "" when there are none. It makes the token personal.
+	Custom string
+	// Rule is the rule that decided, "" when none matched.
+	Rule string
+	// Refusal says why there is no grant; nil when there is one. A rule that
+	// allows the viewer but not the type refuses with CodeTypeNotGranted.
+	Refusal *Error
+}
+
+// Grant is what an allow rule gives. Immutable: one per rule, shared.
+type Grant struct {
+	TTL           time.Duration // 0: the environment's token.default_ttl
+	CoverDuration bool
+	Types         TypeSet
+	Forced        [TokenTypes]Params
+	ViewerParams  [TokenTypes]NameSet // what a viewer may choose itself
+	Renditions    []string            // file names that a redirect may reach, or "text/*"
+	RestrictionID RestrictionID
+	ForcesClip    bool // a clip bound is forced: all four are closed on video and storyboard
+}
+
+// NameSet is a small set of parameter names.
+type NameSet map[string]struct{}
+
+// Has reports whether the set holds the name.
+func (s NameSet) Has(name string) bool {
+	_, ok := s[name]
+	return ok
+}

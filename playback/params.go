@@ -1,0 +1,474 @@
+package playback
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// Param is one playback modifier in canonical form: two spellings of a value
+// (5, 5.0, "5") are one Param.
+type Param struct {
+	Name string
+	JSON string // the canonical JSON literal: 5, true or "480p"
+}
+
+// Text returns the value as it stands in a public URL's query.
+func (p Param) Text() string {
+	if strings.HasPrefix(p.JSON, `"`) {
+		return p.JSON[1 : len(p.JSON)-1] // the grammar has nothing that JSON escapes
+	}
+	return p.JSON
+}
+
+// Value returns the value as a float64, a bool or a string.
+func (p Param) Value() any {
+	switch {
+	case p.JSON == "true":
+		return true
+	case p.JSON == "false":
+		return false
+	case strings.HasPrefix(p.JSON, `"`):
+		return p.Text()
+	}
+	f, _ := strconv.ParseFloat(p.JSON, 64) // canonical by construction
+	return f
+}
+
+// Params is a set of parameters of one token type, sorted by name, without
+// repetition. Immutable.
+type Params []Param
+
+// Get returns the named parameter.
+func (ps Params) Get(name string) (Param, bool) {
+	for _, p := range ps {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Param{}, false
+}
+
+// With returns a new set with p added or replaced.
+func (ps Params) With(p Param) Params {
+	i := sort.Search(len(ps), func(i int) bool { return ps[i].Name >= p.Name })
+	next := slices.Clone(ps)
+	if i < len(next) && next[i].Name == p.Name {
+		next[i] = p
+		return next
+	}
+	return slices.Insert(next, i, p)
+}
+
+// Over returns ps with base's parameters where ps has none: forced parameters
+// go over those that were sent.
+func (ps Params) Over(base Params) Params {
+	if len(ps) == 0 {
+		return base
+	}
+	out := base
+	for _, p := range ps {
+		out = out.With(p)
+	}
+	return out
+}
+
+func (ps Params) number(name string) (float64, bool) {
+	p, ok := ps.Get(name)
+	if !ok {
+		return 0, false
+	}
+	f, ok := p.Value().(float64)
+	return f, ok
+}
+
+// IsReservedClaim reports whether only the gateway may set the claim: a caller
+// that could would choose its own subject, lifetime or restriction.
+func IsReservedClaim(name string) bool {
+	switch name {
+	case "sub", "aud", "exp", "kid", "iat", "nbf", "iss", "jti", "playback_restriction_id", "custom":
+		return true
+	}
+	return false
+}
+
+// ParseParam reads one parameter of a token type. The value is what a query
+// or a JSON body holds: string, json.Number, float64 or bool. The errors have
+// the codes reserved_claim, unknown_param and invalid_param.
+func ParseParam(t TokenType, name string, value any) (Param, *Error) {
+	if IsReservedClaim(name) {
+		return Param{}, Errorf(CodeReservedClaim, "%q is a claim that cannot be chosen", name)
+	}
+	spec, ok := specOf(t, name)
+	if !ok {
+		return Param{}, Errorf(CodeUnknownParam, "%s tokens have no parameter %s", t, clip(name))
+	}
+	literal, err := spec.literal(value)
+	if err != nil {
+		return Param{}, Errorf(CodeInvalidParam, "%s: %s", name, err)
+	}
+	return Param{spec.name, literal}, nil
+}
+
+// KnownParam reports whether Mux has the parameter for the type.
+func KnownParam(t TokenType, name string) bool {
+	_, ok := specOf(t, name)
+	return ok
+}
+
+// IsParamName reports whether any type has a parameter of the name.
+func IsParamName(name string) bool {
+	for t := range TokenTypes {
+		if KnownParam(t, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// ParamNames returns the names of a type's parameters, sorted.
+func ParamNames(t TokenType) []string {
+	var names []string
+	for _, s := range paramSpecs[t] {
+		names = append(names, s.name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// DefaultViewerParams returns the names that viewers may choose where a grant
+// does not say otherwise (contract §4).
+func DefaultViewerParams(t TokenType) []string {
+	var names []string
+	for _, s := range paramSpecs[t] {
+		if s.viewer {
+			names = append(names, s.name)
+		}
+	}
+	return names
+}
+
+// ClipBounds are the parameters that cut a part out of a video: forcing any of
+// them closes all four.
+func ClipBounds() []string {
+	return []string{"asset_start_time", "asset_end_time", "program_start_time", "program_end_time"}
+}
+
+// IsClipBound reports whether the name is a clip bound.
+func IsClipBound(name string) bool { return slices.Contains(ClipBounds(), name) }
+
+type paramKind uint8
+
+const (
+	number paramKind = iota
+	integer
+	boolean
+	enum
+	language
+)
+
+type paramSpec struct {
+	name     string
+	kind     paramKind
+	min, max float64  // number, integer
+	values   []string // enum; for integers the only values, if set
+	viewer   bool     // viewers may choose it by default
+}
+
+const (
+	maxSeconds = 12 * 60 * 60 * 2     // twice Mux's longest asset (12 h): a bound, not a promise
+	maxEpoch   = 253402300799         // 9999-12-31T23:59:59Z
+	maxPixels  = 16384                // wider than any source that Mux takes
+	maxOffline = 10 * 365 * 24 * 3600 // seconds
+)
+
+func resolutions() []string {
+	return []string{"270p", "360p", "480p", "540p", "720p", "1080p", "1440p", "2160p"}
+}
+
+func clipSpecs() []paramSpec {
+	return []paramSpec{
+		{name: "asset_start_time", kind: number, max: maxSeconds},
+		{name: "asset_end_time", kind: number, max: maxSeconds},
+		{name: "program_start_time", kind: integer, max: maxEpoch},
+		{name: "program_end_time", kind: integer, max: maxEpoch},
+	}
+}
+
+// paramSpecs is mux.md §1.5: Modify playback behavior, Get images from a
+// video, Instant clips, Control playback resolution; DRM: the iOS player.
+var paramSpecs = [TokenTypes][]paramSpec{ //nolint:gochecknoglobals // a constant table
+	Video: append([]paramSpec{
+		{name: "redundant_streams", kind: boolean, viewer: true},
+		{name: "default_subtitles_lang", kind: language, viewer: true},
+		{name: "max_resolution", kind: enum, values: resolutions(), viewer: true},
+		{name: "min_resolution", kind: enum, values: resolutions(), viewer: true},
+		{name: "rendition_order", kind: enum, values: []string{"desc"}, viewer: true},
+		{name: "exclude_pdt", kind: boolean, viewer: true},
+		{name: "roku_trick_play", kind: boolean, viewer: true},
+	}, clipSpecs()...),
+	Thumbnail: {
+		{name: "time", kind: number, max: maxSeconds, viewer: true},
+		{name: "width", kind: integer, min: 1, max: maxPixels, viewer: true},
+		{name: "height", kind: integer, min: 1, max: maxPixels, viewer: true},
+		{name: "rotate", kind: integer, values: []string{"90", "180", "270"}, min: 90, max: 270, viewer: true},
+		{name: "fit_mode", kind: enum, values: []string{"preserve", "stretch", "crop", "smartcrop", "pad"}, viewer: true},
+		{name: "flip_v", kind: boolean, viewer: true},
+		{name: "flip_h", kind: boolean, viewer: true},
+		{name: "latest", kind: boolean, viewer: true},
+		{name: "program_time", kind: integer, max: maxEpoch},
+	},
+	GIF: {
+		{name: "start", kind: number, max: maxSeconds, viewer: true},
+		{name: "end", kind: number, max: maxSeconds, viewer: true},
+		{name: "width", kind: integer, min: 1, max: 640, viewer: true},
+		{name: "height", kind: integer, min: 1, max: 640, viewer: true},
+		{name: "fps", kind: integer, min: 1, max: 30, viewer: true},
+	},
+	Storyboard: append([]paramSpec{
+		{name: "format", kind: enum, values: []string{"jpg", "png", "webp"}, viewer: true},
+	}, clipSpecs()...),
+	DRMLicense: {
+		{name: "licenseExpiration", kind: integer, min: 1, max: maxOffline},
+		{name: "playDuration", kind: integer, min: 1, max: maxOffline},
+		{name: "offline", kind: boolean},
+	},
+	Stats: nil, StatsAsset: nil, StatsLiveStream: nil,
+}
+
+func specOf(t TokenType, name string) (*paramSpec, bool) {
+	for i := range paramSpecs[t] {
+		if paramSpecs[t][i].name == name {
+			return &paramSpecs[t][i], true
+		}
+	}
+	return nil, false
+}
+
+func (s *paramSpec) literal(value any) (string, error) {
+	switch s.kind {
+	case boolean:
+		if b, ok := value.(bool); ok {
+			return strconv.FormatBool(b), nil
+		}
+		if value == "true" || value == "false" {
+			return value.(string), nil //nolint:forcetypeassert // compared with strings just above
+		}
+		return "", fmt.Errorf("want true or false")
+	case enum:
+		text, ok := value.(string)
+		if !ok || !slices.Contains(s.values, text) {
+			return "", fmt.Errorf("want one of %s", strings.Join(s.values, ", "))
+		}
+		return `"` + text + `"`, nil
+	case language:
+		text, ok := value.(string)
+		if !ok || !isLanguageTag(text) {
+			return "", fmt.Errorf("want a BCP 47 language tag, such as en or pt-BR")
+		}
+		return `"` + text + `"`, nil
+	case number, integer:
+	}
+	return s.numeral(value)
+}
+
+func (s *paramSpec) numeral(value any) (string, error) {
+	var text string
+	switch v := value.(type) {
+	case string:
+		text = v
+	case json.Number:
+		text = string(v)
+	case float64:
+		text = strconv.FormatFloat(v, 'f', -1, 64)
+	default:
+		return "", fmt.Errorf("want a number")
+	}
+	literal, f, err := CanonicalNumber(text)
+	switch {
+	case err != nil:
+		return "", err
+	case s.kind == integer && f != math.Trunc(f):
+		return "", fmt.Errorf("want an integer")
+	case s.values != nil && !slices.Contains(s.values, literal):
+		return "", fmt.Errorf("want one of %s", strings.Join(s.values, ", "))
+	case f < s.min || f > s.max:
+		return "", fmt.Errorf("want %g to %.0f", s.min, s.max)
+	}
+	return literal, nil
+}
+
+// maxDigits is what a float64 carries without loss, so that equal literals and
+// equal values are the same thing.
+const maxDigits = 15
+
+// CanonicalNumber reads a number of JSON's grammar (RFC 8259 §6) with at most
+// 15 digits and returns its one spelling: decimal, no exponent, no trailing
+// zeros, no minus zero.
+func CanonicalNumber(text string) (string, float64, error) {
+	if len(text) > 40 || !isJSONNumber(text) {
+		return "", 0, fmt.Errorf("want a number")
+	}
+	mantissa, _, _ := strings.Cut(strings.ToLower(text), "e")
+	if countDigits(mantissa) > maxDigits {
+		return "", 0, fmt.Errorf("want a number of at most %d digits", maxDigits)
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return "", 0, fmt.Errorf("want a finite number")
+	}
+	if f == 0 {
+		return "0", 0, nil
+	}
+	literal := strconv.FormatFloat(f, 'f', -1, 64)
+	if countDigits(literal) > maxDigits {
+		return "", 0, fmt.Errorf("want a number of at most %d digits", maxDigits)
+	}
+	return literal, f, nil
+}
+
+func countDigits(s string) int {
+	n := 0
+	for i := range len(s) {
+		if s[i] >= '0' && s[i] <= '9' {
+			n++
+		}
+	}
+	return n
+}
+
+// isJSONNumber matches -?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?
+func isJSONNumber(s string) bool {
+	s = strings.TrimPrefix(s, "-")
+	whole := leadingDigits(s)
+	if whole == 0 || whole > 1 && s[0] == '0' {
+		return false
+	}
+	s = s[whole:]
+	if strings.HasPrefix(s, ".") {
+		n := leadingDigits(s[1:])
+		if n == 0 {
+			return false
+		}
+		s = s[1+n:]
+	}
+	if s != "" && (s[0] == 'e' || s[0] == 'E') {
+		s = s[1:]
+		if s != "" && (s[0] == '+' || s[0] == '-') {
+			s = s[1:]
+		}
+		n := leadingDigits(s)
+		if n == 0 {
+			return false
+		}
+		s = s[n:]
+	}
+	return s == ""
+}
+
+func leadingDigits(s string) int {
+	n := 0
+	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		n++
+	}
+	return n
+}
+
+// isLanguageTag checks the shape of RFC 5646 §2.1: a primary subtag of 2 to 8
+// letters, then subtags of 1 to 8 letters or digits.
+func isLanguageTag(s string) bool {
+	if len(s) > 35 { // RFC 5646 §4.4.1 asks for room for 35
+		return false
+	}
+	for i, sub := range strings.Split(s, "-") {
+		if len(sub) < 1 || len(sub) > 8 || i == 0 && len(sub) < 2 {
+			return false
+		}
+		for j := range len(sub) {
+			c := sub[j]
+			if !isAlphanumeric(c) || i == 0 && c <= '9' {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// CheckParams checks what spans several parameters of one type.
+func CheckParams(t TokenType, ps Params) *Error {
+	if len(ps) == 0 {
+		return nil
+	}
+	switch t {
+	case Video:
+		if err := checkResolutions(ps); err != nil {
+			return err
+		}
+		return checkClip(ps)
+	case Storyboard:
+		return checkClip(ps)
+	case Thumbnail:
+		return checkFit(ps)
+	case GIF:
+		return checkGIF(ps)
+	case DRMLicense, Stats, StatsAsset, StatsLiveStream, TokenTypes:
+	}
+	return nil
+}
+
+func checkResolutions(ps Params) *Error {
+	lo, okLo := ps.Get("min_resolution")
+	hi, okHi := ps.Get("max_resolution")
+	if okLo && okHi && slices.Index(resolutions(), lo.Text()) > slices.Index(resolutions(), hi.Text()) {
+		return Errorf(CodeInvalidParam, "min_resolution: is above max_resolution")
+	}
+	return nil
+}
+
+func checkClip(ps Params) *Error {
+	for _, pair := range [...][2]string{{"asset_start_time", "asset_end_time"}, {"program_start_time", "program_end_time"}} {
+		start, okStart := ps.number(pair[0])
+		end, okEnd := ps.number(pair[1])
+		if okEnd && (okStart && end <= start || end == 0) {
+			return Errorf(CodeInvalidParam, "%s: must be after %s", pair[1], pair[0])
+		}
+	}
+	return nil
+}
+
+func checkFit(ps Params) *Error {
+	mode, ok := ps.Get("fit_mode")
+	if !ok || mode.Text() == "preserve" {
+		return nil
+	}
+	_, width := ps.Get("width")
+	_, height := ps.Get("height")
+	if !width || !height {
+		return Errorf(CodeInvalidParam, "fit_mode: %s needs width and height", mode.Text())
+	}
+	return nil
+}
+
+func checkGIF(ps Params) *Error {
+	start, _ := ps.number("start") // Mux's default is 0
+	end, ok := ps.number("end")
+	if !ok {
+		return nil // Mux's default is start + 5
+	}
+	if length := end - start; length < 0.25 || length > 10 {
+		return Errorf(CodeInvalidParam, "end: must be 0.25 to 10 seconds after start")
+	}
+	return nil
+}
+
+// clip quotes a name that a stranger chose, shortened, for a message.
+func clip(name string) string {
+	if len(name) > 64 {
+		name = name[:64] + "…"
+	}
+	return strconv.Quote(name)
+}

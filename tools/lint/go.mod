@@ -1,0 +1,3 @@
+module github.com/playgate/playgate/tools/lint
+
+go 1.26
