@@ -1,0 +1,93 @@
+package issuer
+
+import (
+	"time"
+
+	"github.com/playgate/playgate/playback"
+)
+
+// Environment is the immutable snapshot of one environment: all that a request
+// needs to be answered, besides keys and cached tokens.
+type Environment struct {
+	ID         playback.EnvironmentID
+	Name       string
+	Delivery   playback.Delivery
+	DefaultTTL time.Duration // token.default_ttl, > 0
+	MaxTTL     time.Duration // token.max_ttl, > 0
+	Kid        playback.KidPlacement
+	// DenyUnknown is catalog.unknown: deny. Otherwise an ID that the catalogue
+	// lacks is signed without metadata; Mux refuses it if it is not the
+	// environment's own, because the key is the environment's own.
+	DenyUnknown bool
+	Catalogue   Catalogue
+	Rules       Decider
+}
+
+// Catalogue says what a playback ID is.
+type Catalogue interface {
+	Lookup(id playback.ID) (*playback.Object, bool)
+	ByAsset(id playback.AssetID) []*playback.Object           // catalogue order
+	ByLiveStream(id playback.LiveStreamID) []*playback.Object // catalogue order
+}
+
+// Decider answers one question by the rules; it always returns a grant or a
+// refusal.
+type Decider interface {
+	Decide(q *playback.Question) playback.Decision
+}
+
+// Request is one call for tokens, validated as far as it can be without
+// knowing the playback ID: IDs fit their grammar, Types is not empty (unless
+// All) and has no repetition, Params are canonical and checked per type.
+type Request struct {
+	// Exactly one of these is set.
+	PlaybackID   playback.ID
+	AssetID      playback.AssetID
+	LiveStreamID playback.LiveStreamID
+
+	Types []playback.TokenType // in the order of the answer
+	All   bool                 // every type that the rules grant; Types is ignored
+	// File is the static file that a redirect asks for, "720p.mp4" or
+	// "text/TRACK.vtt"; the grant must list it. "" for everything else.
+	File   string
+	Params [playback.TokenTypes]playback.Params
+	MinTTL time.Duration // 0: any
+
+	SessionID playback.SessionID
+	Viewer    *playback.Viewer // who watches; never nil
+	Client    *playback.Client // never nil
+	// Custom holds a backend's custom claims, name → canonical JSON.
+	Custom map[string]string
+	// Backend: the caller is an access token. It may send any parameter but
+	// cannot override what a rule forces.
+	Backend bool
+	// Caller is the fair-share identity in the signing queue.
+	Caller string
+	// Charge is called once, after the rules and before anything is signed,
+	// with the number of tokens of an All request. nil: nothing to charge.
+	Charge func(tokens int) error
+}
+
+// Answer is what Issue gives: one item per type, all living equally long.
+type Answer struct {
+	Object *playback.Object
+	Rule   string         // the rule of the first item
+	Key    playback.KeyID // "" for a public playback ID
+	// Lifetime is meaningless for a public playback ID, which needs no token.
+	Lifetime playback.Lifetime
+	Items    []Item
+	// Hit reports that every token came from the cache.
+	Hit bool
+}
+
+// Item is one token of an answer.
+type Item struct {
+	Type  playback.TokenType
+	Token playback.Token // empty for a public playback ID
+	Rule  string
+	// Params are the token's claims; for a public playback ID, what the caller
+	// sent and no rule forces, to be put in the URL's query.
+	Params      playback.Params
+	Restriction playback.RestrictionID
+	Custom      string // canonical JSON object, "" none
+}
