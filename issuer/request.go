@@ -63,6 +63,9 @@ type Request struct {
 	Backend bool
 	// Caller is the fair-share identity in the signing queue.
 	Caller string
+	// Patient: the request is one of a batch, whose misses wait for each other
+	// instead of failing when they fill the caller's share of the queue.
+	Patient bool
 	// Charge is called once, after the rules and before anything is signed,
 	// with the number of tokens of an All request. nil: nothing to charge.
 	Charge func(tokens int) error

@@ -1,0 +1,342 @@
+package issuer
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/playgate/playgate/playback"
+)
+
+// Keys says which key an environment signs with now.
+type Keys interface {
+	Active(env playback.EnvironmentID) (playback.KeyID, playback.Thumbprint, bool)
+}
+
+// Tokens gives the token of some claims, from memory or freshly signed. hit
+// reports that nothing had to be signed.
+type Tokens interface {
+	Token(ctx context.Context, c *playback.Claims, l playback.Lifetime, t playback.Turn) (tok playback.Token, hit bool, err error)
+}
+
+// Config is what an Issuer needs; every field is required.
+type Config struct {
+	Keys   Keys
+	Tokens Tokens
+	Now    func() time.Time
+}
+
+// Issuer runs the pipeline.
+type Issuer struct{ cfg Config }
+
+// New returns an Issuer.
+func New(cfg Config) *Issuer { return &Issuer{cfg} }
+
+// Issue answers one request. The errors are *playback.Error and come in the
+// order of contract §8: playback ID 404, catalogue 400, rules 403, type and
+// parameter grants 403, status 412, min_ttl 400, key and queue 503.
+func (i *Issuer) Issue(ctx context.Context, env *Environment, req *Request) (*Answer, error) {
+	object, err := resolve(env, req)
+	if err != nil {
+		return nil, err
+	}
+	now := i.cfg.Now()
+	granted, err := decide(env, object, req, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkStatus(object); err != nil {
+		return nil, err
+	}
+	answer := &Answer{Object: object, Rule: granted[0].rule, Items: make([]Item, len(granted))}
+	for n := range granted {
+		g := &granted[n]
+		answer.Items[n] = Item{Type: g.kind, Rule: g.rule, Params: g.params, Restriction: g.grant.RestrictionID, Custom: g.custom}
+	}
+	if !object.Public() {
+		answer.Lifetime = lifetime(env, object, granted, now)
+		if err := checkMinTTL(req, answer.Lifetime, now); err != nil {
+			return nil, err
+		}
+	}
+	if req.All && req.Charge != nil {
+		if err := req.Charge(len(granted)); err != nil {
+			return nil, err
+		}
+	}
+	if object.Public() {
+		for n := range granted {
+			answer.Items[n] = Item{Type: granted[n].kind, Rule: granted[n].rule, Params: granted[n].unforced()}
+		}
+		return answer, nil
+	}
+	if err := i.sign(ctx, env, req, answer); err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
+// granted is one type that the rules gave.
+type granted struct {
+	kind   playback.TokenType
+	rule   string
+	grant  *playback.Grant
+	params playback.Params // what was sent, under what is forced
+	custom string
+}
+
+// unforced returns the caller's own parameters: on a public playback ID a
+// forced one binds nobody, so neither it nor what it overrides is sent.
+func (g *granted) unforced() playback.Params {
+	forced := g.grant.Forced[g.kind]
+	if len(forced) == 0 {
+		return g.params
+	}
+	var out playback.Params
+	for _, p := range g.params {
+		if _, ok := forced.Get(p.Name); !ok {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func resolve(env *Environment, req *Request) (*playback.Object, error) {
+	if req.PlaybackID == "" {
+		return choose(env, req)
+	}
+	object, ok := env.Catalogue.Lookup(req.PlaybackID)
+	switch {
+	case ok:
+	case env.DenyUnknown:
+		return nil, playback.Errorf(playback.CodeUnknownPlaybackID, "There is no such playback ID.")
+	default:
+		object = playback.Unknown(req.PlaybackID)
+	}
+	return object, nil
+}
+
+// choose picks the playback ID of an asset or live stream, in catalogue order:
+// for a DRM licence the first drm one, else the first signed; otherwise the
+// first signed, else the first drm.
+func choose(env *Environment, req *Request) (*playback.Object, error) {
+	var objects []*playback.Object
+	if req.AssetID != "" {
+		objects = env.Catalogue.ByAsset(req.AssetID)
+	} else {
+		objects = env.Catalogue.ByLiveStream(req.LiveStreamID)
+	}
+	order := [2]playback.Policy{playback.PolicySigned, playback.PolicyDRM}
+	if slices.Contains(req.Types, playback.DRMLicense) {
+		order[0], order[1] = order[1], order[0]
+	}
+	for _, policy := range order {
+		for _, o := range objects {
+			if o.Policy == policy {
+				return o, nil
+			}
+		}
+	}
+	return nil, playback.Errorf(playback.CodeNoSignedPlaybackID, "There is no signed playback ID for it.")
+}
+
+// decide asks the rules about every type and applies what they grant.
+func decide(env *Environment, object *playback.Object, req *Request, now time.Time) ([]granted, error) {
+	if req.All {
+		return decideAll(env, object, req, now)
+	}
+	if err := checkAvailable(object, req); err != nil {
+		return nil, err
+	}
+	out := make([]granted, 0, len(req.Types))
+	for _, t := range req.Types {
+		d := ask(env, object, req, t, now)
+		if d.Grant == nil {
+			return nil, d.Refusal
+		}
+		out = append(out, granted{kind: t, rule: d.Rule, grant: d.Grant, custom: d.Custom})
+	}
+	return out, apply(req, out)
+}
+
+// decideAll keeps the types that are granted; when there is none, the refusal
+// of the first type answers.
+func decideAll(env *Environment, object *playback.Object, req *Request, now time.Time) ([]granted, error) {
+	var out []granted
+	var refusal *playback.Error
+	for t := range playback.TokenTypes {
+		if _, ok := object.Subject(t); !ok {
+			continue
+		}
+		d := ask(env, object, req, t, now)
+		if d.Grant != nil {
+			out = append(out, granted{kind: t, rule: d.Rule, grant: d.Grant, custom: d.Custom})
+		} else if refusal == nil {
+			refusal = d.Refusal
+		}
+	}
+	if len(out) == 0 {
+		return nil, refusal
+	}
+	return out, apply(req, out)
+}
+
+func ask(env *Environment, object *playback.Object, req *Request, t playback.TokenType, now time.Time) playback.Decision {
+	return env.Rules.Decide(&playback.Question{
+		Viewer: req.Viewer, Object: object, Client: req.Client, SessionID: req.SessionID,
+		Type: t, Params: req.Params[t], Now: now,
+	})
+}
+
+// checkAvailable refuses what the catalogue says cannot be had.
+func checkAvailable(object *playback.Object, req *Request) error {
+	for _, t := range req.Types {
+		if _, ok := object.Subject(t); !ok {
+			return playback.Errorf(playback.CodeTypeUnavailable, "This playback ID has no %s token.", t)
+		}
+		latest, ok := req.Params[t].Get("latest")
+		if ok && latest.JSON == "true" && object.Asset != nil && object.LiveStream == nil {
+			return playback.Errorf(playback.CodeInvalidParam, "latest: only live streams have a latest thumbnail")
+		}
+	}
+	return nil
+}
+
+// apply checks what was sent against each grant and merges the two.
+func apply(req *Request, all []granted) error {
+	for n := range all {
+		g := &all[n]
+		if req.File != "" && !grantsFile(g.grant.Renditions, req.File) {
+			return playback.Errorf(playback.CodeTypeNotGranted, "This file is not granted.")
+		}
+		sent, forced := req.Params[g.kind], g.grant.Forced[g.kind]
+		for _, p := range sent {
+			if _, ok := forced.Get(p.Name); !ok && !maySend(req, g, p.Name) {
+				return playback.Errorf(playback.CodeParamNotGranted, "%s: cannot be chosen here", p.Name)
+			}
+		}
+		g.params = forced.Over(sent)
+		if len(forced) > 0 && len(sent) > 0 {
+			if err := playback.CheckParams(g.kind, g.params); err != nil {
+				return err
+			}
+		}
+		custom, err := mergeCustom(g.custom, req.Custom)
+		if err != nil {
+			return err
+		}
+		g.custom = custom
+	}
+	return nil
+}
+
+// maySend reports whether the caller may choose a parameter that the rule does
+// not force. A forced clip closes every clip bound, for backends too: one open
+// bound would undo the others.
+func maySend(req *Request, g *granted, name string) bool {
+	clipped := g.kind == playback.Video || g.kind == playback.Storyboard
+	if g.grant.ForcesClip && clipped && playback.IsClipBound(name) {
+		return false
+	}
+	return req.Backend || g.grant.ViewerParams[g.kind].Has(name)
+}
+
+func grantsFile(renditions []string, file string) bool {
+	for _, r := range renditions {
+		if r == file || r == "text/*" && strings.HasPrefix(file, "text/") {
+			return true
+		}
+	}
+	return false
+}
+
+func checkStatus(object *playback.Object) error {
+	if a := object.Asset; a != nil && (a.Status == playback.AssetPreparing || a.Status == playback.AssetErrored) {
+		return playback.Errorf(playback.CodeAssetNotReady, "The asset is not ready.")
+	}
+	if l := object.LiveStream; l != nil && l.Status == playback.LiveStreamDisabled {
+		return playback.Errorf(playback.CodeLiveStreamDisabled, "The live stream is disabled.")
+	}
+	return nil
+}
+
+// lifetime plans one lifetime for all types: the shortest that any was granted.
+func lifetime(env *Environment, object *playback.Object, all []granted, now time.Time) playback.Lifetime {
+	var duration float64
+	if object.Asset != nil {
+		duration = object.Asset.Duration
+	}
+	var shortest int64
+	for n := range all {
+		grant := all[n].grant
+		ttl := grant.TTL
+		if ttl == 0 {
+			ttl = env.DefaultTTL
+		}
+		term := playback.Term(ttl, grant.CoverDuration, duration, env.MaxTTL)
+		if n == 0 || term < shortest {
+			shortest = term
+		}
+	}
+	return playback.Schedule(env.ID, object.ID, shortest, now, 0)
+}
+
+func checkMinTTL(req *Request, life playback.Lifetime, now time.Time) error {
+	longest := time.Duration(life.L) * time.Second
+	if life.Cut {
+		longest = min(longest, time.Unix(life.Exp, 0).Sub(now))
+	}
+	if req.MinTTL > longest {
+		return playback.Errorf(playback.CodeMinTTLTooLong, "min_ttl: tokens live %s here", longest.Truncate(time.Second))
+	}
+	return nil
+}
+
+// sign fills in the tokens. A key may retire between choosing it and signing;
+// the request then starts over with the new one, once.
+func (i *Issuer) sign(ctx context.Context, env *Environment, req *Request, answer *Answer) error {
+	for attempt := 0; ; attempt++ {
+		key, thumbprint, ok := i.cfg.Keys.Active(env.ID)
+		if !ok {
+			return playback.Errorf(playback.CodeNoActiveKey, "There is no active signing key.").After(5 * time.Second)
+		}
+		answer.Key = key
+		base := playback.Claims{Environment: env.ID, Key: key, Thumbprint: thumbprint, Kid: env.Kid, Exp: answer.Lifetime.Exp}
+		err := i.signAll(ctx, req, answer, base)
+		if attempt == 0 && errors.Is(err, playback.CodeNoActiveKey) {
+			continue
+		}
+		return err
+	}
+}
+
+// signAll gets every token of an answer, side by side when there are several.
+func (i *Issuer) signAll(ctx context.Context, req *Request, answer *Answer, base playback.Claims) error {
+	turn := playback.Turn{Caller: req.Caller, Patient: req.Patient || len(answer.Items) > 1}
+	hits := make([]bool, len(answer.Items))
+	errs := make([]error, len(answer.Items))
+	one := func(n int) {
+		item := &answer.Items[n]
+		claims := base
+		claims.Sub, _ = answer.Object.Subject(item.Type)
+		claims.Aud = item.Type.Aud()
+		claims.Params, claims.Restriction, claims.Custom = item.Params, item.Restriction, item.Custom
+		item.Token, hits[n], errs[n] = i.cfg.Tokens.Token(ctx, &claims, answer.Lifetime, turn)
+	}
+	var wg sync.WaitGroup
+	for n := 1; n < len(answer.Items); n++ {
+		wg.Go(func() { one(n) })
+	}
+	one(0)
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	answer.Hit = !slices.Contains(hits, false)
+	return nil
+}

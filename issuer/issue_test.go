@@ -1,0 +1,422 @@
+package issuer_test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/playgate/playgate/issuer"
+	"github.com/playgate/playgate/playback"
+)
+
+// world is a small environment with everything an answer can depend on.
+type world struct {
+	env   issuer.Environment
+	rules rules
+	keys  *keys
+	mint  *mint
+	now   time.Time
+}
+
+func newWorld() *world {
+	w := &world{keys: &keys{id: "K1"}, mint: &mint{}, now: time.Unix(1_800_000_000, 0)}
+	film := &playback.Asset{ID: "A1", Duration: 120.5, Status: playback.AssetReady}
+	live := &playback.LiveStream{ID: "L1", Status: playback.LiveStreamActive}
+	w.env = issuer.Environment{
+		ID: "acme", DefaultTTL: 15 * time.Minute, MaxTTL: 24 * time.Hour, Kid: playback.KidClaim,
+		Catalogue: catalogue{
+			{ID: "SIGNED", Policy: playback.PolicySigned, Known: true, Asset: film},
+			{ID: "PUBLIC", Policy: playback.PolicyPublic, Known: true, Asset: film},
+			{ID: "DRM", Policy: playback.PolicyDRM, Known: true, Asset: film},
+			{ID: "LIVE", Policy: playback.PolicySigned, Known: true, LiveStream: live},
+			{ID: "PREPARING", Policy: playback.PolicySigned, Known: true, Asset: &playback.Asset{ID: "A2", Status: playback.AssetPreparing}},
+			{ID: "ERRORED", Policy: playback.PolicyPublic, Known: true, Asset: &playback.Asset{ID: "A3", Status: playback.AssetErrored}},
+			{ID: "DISABLED", Policy: playback.PolicySigned, Known: true, LiveStream: &playback.LiveStream{ID: "L2", Status: playback.LiveStreamDisabled}},
+			{ID: "OPEN", Policy: playback.PolicyPublic, Known: true, Asset: &playback.Asset{ID: "A4"}},
+		},
+	}
+	w.rules = rules{}
+	for t := range playback.TokenTypes {
+		w.rules[t] = allow(playback.Grant{TTL: time.Hour, CoverDuration: true})
+	}
+	return w
+}
+
+func (w *world) issue(req issuer.Request) (*issuer.Answer, error) {
+	w.env.Rules = w.rules
+	if req.Viewer == nil {
+		req.Viewer = &playback.Viewer{Issuer: "main", ID: "u1", Authenticated: true}
+	}
+	req.Client = &playback.Client{}
+	i := issuer.New(issuer.Config{Keys: w.keys, Tokens: w.mint, Now: func() time.Time { return w.now }})
+	return i.Issue(context.Background(), &w.env, &req)
+}
+
+type catalogue []*playback.Object
+
+func (c catalogue) Lookup(id playback.ID) (*playback.Object, bool) {
+	for _, o := range c {
+		if o.ID == id {
+			return o, true
+		}
+	}
+	return nil, false
+}
+
+func (c catalogue) ByAsset(id playback.AssetID) (out []*playback.Object) {
+	for _, o := range c {
+		if o.Asset != nil && o.Asset.ID == id {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+func (c catalogue) ByLiveStream(id playback.LiveStreamID) (out []*playback.Object) {
+	for _, o := range c {
+		if o.LiveStream != nil && o.LiveStream.ID == id {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+type rules map[playback.TokenType]playback.Decision
+
+func (r rules) Decide(q *playback.Question) playback.Decision { return r[q.Type] }
+
+func allow(g playback.Grant) playback.Decision { return playback.Decision{Grant: &g, Rule: "allow"} }
+
+func deny(code playback.Code) playback.Decision {
+	return playback.Decision{Rule: "deny", Refusal: playback.Errorf(code, "no")}
+}
+
+type keys struct {
+	id    playback.KeyID
+	later playback.KeyID // what the second question gets
+}
+
+func (k *keys) Active(playback.EnvironmentID) (playback.KeyID, playback.Thumbprint, bool) {
+	id := k.id
+	if k.later != "" {
+		k.id, k.later = k.later, ""
+	}
+	return id, playback.Thumbprint{1}, id != ""
+}
+
+type mint struct {
+	mu     sync.Mutex
+	claims []playback.Claims
+	turns  []playback.Turn
+	hits   map[string]bool // by aud
+	refuse playback.KeyID  // a key that is not active any more
+}
+
+func (m *mint) Token(_ context.Context, c *playback.Claims, _ playback.Lifetime, t playback.Turn) (playback.Token, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.claims, m.turns = append(m.claims, *c), append(m.turns, t)
+	if m.refuse != "" && c.Key == m.refuse {
+		return playback.Token{}, false, playback.Errorf(playback.CodeNoActiveKey, "retired")
+	}
+	return playback.NewToken(c.Sub + "|" + c.Aud + "|" + strconv.FormatInt(c.Exp, 10)), m.hits[c.Aud], nil
+}
+
+func params(t *testing.T, kind playback.TokenType, pairs ...string) (out [playback.TokenTypes]playback.Params) {
+	t.Helper()
+	for n := 0; n < len(pairs); n += 2 {
+		p, err := playback.ParseParam(kind, pairs[n], pairs[n+1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[kind] = out[kind].With(p)
+	}
+	return out
+}
+
+func video() []playback.TokenType { return []playback.TokenType{playback.Video} }
+
+func names(list ...string) (set playback.NameSet) {
+	set = playback.NameSet{}
+	for _, n := range list {
+		set[n] = struct{}{}
+	}
+	return set
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	type change func(*world, *issuer.Request)
+	unknownDenied := func(w *world, r *issuer.Request) { w.env.DenyUnknown, r.PlaybackID = true, "NOBODY" }
+	for name, c := range map[string]struct {
+		change change
+		want   playback.Code
+	}{
+		"unknown ID where the catalogue denies": {unknownDenied, playback.CodeUnknownPlaybackID},
+		"asset without a signed ID":             {func(_ *world, r *issuer.Request) { r.PlaybackID, r.AssetID = "", "A4" }, playback.CodeNoSignedPlaybackID},
+		"unknown asset":                         {func(_ *world, r *issuer.Request) { r.PlaybackID, r.AssetID = "", "NONE" }, playback.CodeNoSignedPlaybackID},
+		"unknown live stream":                   {func(_ *world, r *issuer.Request) { r.PlaybackID, r.LiveStreamID = "", "NONE" }, playback.CodeNoSignedPlaybackID},
+		"asset statistics of a live stream": {func(_ *world, r *issuer.Request) {
+			r.PlaybackID, r.Types = "LIVE", []playback.TokenType{playback.StatsAsset}
+		}, playback.CodeTypeUnavailable},
+		"live statistics of an asset": {func(_ *world, r *issuer.Request) { r.Types = []playback.TokenType{playback.StatsLiveStream} }, playback.CodeTypeUnavailable},
+		"statistics of what nobody knows": {func(_ *world, r *issuer.Request) {
+			r.PlaybackID, r.Types = "NOBODY", []playback.TokenType{playback.StatsAsset}
+		}, playback.CodeTypeUnavailable},
+		"DRM licence of a public ID": {func(_ *world, r *issuer.Request) {
+			r.PlaybackID, r.Types = "PUBLIC", []playback.TokenType{playback.DRMLicense}
+		}, playback.CodeTypeUnavailable},
+		"latest of a recorded video": {func(_ *world, r *issuer.Request) {
+			r.Types, r.Params = []playback.TokenType{playback.Thumbnail}, params(t, playback.Thumbnail, "latest", "true")
+		}, playback.CodeInvalidParam},
+		"denied":                  {func(w *world, _ *issuer.Request) { w.rules[playback.Video] = deny("not_released") }, "not_released"},
+		"file not granted":        {func(_ *world, r *issuer.Request) { r.File = "720p.mp4" }, playback.CodeTypeNotGranted},
+		"parameter not granted":   {func(_ *world, r *issuer.Request) { r.Params = params(t, playback.Video, "max_resolution", "720p") }, playback.CodeParamNotGranted},
+		"preparing":               {func(_ *world, r *issuer.Request) { r.PlaybackID = "PREPARING" }, playback.CodeAssetNotReady},
+		"errored, public too":     {func(_ *world, r *issuer.Request) { r.PlaybackID = "ERRORED" }, playback.CodeAssetNotReady},
+		"disabled":                {func(_ *world, r *issuer.Request) { r.PlaybackID = "DISABLED" }, playback.CodeLiveStreamDisabled},
+		"min_ttl above L":         {func(_ *world, r *issuer.Request) { r.MinTTL = 3600*time.Second + 122*time.Second }, playback.CodeMinTTLTooLong},
+		"no key":                  {func(w *world, _ *issuer.Request) { w.keys.id = "" }, playback.CodeNoActiveKey},
+		"key retired, none after": {func(w *world, _ *issuer.Request) { w.mint.refuse = "K1" }, playback.CodeNoActiveKey},
+		"custom too large together": {func(_ *world, r *issuer.Request) {
+			r.Custom = map[string]string{"a": `"` + strings.Repeat("x", 1020) + `"`}
+		}, playback.CodeInvalidField},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld()
+			req := issuer.Request{PlaybackID: "SIGNED", Types: video()}
+			c.change(w, &req)
+			if _, err := w.issue(req); !errors.Is(err, c.want) {
+				t.Errorf("Issue = %v, want %s", err, c.want)
+			}
+		})
+	}
+}
+
+// TestFirstFailureAnswers walks the pairs of contract §8 that lie inside the
+// pipeline: a request that breaks two promises gets the earlier refusal.
+func TestFirstFailureAnswers(t *testing.T) {
+	t.Parallel()
+	stages := []struct {
+		code  playback.Code
+		fault func(*world, *issuer.Request)
+	}{
+		{playback.CodeUnknownPlaybackID, func(w *world, r *issuer.Request) { w.env.DenyUnknown, r.PlaybackID = true, "NOBODY" }},
+		{playback.CodeTypeUnavailable, func(_ *world, r *issuer.Request) {
+			r.Types = []playback.TokenType{playback.Video, playback.StatsLiveStream}
+		}},
+		{"not_released", func(w *world, _ *issuer.Request) { w.rules[playback.Video] = deny("not_released") }},
+		{playback.CodeParamNotGranted, func(_ *world, r *issuer.Request) { r.Params = params(t, playback.Video, "max_resolution", "720p") }},
+		{playback.CodeAssetNotReady, func(w *world, r *issuer.Request) {
+			if r.PlaybackID == "SIGNED" {
+				r.PlaybackID = "PREPARING"
+			}
+		}},
+		{playback.CodeMinTTLTooLong, func(_ *world, r *issuer.Request) { r.MinTTL = 25 * time.Hour }},
+		{playback.CodeNoActiveKey, func(w *world, _ *issuer.Request) { w.keys.id = "" }},
+	}
+	for first := range stages {
+		for second := first + 1; second < len(stages); second++ {
+			w := newWorld()
+			req := issuer.Request{PlaybackID: "SIGNED", Types: video()}
+			stages[first].fault(w, &req)
+			stages[second].fault(w, &req)
+			if _, err := w.issue(req); !errors.Is(err, stages[first].code) {
+				t.Errorf("%s and %s both broken: Issue = %v", stages[first].code, stages[second].code, err)
+			}
+		}
+	}
+}
+
+func TestChoiceOfPlaybackID(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		asset playback.AssetID
+		types []playback.TokenType
+		want  playback.ID
+	}{
+		{"first signed", "A1", video(), "SIGNED"},
+		{"with a licence the first drm", "A1", []playback.TokenType{playback.Video, playback.DRMLicense}, "DRM"},
+	} {
+		w := newWorld()
+		answer, err := w.issue(issuer.Request{AssetID: c.asset, Types: c.types})
+		if err != nil || answer.Object.ID != c.want {
+			t.Errorf("%s: got %v, %v, want %s", c.name, answer, err, c.want)
+		}
+	}
+	w := newWorld()
+	w.env.Catalogue = catalogue{{ID: "D", Policy: playback.PolicyDRM, Asset: &playback.Asset{ID: "A"}}}
+	if answer, err := w.issue(issuer.Request{AssetID: "A", Types: video()}); err != nil || answer.Object.ID != "D" {
+		t.Errorf("an asset with only a drm ID: %v, %v", answer, err)
+	}
+}
+
+func TestClaims(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	forced := params(t, playback.Video, "max_resolution", "480p")
+	grant := playback.Grant{TTL: time.Hour, Forced: forced, RestrictionID: "R1"}
+	grant.ViewerParams[playback.Video] = names("exclude_pdt")
+	w.rules[playback.Video] = playback.Decision{Grant: &grant, Rule: "r", Custom: `{"viewer":"rule"}`}
+	sent := params(t, playback.Video, "max_resolution", "2160p", "exclude_pdt", "true")
+	answer, err := w.issue(issuer.Request{
+		PlaybackID: "SIGNED", Types: video(), Params: sent, Backend: true, Caller: "t:1",
+		Custom: map[string]string{"viewer": `"backend"`, "s": "1"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := playback.Claims{
+		Environment: "acme", Key: "K1", Thumbprint: playback.Thumbprint{1}, Kid: playback.KidClaim, Sub: "SIGNED", Aud: "v",
+		Params:      playback.Params{{Name: "exclude_pdt", JSON: "true"}, {Name: "max_resolution", JSON: `"480p"`}},
+		Restriction: "R1", Custom: `{"s":1,"viewer":"rule"}`, Exp: answer.Lifetime.Exp,
+	}
+	if diff := cmp.Diff(want, w.mint.claims[0]); diff != "" {
+		t.Errorf("claims (-want +got):\n%s", diff)
+	}
+	if got := w.mint.turns[0]; got != (playback.Turn{Caller: "t:1"}) {
+		t.Errorf("turn = %+v", got)
+	}
+}
+
+func TestForcedClipClosesEveryBound(t *testing.T) {
+	t.Parallel()
+	grant := playback.Grant{ForcesClip: true, Forced: params(t, playback.Video, "asset_end_time", "60")}
+	for _, name := range playback.ClipBounds() {
+		for _, kind := range []playback.TokenType{playback.Video, playback.Storyboard} {
+			w := newWorld()
+			w.rules[kind] = allow(grant)
+			_, err := w.issue(issuer.Request{PlaybackID: "SIGNED", Types: []playback.TokenType{kind}, Backend: true, Params: params(t, kind, name, "30")})
+			if kind == playback.Video && name == "asset_end_time" {
+				if err != nil {
+					t.Errorf("a forced bound that is sent is overridden, got %v", err)
+				}
+			} else if !errors.Is(err, playback.CodeParamNotGranted) {
+				t.Errorf("%s %s: %v, want param_not_granted", kind, name, err)
+			}
+		}
+	}
+}
+
+func TestPublicAnswersCarryNoTokenAndNoForcedParameter(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	grant := playback.Grant{Forced: params(t, playback.Video, "max_resolution", "480p")}
+	grant.ViewerParams[playback.Video] = names("max_resolution", "exclude_pdt")
+	w.rules[playback.Video] = allow(grant)
+	w.keys.id = "" // no key is needed
+	answer, err := w.issue(issuer.Request{
+		PlaybackID: "PUBLIC", Types: video(), MinTTL: 100 * time.Hour,
+		Params: params(t, playback.Video, "max_resolution", "2160p", "exclude_pdt", "true"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	item := answer.Items[0]
+	if item.Token.Len() != 0 || answer.Key != "" || len(w.mint.claims) != 0 {
+		t.Errorf("a public playback ID was signed: %+v", answer)
+	}
+	if diff := cmp.Diff(playback.Params{{Name: "exclude_pdt", JSON: "true"}}, item.Params); diff != "" {
+		t.Errorf("params (-want +got):\n%s", diff)
+	}
+}
+
+func TestShortestLifetimeHoldsForAllTypes(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.rules[playback.Thumbnail] = allow(playback.Grant{TTL: time.Minute})
+	answer, err := w.issue(issuer.Request{PlaybackID: "SIGNED", Types: []playback.TokenType{playback.Video, playback.Thumbnail}, MinTTL: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.Lifetime.L != 60 || w.mint.claims[0].Exp != w.mint.claims[1].Exp {
+		t.Errorf("lifetime = %+v, exps %d and %d", answer.Lifetime, w.mint.claims[0].Exp, w.mint.claims[1].Exp)
+	}
+	if !w.mint.turns[0].Patient {
+		t.Error("a bundle must feed its own misses")
+	}
+}
+
+func TestHitOnlyIfEveryTokenWasCached(t *testing.T) {
+	t.Parallel()
+	for want, hits := range map[bool]map[string]bool{true: {"v": true, "t": true}, false: {"v": true}} {
+		w := newWorld()
+		w.mint.hits = hits
+		answer, err := w.issue(issuer.Request{PlaybackID: "SIGNED", Types: []playback.TokenType{playback.Video, playback.Thumbnail}})
+		if err != nil || answer.Hit != want {
+			t.Errorf("hits %v: Hit = %v, %v", hits, answer.Hit, err)
+		}
+	}
+}
+
+func TestKeyThatRetiresMeanwhileIsReplacedOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.keys.later, w.mint.refuse = "K2", "K1"
+	answer, err := w.issue(issuer.Request{PlaybackID: "SIGNED", Types: video()})
+	if err != nil || answer.Key != "K2" {
+		t.Errorf("Issue = %+v, %v, want a token of K2", answer, err)
+	}
+}
+
+func TestEveryType(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.rules[playback.GIF] = deny(playback.CodeTypeNotGranted)
+	charged := 0
+	answer, err := w.issue(issuer.Request{PlaybackID: "SIGNED", All: true, Charge: func(n int) error { charged = n; return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, item := range answer.Items {
+		got = append(got, item.Type.String())
+	}
+	if diff := cmp.Diff([]string{"video", "thumbnail", "storyboard", "drm_license", "stats", "stats_asset"}, got); diff != "" {
+		t.Errorf("types (-want +got):\n%s", diff)
+	}
+	if charged != len(got) {
+		t.Errorf("charged %d for %d tokens", charged, len(got))
+	}
+	for kind := range playback.TokenTypes {
+		w.rules[kind] = deny(playback.CodeTypeNotGranted)
+	}
+	w.rules[playback.Video] = deny("not_released")
+	if _, err := w.issue(issuer.Request{PlaybackID: "SIGNED", All: true}); !errors.Is(err, playback.Code("not_released")) {
+		t.Errorf("nothing granted: %v, want the first type's refusal", err)
+	}
+	stop := playback.Errorf(playback.CodeRateLimited, "slow down")
+	w = newWorld()
+	if _, err := w.issue(issuer.Request{PlaybackID: "SIGNED", All: true, Charge: func(int) error { return stop }}); !errors.Is(err, playback.CodeRateLimited) || len(w.mint.claims) > 0 {
+		t.Errorf("charged before signing: %v, %d signed", err, len(w.mint.claims))
+	}
+}
+
+func TestGrantedFiles(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		granted, file string
+		want          bool
+	}{
+		{"720p.mp4", "720p.mp4", true},
+		{"720p.mp4", "1080p.mp4", false},
+		{"text/*", "text/T1.vtt", true},
+		{"text/*", "audio.m4a", false},
+		{"text/T1.vtt", "text/T2.vtt", false},
+	} {
+		w := newWorld()
+		w.rules[playback.Video] = allow(playback.Grant{Renditions: []string{c.granted}})
+		_, err := w.issue(issuer.Request{PlaybackID: "SIGNED", Types: video(), File: c.file})
+		if got := err == nil; got != c.want {
+			t.Errorf("grant %q, file %q: %v", c.granted, c.file, err)
+		}
+	}
+}
