@@ -1,0 +1,272 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/playgate/playgate/configs"
+	"github.com/playgate/playgate/identity"
+	"github.com/playgate/playgate/issuer"
+	"github.com/playgate/playgate/keystore"
+	"github.com/playgate/playgate/middleware"
+	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/policy"
+	"github.com/playgate/playgate/server"
+	"github.com/playgate/playgate/signer"
+	"github.com/playgate/playgate/tokencache"
+)
+
+// App is one gateway in one process. Two may live side by side.
+type App struct {
+	opts       Options
+	log        *slog.Logger
+	level      *slog.LevelVar
+	metrics    *metrics
+	rules      *policy.Metrics
+	drainDelay time.Duration
+
+	state    atomic.Pointer[state]
+	reloadMu sync.Mutex // one reload at a time; taken before any room's lock
+
+	identity *identity.Verifier
+	keys     *keystore.Watcher
+	ring     *signer.Ring
+	cache    *tokencache.Cache
+	server   *server.Server
+	admin    *http.Server
+
+	listener      net.Listener
+	adminListener net.Listener // nil: switched off
+
+	life    lifecycle
+	failed  chan error    // a listener that ended by itself
+	hurry   chan struct{} // closed to skip what is left of drain_delay
+	serving sync.WaitGroup
+}
+
+// New loads the configuration, builds every room and binds the listeners. It
+// starts nothing that outlives it but the signing workers; Stop undoes it all,
+// and New itself does when it fails.
+func New(opts Options) (*App, error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a := &App{
+		opts: opts, level: new(slog.LevelVar), metrics: newMetrics(registry), rules: policy.NewMetrics(registry),
+		failed: make(chan error, 2), hurry: make(chan struct{}),
+	}
+	a.life.stopped = make(chan struct{})
+	first, err := load(opts.Path, opts.Environ, a.rules)
+	if err != nil {
+		return nil, err
+	}
+	cfg := first.loaded.Config
+	a.log = newLogger(opts.Log, cfg.Log.Format, a.level)
+	a.drainDelay = cfg.Server.DrainDelay
+	if err := a.build(first, registry); err != nil {
+		return nil, errors.Join(err, a.life.undo(context.Background()))
+	}
+	if err := a.adopt(first); err != nil {
+		return nil, errors.Join(err, a.life.undo(context.Background()))
+	}
+	return a, nil
+}
+
+// build makes the rooms that outlive a reload, in the order in which they need
+// each other.
+func (a *App) build(first *state, registry *prometheus.Registry) error {
+	cfg := first.loaded.Config
+	backend, err := signer.OpenBackend(cfg.Signer.Backend, time.Now)
+	if err != nil {
+		return fmt.Errorf("opening the signer: %w", err)
+	}
+	a.ring = signer.NewRing(signer.RingConfig{Backend: backend, Logger: a.log, Registerer: registry})
+	pool := signer.NewPool(signer.Config{
+		Ring: a.ring, Concurrency: cfg.Signer.Concurrency, Queue: cfg.Signer.Queue, Now: time.Now, Registerer: registry,
+	})
+	a.life.onStop("the signer", func(context.Context) error { pool.Stop(); return nil })
+
+	source, err := newSource(cfg, a.log, registry)
+	if err != nil {
+		return fmt.Errorf("opening the key store: %w", err)
+	}
+	a.life.onStop("the key store", func(context.Context) error { return source.Close() })
+	a.keys = keystore.NewWatcher(keystore.Config{
+		Source: source, Driver: cfg.Keystore.Driver, Interval: refreshInterval(cfg), OnChange: a.ring.Update,
+		Logger: a.log, Now: time.Now, Registerer: registry,
+	})
+	a.identity = identity.New(identity.Config{Logger: a.log, Now: time.Now, Registerer: registry})
+	a.cache = tokencache.New(tokencache.Config{
+		MaxEntries: cfg.Cache.MaxEntries, MaxBytes: int64(cfg.Cache.MaxBytes), Signer: pool,
+		Now: time.Now, Logger: a.log, Registerer: registry,
+	})
+	a.server = server.New(server.Config{
+		Snapshot: func() *middleware.Snapshot { return a.state.Load().edge },
+		Issuer:   issuer.New(issuer.Config{Keys: a.ring, Tokens: a.cache, Now: time.Now}),
+		Identity: a.identity, JWKS: a.ring, Logger: a.log, AccessLog: string(cfg.Log.Access),
+		Registerer: registry, Now: time.Now, Pages: a.opts.Pages,
+	})
+	a.admin = newAdminServer(adminConfig{ready: a.readiness, gatherer: registry, pprof: cfg.Server.AdminPprof})
+	return a.listen(cfg)
+}
+
+// listen binds both addresses, so that a port that is taken stops the start.
+func (a *App) listen(cfg *configs.Config) error {
+	var bind net.ListenConfig
+	listener, err := bind.Listen(context.Background(), "tcp", cfg.Server.Listen) // tcp, not tcp4: dual-stack
+	if err != nil {
+		return fmt.Errorf("listening on server.listen: %w", err)
+	}
+	a.listener = listener
+	if cfg.Server.TLS.Enabled() {
+		a.listener = tls.NewListener(listener, &tls.Config{
+			MinVersion: tls.VersionTLS12,
+			NextProtos: []string{"http/1.1"},
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+				if c := a.state.Load().certificate; c != nil {
+					return c, nil
+				}
+				return nil, errors.New("no certificate is configured")
+			},
+		})
+	}
+	a.life.onStop("the listener", func(context.Context) error { return ignoreClosed(a.listener.Close()) })
+	if cfg.Server.AdminListen == "" {
+		return nil
+	}
+	a.adminListener, err = bind.Listen(context.Background(), "tcp", cfg.Server.AdminListen)
+	if err != nil {
+		return fmt.Errorf("listening on server.admin_listen: %w", err)
+	}
+	a.life.onStop("the admin listener", func(context.Context) error { return ignoreClosed(a.adminListener.Close()) })
+	return nil
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// Start reads the keys and serves. When it fails, Stop must still be called.
+func (a *App) Start(ctx context.Context) error {
+	if err := a.life.enter(); err != nil {
+		return err
+	}
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	a.life.onStop("background work", func(context.Context) error { cancel(); a.serving.Wait(); return nil })
+
+	a.identity.Start(background)
+	a.life.onStop("viewers' key sets", func(context.Context) error { a.identity.Stop(); return nil })
+	if err := a.keys.Start(ctx); err != nil {
+		return fmt.Errorf("starting the key store: %w", err)
+	}
+	a.life.onStop("the key watcher", func(context.Context) error { a.keys.Stop(); return nil })
+	a.cache.Start()
+	a.life.onStop("the token cache", func(context.Context) error { a.cache.Stop(); return nil })
+	a.settle(ctx)
+
+	if a.adminListener != nil {
+		a.serving.Go(func() { a.watchServer("the admin listener", a.admin.Serve(a.adminListener)) })
+		a.life.onStop("the admin server", a.admin.Shutdown)
+	}
+	a.serving.Go(func() { a.watchServer("the listener", a.server.Serve(a.listener)) })
+	a.life.onStop("the server", a.server.Shutdown)
+	a.serving.Go(func() { watchFiles(background, a.watchedFiles, func() { _ = a.Reload() }) })
+	a.logStart()
+	return nil
+}
+
+// settleTime is how long a start waits for identity providers, so that the
+// first viewers do not meet 503 where all is well.
+const settleTime = 3 * time.Second
+
+func (a *App) settle(ctx context.Context) {
+	bounded, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	_ = a.identity.Settled(bounded) // an issuer that is down answers 503 until it is up
+}
+
+func (a *App) watchServer(name string, err error) {
+	if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		a.failed <- fmt.Errorf("serving %s: %w", name, err)
+	}
+}
+
+func (a *App) logStart() {
+	attrs := []any{"address", a.Addr().String()}
+	if a.adminListener != nil {
+		attrs = append(attrs, "admin", a.AdminAddr().String())
+	}
+	a.log.Info("serving", attrs...)
+	if r := a.readiness(); r.Status != statusReady {
+		a.log.Error("not ready", "reasons", r.Reasons)
+	}
+}
+
+// Addr returns the address that viewers and backends reach.
+func (a *App) Addr() net.Addr { return a.listener.Addr() }
+
+// AdminAddr returns the operators' address, nil if it is switched off.
+func (a *App) AdminAddr() net.Addr {
+	if a.adminListener == nil {
+		return nil
+	}
+	return a.adminListener.Addr()
+}
+
+// readiness says whether traffic should come here.
+func (a *App) readiness() readiness {
+	a.life.mu.Lock()
+	phase := a.life.phase
+	a.life.mu.Unlock()
+	if phase != started {
+		return readiness{Status: statusNotReady, Reasons: []string{"draining or not started"}}
+	}
+	keys := a.keys.Snapshot()
+	canSign := false
+	var reasons []string
+	for _, env := range a.state.Load().environments {
+		if !keys.Tried(env) {
+			reasons = append(reasons, fmt.Sprintf("environment %s: its keys were not read yet", env))
+			continue
+		}
+		if _, _, ok := a.ring.Active(env); ok {
+			canSign = true
+		} else {
+			reasons = append(reasons, fmt.Sprintf("environment %s: no active signing key", env))
+		}
+	}
+	if canSign && !a.untried(keys) {
+		return readiness{Status: statusReady, Reasons: reasons}
+	}
+	if len(reasons) == 0 {
+		reasons = []string{"no environment is configured"}
+	}
+	return readiness{Status: statusNotReady, Reasons: reasons}
+}
+
+func (a *App) untried(keys keystore.Snapshot) bool {
+	for _, env := range a.state.Load().environments {
+		if !keys.Tried(env) {
+			return true
+		}
+	}
+	return false
+}
+
+var _ issuer.Keys = (*signer.Ring)(nil)
+var _ interface {
+	JWKS(playback.EnvironmentID) ([]byte, string, bool)
+} = (*signer.Ring)(nil)

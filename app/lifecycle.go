@@ -1,0 +1,166 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// drainTimeout bounds how long requests in flight may hold up a stop.
+const drainTimeout = 20 * time.Second
+
+// ErrStopped is returned by Start and Reload once Stop was called.
+var ErrStopped = errors.New("the gateway was stopped")
+
+// ErrStarted is returned by a second Start.
+var ErrStarted = errors.New("the gateway was started already")
+
+// phase is the life of an App: it only moves forward.
+type phase uint8
+
+const (
+	built phase = iota
+	started
+	stopping
+)
+
+// lifecycle is the part of an App that remembers what must be undone.
+type lifecycle struct {
+	mu       sync.Mutex // guards phase and cleanups
+	phase    phase
+	cleanups []cleanup     // run last to first by Stop
+	stopped  chan struct{} // closed by Stop when everything is undone
+	stopErr  error         // written before stopped is closed
+}
+
+type cleanup struct {
+	name string
+	run  func(context.Context) error
+}
+
+// onStop registers what Stop undoes, last first.
+func (l *lifecycle) onStop(name string, run func(context.Context) error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cleanups = append(l.cleanups, cleanup{name, run})
+}
+
+// enter moves to started, or says why it cannot.
+func (l *lifecycle) enter() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch l.phase {
+	case started:
+		return ErrStarted
+	case stopping:
+		return ErrStopped
+	case built:
+	}
+	l.phase = started
+	return nil
+}
+
+// leave moves to stopping; first reports whether this call is the one that
+// does the work.
+func (l *lifecycle) leave() (was phase, first bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was, first = l.phase, l.phase != stopping
+	l.phase = stopping
+	return was, first
+}
+
+// undo runs the cleanups last to first and joins their errors.
+func (l *lifecycle) undo(ctx context.Context) error {
+	l.mu.Lock()
+	todo := l.cleanups
+	l.cleanups = nil
+	l.mu.Unlock()
+	var errs []error
+	for n := len(todo) - 1; n >= 0; n-- {
+		if err := todo[n].run(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stopping %s: %w", todo[n].name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Stop drains and stops: readiness fails first, drain_delay passes so that
+// balancers notice, then the listeners close, requests in flight finish, and
+// everything else is undone. It is idempotent; later calls wait for the first.
+func (a *App) Stop() error {
+	was, first := a.life.leave()
+	if !first {
+		<-a.life.stopped
+		return a.life.stopErr
+	}
+	if was == started {
+		a.server.Drain()
+		a.log.Info("draining", "delay", a.drainDelay.String())
+		wait(a.drainDelay, a.hurry)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	a.life.stopErr = a.life.undo(ctx)
+	close(a.life.stopped)
+	a.log.Info("stopped")
+	return a.life.stopErr
+}
+
+// wait sleeps for d or until hurry is closed.
+func wait(d time.Duration, hurry <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-hurry:
+	}
+}
+
+// Run starts the gateway, reloads on SIGHUP, and stops it on SIGTERM, SIGINT,
+// the end of ctx, or a listener's failure. A second SIGTERM or SIGINT skips
+// what is left of drain_delay.
+func (a *App) Run(ctx context.Context) error {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	if err := a.Start(ctx); err != nil {
+		return errors.Join(err, a.Stop())
+	}
+	failed := a.serveLoop(ctx, signals)
+	stopped := make(chan error, 1)
+	go func() { stopped <- a.Stop() }()
+	var once sync.Once
+	for {
+		select {
+		case err := <-stopped:
+			return errors.Join(failed, err)
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				once.Do(func() { close(a.hurry) })
+			}
+		}
+	}
+}
+
+// serveLoop waits for a reason to stop; SIGHUP is none.
+func (a *App) serveLoop(ctx context.Context, signals <-chan os.Signal) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-a.failed:
+			return err
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				return nil
+			}
+			_ = a.Reload() // logged and counted there; the old state stays in force
+		}
+	}
+}

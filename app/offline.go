@@ -1,0 +1,130 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/playgate/playgate/configs"
+	"github.com/playgate/playgate/issuer"
+	"github.com/playgate/playgate/keystore"
+	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/signer"
+)
+
+// offlineTimeout bounds how long a command waits for keys.
+const offlineTimeout = 20 * time.Second
+
+// Offline is a configuration and its keys, read once, without a server: what
+// the token commands work with.
+type Offline struct {
+	state *state
+	ring  *signer.Ring
+}
+
+// OpenOffline reads a configuration and the keys of one environment, or of all
+// if env is "".
+func OpenOffline(ctx context.Context, path string, environ []string, env playback.EnvironmentID) (*Offline, error) {
+	s, err := load(path, environ, nil)
+	if err != nil {
+		return nil, err
+	}
+	cfg := s.loaded.Config
+	if cfg.Keystore.Driver == "memory" {
+		return nil, errors.New("keystore.driver: memory keeps its keys inside the running gateway, so there are none to use offline")
+	}
+	if env != "" {
+		if _, ok := s.edge.ByID(env); !ok {
+			return nil, fmt.Errorf("there is no environment %.80q", env)
+		}
+		s.environments = []playback.EnvironmentID{env}
+	}
+	backend, err := signer.OpenBackend(cfg.Signer.Backend, time.Now)
+	if err != nil {
+		return nil, fmt.Errorf("opening the signer: %w", err)
+	}
+	o := &Offline{state: s, ring: signer.NewRing(signer.RingConfig{Backend: backend})}
+	return o, o.loadKeys(ctx, cfg)
+}
+
+func (o *Offline) loadKeys(ctx context.Context, cfg *configs.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, offlineTimeout)
+	defer cancel()
+	source, err := newSource(cfg, slog.New(slog.NewTextHandler(io.Discard, nil)), nil)
+	if err != nil {
+		return fmt.Errorf("opening the key store: %w", err)
+	}
+	sets := map[playback.EnvironmentID]keystore.Keyset{}
+	for _, env := range o.state.environments {
+		set, _, err := keystore.Load(ctx, source, env)
+		if err != nil {
+			return errors.Join(fmt.Errorf("environment %s: %w", env, err), source.Close())
+		}
+		sets[env] = set
+	}
+	o.ring.Update(keystore.NewSnapshot(sets))
+	return source.Close()
+}
+
+// Environments returns the environments that were read.
+func (o *Offline) Environments() []playback.EnvironmentID { return o.state.environments }
+
+// PublicKeys returns an environment's published keys.
+func (o *Offline) PublicKeys(env playback.EnvironmentID) signer.PublicKeys {
+	return o.ring.PublicKeys(env)
+}
+
+// SignRequest is what `token sign` asks for.
+type SignRequest struct {
+	Environment playback.EnvironmentID
+	PlaybackID  playback.ID
+	Type        playback.TokenType
+	TTL         time.Duration // 0: the environment's default_ttl; capped at max_ttl
+	Params      playback.Params
+}
+
+// Sign signs one token with the environment's active key. It asks no rules:
+// whoever can read the key can sign what they like.
+func (o *Offline) Sign(ctx context.Context, req SignRequest, now time.Time) (playback.Token, error) {
+	edge, ok := o.state.edge.ByID(req.Environment)
+	if !ok {
+		return playback.Token{}, fmt.Errorf("there is no environment %.80q", req.Environment)
+	}
+	env := edge.Minting
+	sub, err := subjectOf(env, req)
+	if err != nil {
+		return playback.Token{}, err
+	}
+	key, thumbprint, ok := o.ring.Active(req.Environment)
+	if !ok {
+		return playback.Token{}, fmt.Errorf("environment %s has no active signing key", req.Environment)
+	}
+	ttl := req.TTL
+	if ttl == 0 {
+		ttl = env.DefaultTTL
+	}
+	pool := signer.NewPool(signer.Config{Ring: o.ring, Concurrency: 1, Now: time.Now})
+	defer pool.Stop()
+	return pool.Sign(ctx, &playback.Claims{
+		Environment: req.Environment, Key: key, Thumbprint: thumbprint, Kid: env.Kid,
+		Sub: sub, Aud: req.Type.Aud(), Params: req.Params, Exp: now.Add(min(ttl, env.MaxTTL)).Unix(),
+	}, playback.Turn{Caller: "cli"})
+}
+
+func subjectOf(env *issuer.Environment, req SignRequest) (string, error) {
+	object, known := env.Catalogue.Lookup(req.PlaybackID)
+	if !known {
+		object = playback.Unknown(req.PlaybackID)
+	}
+	if object.Public() {
+		return "", fmt.Errorf("playback ID %s is public: Mux refuses a token on it", req.PlaybackID)
+	}
+	sub, ok := object.Subject(req.Type)
+	if !ok {
+		return "", fmt.Errorf("playback ID %s has no %s token: the catalogue names no such object behind it", req.PlaybackID, req.Type)
+	}
+	return sub, nil
+}

@@ -1,0 +1,18 @@
+package app
+
+import (
+	"io"
+	"net/http"
+)
+
+// Options say what to run.
+type Options struct {
+	// Path is the configuration file.
+	Path string
+	// Environ holds the environment variables, "NAME=value".
+	Environ []string
+	// Log is where log lines go.
+	Log io.Writer
+	// Pages are further handlers by path prefix ("/demo/"); only the demo has any.
+	Pages map[string]http.Handler
+}

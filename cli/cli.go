@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit statuses.
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+// Process is what a command sees of the process that runs it.
+type Process struct {
+	Args    []string // without the program's name
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Stderr  io.Writer
+	Environ []string
+}
+
+// commands is the grammar of the command line (contract §1).
+type commands struct {
+	Serve       serveCommand       `cmd:"" help:"Run the gateway."`
+	Demo        demoCommand        `cmd:"" help:"Run the whole product with nothing installed: gateway, simulated Mux, a page with a player."`
+	CheckConfig checkConfigCommand `cmd:"" name:"check-config" help:"Check a configuration: all problems at once, warnings, and the effective values."`
+	Policy      policyCommands     `cmd:"" help:"Check and test rules."`
+	Token       tokenCommands      `cmd:"" help:"Sign, decode and verify playback tokens."`
+	AccessToken accessCommands     `cmd:"" name:"access-token" help:"Make access tokens for backends."`
+	Version     versionCommand     `cmd:"" help:"Print version, commit, Go version and signer backend."`
+}
+
+// exited carries an exit status out of kong, which would end the process.
+type exited int
+
+// Run runs one command line and returns its exit status.
+func Run(p *Process) (status int) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case exited:
+			status = int(r)
+		default:
+			panic(r)
+		}
+	}()
+	var grammar commands
+	parser, err := kong.New(&grammar,
+		kong.Name("playgate"),
+		kong.Description("Playgate decides who may play what on Mux, and hands out the signed tokens."),
+		kong.Writers(p.Stdout, p.Stderr),
+		kong.Exit(func(code int) { panic(exited(code)) }),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		return fail(p, err, exitError)
+	}
+	command, err := parser.Parse(p.Args)
+	if err != nil {
+		return fail(p, fmt.Errorf("%w (see playgate --help)", err), exitUsage)
+	}
+	if err := command.Run(p); err != nil {
+		if errors.Is(err, errReported) {
+			return exitError
+		}
+		return fail(p, err, exitError)
+	}
+	return exitOK
+}
+
+// errReported ends a command whose problems are on standard error already.
+var errReported = errors.New("problems were reported")
+
+// fail prints an error, one line each, and returns the status.
+func fail(p *Process, err error, status int) int {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		if line != "" {
+			_, _ = fmt.Fprintf(p.Stderr, "playgate: %s\n", line)
+		}
+	}
+	return status
+}

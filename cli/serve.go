@@ -1,0 +1,20 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/playgate/playgate/app"
+)
+
+type serveCommand struct {
+	Config string `required:"" placeholder:"FILE" help:"Configuration file."`
+}
+
+// Run serves until SIGTERM or SIGINT.
+func (c *serveCommand) Run(p *Process) error {
+	gateway, err := app.New(app.Options{Path: c.Config, Environ: p.Environ, Log: p.Stderr})
+	if err != nil {
+		return err
+	}
+	return gateway.Run(context.Background())
+}

@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/playgate/playgate/app"
+	"github.com/playgate/playgate/playback"
+)
+
+// tokenCommands groups what can be done with playback tokens.
+type tokenCommands struct {
+	Sign    tokenSignCommand    `cmd:"" help:"Sign a token offline with the active key; prints the token alone."`
+	Inspect tokenInspectCommand `cmd:"" help:"Decode a token and say in plain words what it claims; verifies nothing."`
+	Verify  tokenVerifyCommand  `cmd:"" help:"Verify a token and say exactly what is wrong with it."`
+}
+
+type tokenSignCommand struct {
+	PlaybackID  string            `arg:"" name:"playback-id" help:"The playback ID."`
+	Config      string            `required:"" placeholder:"FILE" help:"Configuration file."`
+	Environment string            `required:"" help:"Environment whose key signs."`
+	Type        string            `default:"video" help:"video, thumbnail, gif, storyboard, drm_license, stats, stats_asset, stats_live_stream."`
+	TTL         string            `name:"ttl" placeholder:"1h" help:"Lifetime, capped at token.max_ttl; default token.default_ttl."`
+	Param       map[string]string `placeholder:"K=V" help:"A parameter, such as max_resolution=720p; may be repeated."`
+}
+
+// Run prints the token.
+func (c *tokenSignCommand) Run(p *Process) error {
+	req, err := c.request()
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	offline, err := app.OpenOffline(ctx, c.Config, p.Environ, req.Environment)
+	if err != nil {
+		return err
+	}
+	token, err := offline.Sign(ctx, req, time.Now())
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(p.Stdout, token.Reveal())
+	return err
+}
+
+// request validates what was typed.
+func (c *tokenSignCommand) request() (app.SignRequest, error) {
+	req := app.SignRequest{Environment: playback.EnvironmentID(c.Environment), PlaybackID: playback.ID(c.PlaybackID)}
+	if !req.PlaybackID.Valid() {
+		return req, fmt.Errorf("%.80q is not a playback ID: want 1 to 255 letters and digits", c.PlaybackID)
+	}
+	kind, ok := playback.ParseTokenType(c.Type)
+	if !ok {
+		return req, fmt.Errorf("--type: there is no token type %.80q", c.Type)
+	}
+	req.Type = kind
+	if c.TTL != "" {
+		ttl, err := playback.ParseDuration(c.TTL)
+		if err != nil || ttl == 0 {
+			return req, fmt.Errorf("--ttl: %.80q is not a lifetime: want integer seconds above 0, or 90s, 15m, 1h, 7d", c.TTL)
+		}
+		req.TTL = ttl
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Param)) {
+		param, err := playback.ParseParam(kind, name, c.Param[name])
+		if err != nil {
+			return req, fmt.Errorf("--param: %s", err.Message)
+		}
+		req.Params = req.Params.With(param)
+	}
+	if err := playback.CheckParams(kind, req.Params); err != nil {
+		return req, fmt.Errorf("--param: %s", err.Message)
+	}
+	return req, nil
+}
