@@ -44,7 +44,8 @@ func (i *Issuer) Issue(ctx context.Context, env *Environment, req *Request) (*An
 		return nil, err
 	}
 	now := i.cfg.Now()
-	granted, err := decide(env, object, req, now)
+	inquiry := inquiry{env, object, req, now}
+	granted, err := inquiry.decide()
 	if err != nil {
 		return nil, err
 	}
@@ -143,35 +144,43 @@ func choose(env *Environment, req *Request) (*playback.Object, error) {
 	return nil, playback.Errorf(playback.CodeNoSignedPlaybackID, "There is no signed playback ID for it.")
 }
 
+// inquiry is one request in front of one environment's rules.
+type inquiry struct {
+	env    *Environment
+	object *playback.Object
+	req    *Request
+	now    time.Time
+}
+
 // decide asks the rules about every type and applies what they grant.
-func decide(env *Environment, object *playback.Object, req *Request, now time.Time) ([]granted, error) {
-	if req.All {
-		return decideAll(env, object, req, now)
+func (q *inquiry) decide() ([]granted, error) {
+	if q.req.All {
+		return q.decideAll()
 	}
-	if err := checkAvailable(object, req); err != nil {
+	if err := checkAvailable(q.object, q.req); err != nil {
 		return nil, err
 	}
-	out := make([]granted, 0, len(req.Types))
-	for _, t := range req.Types {
-		d := ask(env, object, req, t, now)
+	out := make([]granted, 0, len(q.req.Types))
+	for _, t := range q.req.Types {
+		d := q.ask(t)
 		if d.Grant == nil {
 			return nil, d.Refusal
 		}
 		out = append(out, granted{kind: t, rule: d.Rule, grant: d.Grant, custom: d.Custom})
 	}
-	return out, apply(req, out)
+	return out, apply(q.req, out)
 }
 
 // decideAll keeps the types that are granted; when there is none, the refusal
 // of the first type answers.
-func decideAll(env *Environment, object *playback.Object, req *Request, now time.Time) ([]granted, error) {
+func (q *inquiry) decideAll() ([]granted, error) {
 	var out []granted
 	var refusal *playback.Error
 	for t := range playback.TokenTypes {
-		if _, ok := object.Subject(t); !ok {
+		if _, ok := q.object.Subject(t); !ok {
 			continue
 		}
-		d := ask(env, object, req, t, now)
+		d := q.ask(t)
 		if d.Grant != nil {
 			out = append(out, granted{kind: t, rule: d.Rule, grant: d.Grant, custom: d.Custom})
 		} else if refusal == nil {
@@ -181,13 +190,13 @@ func decideAll(env *Environment, object *playback.Object, req *Request, now time
 	if len(out) == 0 {
 		return nil, refusal
 	}
-	return out, apply(req, out)
+	return out, apply(q.req, out)
 }
 
-func ask(env *Environment, object *playback.Object, req *Request, t playback.TokenType, now time.Time) playback.Decision {
-	return env.Rules.Decide(&playback.Question{
-		Viewer: req.Viewer, Object: object, Client: req.Client, SessionID: req.SessionID,
-		Type: t, Params: req.Params[t], Now: now,
+func (q *inquiry) ask(t playback.TokenType) playback.Decision {
+	return q.env.Rules.Decide(&playback.Question{
+		Viewer: q.req.Viewer, Object: q.object, Client: q.req.Client, SessionID: q.req.SessionID,
+		Type: t, Params: q.req.Params[t], Now: q.now,
 	})
 }
 
@@ -281,7 +290,7 @@ func lifetime(env *Environment, object *playback.Object, all []granted, now time
 			shortest = term
 		}
 	}
-	return playback.Schedule(env.ID, object.ID, shortest, now, 0)
+	return playback.Schedule(env.ID, object.ID, shortest, now)
 }
 
 func checkMinTTL(req *Request, life playback.Lifetime, now time.Time) error {

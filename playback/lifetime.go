@@ -29,20 +29,23 @@ func Term(ttl time.Duration, cover bool, duration float64, maxTTL time.Duration)
 
 // Schedule puts exp on the grid: the smallest t ≥ now+L with t ≡ φ (mod G),
 // where φ is fixed per environment and playback ID. Every replica answers the
-// same exp, and not everything expires at once. An absolute end (Unix seconds,
-// 0 none) cuts it exactly.
-func Schedule(env EnvironmentID, id ID, l int64, now time.Time, end int64) Lifetime {
+// same exp, and not everything expires at once.
+func Schedule(env EnvironmentID, id ID, l int64, now time.Time) Lifetime {
 	g := max(1, l/4)
 	least := now.Unix() + l
 	if now.Nanosecond() > 0 {
 		least++ // now is past this second: L must still be whole
 	}
-	exp := least + mod(phase(env, id, g)-least, g)
-	life := Lifetime{L: l, G: g, Exp: exp}
-	if end > 0 && exp > end {
-		life.Exp, life.Cut = end, true
+	return Lifetime{L: l, G: g, Exp: least + mod(phase(env, id, g)-least, g)}
+}
+
+// CutAt returns the lifetime under an absolute end (Unix seconds): a later exp
+// is cut to it exactly.
+func (l Lifetime) CutAt(end int64) Lifetime {
+	if l.Exp > end {
+		l.Exp, l.Cut = end, true
 	}
-	return life
+	return l
 }
 
 // RefreshAt returns when asking again gets a later exp: exp − ⌊L·r⌋, with r

@@ -45,6 +45,7 @@ type Object struct {
 	Known      bool        // false: not in the catalogue, signed without metadata
 	Asset      *Asset      // nil: none known
 	LiveStream *LiveStream // nil: none known
+	Memo       *Memo       // optional; see Memo
 }
 
 // Unknown returns the object of a playback ID that the catalogue does not

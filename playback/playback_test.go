@@ -77,7 +77,7 @@ func TestLifetime(t *testing.T) {
 		}
 		now := time.Unix(1_800_000_000+random.Int64N(1e6), random.Int64N(2)*random.Int64N(1e9))
 		id := playback.ID(fmt.Sprintf("P%d", random.IntN(1000)))
-		life := playback.Schedule("acme", id, l, now, 0)
+		life := playback.Schedule("acme", id, l, now)
 		lives := time.Unix(life.Exp, 0).Sub(now)
 		if lives < time.Duration(l)*time.Second || lives >= time.Duration(l+life.G)*time.Second {
 			t.Fatalf("L=%d G=%d: lives %v", l, life.G, lives)
@@ -85,12 +85,12 @@ func TestLifetime(t *testing.T) {
 		if life.G != max(1, l/4) || lives > max(maxTTL, 2*time.Second) {
 			t.Fatalf("L=%d: G=%d, lives %v of %v", l, life.G, lives, maxTTL)
 		}
-		next := playback.Schedule("acme", id, l, now.Add(time.Duration(random.Int64N(1000))*time.Second), 0)
+		next := playback.Schedule("acme", id, l, now.Add(time.Duration(random.Int64N(1000))*time.Second))
 		if (next.Exp-life.Exp)%life.G != 0 {
 			t.Fatalf("exps %d and %d are not on one grid of %d", life.Exp, next.Exp, life.G)
 		}
 		refresh := life.RefreshAt(0.25 + random.Float64()/4)
-		later := playback.Schedule("acme", id, l, time.Unix(max(refresh, now.Unix()), 0), 0)
+		later := playback.Schedule("acme", id, l, time.Unix(max(refresh, now.Unix()), 0))
 		if refresh > now.Unix() && l >= 4 && later.Exp <= life.Exp {
 			t.Fatalf("asking at refresh_at %d gets exp %d, not later than %d", refresh, later.Exp, life.Exp)
 		}
@@ -122,11 +122,11 @@ func TestTermCoversDuration(t *testing.T) {
 func TestScheduleCutsAtAnAbsoluteEnd(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_800_000_000, 0)
-	life := playback.Schedule("acme", "P", 3600, now, now.Unix()+100)
+	life := playback.Schedule("acme", "P", 3600, now).CutAt(now.Unix() + 100)
 	if !life.Cut || life.Exp != now.Unix()+100 {
 		t.Errorf("Schedule = %+v, want exp exactly at the end", life)
 	}
-	if life := playback.Schedule("acme", "P", 3600, now, now.Unix()+10_000); life.Cut {
+	if life := playback.Schedule("acme", "P", 3600, now).CutAt(now.Unix() + 10_000); life.Cut {
 		t.Errorf("Schedule = %+v, want no cut by a later end", life)
 	}
 }
@@ -135,7 +135,7 @@ func TestPhaseSpreadsPlaybackIDs(t *testing.T) {
 	t.Parallel()
 	seen := map[int64]bool{}
 	for n := range 1000 {
-		life := playback.Schedule("acme", playback.ID(fmt.Sprintf("P%d", n)), 3600, time.Unix(1_800_000_000, 0), 0)
+		life := playback.Schedule("acme", playback.ID(fmt.Sprintf("P%d", n)), 3600, time.Unix(1_800_000_000, 0))
 		seen[life.Exp] = true
 	}
 	if len(seen) < 500 {

@@ -9,6 +9,7 @@ type Viewer struct {
 	ID            string         // the issuer's `sub`, 1 to 255 characters, "" for anonymous viewers
 	Authenticated bool           // false: anonymous
 	Claims        map[string]any // all claims of the viewer token, JSON types, numbers as float64; may be nil
+	Memo          *Memo          // optional; see Memo
 }
 
 // Client is what is known of the device and network a viewer asks from. A
