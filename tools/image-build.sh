@@ -13,5 +13,6 @@ command=$(sed -n 's/^RUN \(make build .*\)$/\1/p' Dockerfile)
 [ -n "$command" ] || { echo "image-build: no 'RUN make build …' line in the Dockerfile" >&2; exit 1; }
 command=${command//\/out\//$context/out/}
 
-(cd "$context" && VERSION=image-build bash -c "$command")
+commit=$(git rev-parse HEAD)
+(cd "$context" && VERSION=image-build COMMIT=$commit bash -c "$command")
 "$context/out/playgate" version

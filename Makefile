@@ -1,0 +1,133 @@
+# Playgate. `make` lists what can be done; CONTRIBUTING.md says when.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO       ?= go
+PKGS     ?= ./...
+CONFIG   ?= configs/playgate.yaml
+CONFIGS  ?= configs/*.yaml
+FUZZTIME ?= 10s
+OUT      ?= bin/playgate
+# What `playgate version` says; empty where there is no git, and then Go's own stamp counts.
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null)
+STAMP     = -X github.com/playgate/playgate/cli.version=$(VERSION) -X github.com/playgate/playgate/cli.commit=$(COMMIT)
+
+tool = $$(tools/tool.sh $(1) $(2))
+
+##@ Everyday
+
+.PHONY: help
+help: ## Print this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Run the whole product with nothing installed; it prints what to open
+	$(GO) run . demo
+
+.PHONY: run
+run: ## Run the gateway with CONFIG (configs/playgate.yaml)
+	$(GO) run . serve --config $(CONFIG)
+
+.PHONY: build
+build: ## Build OUT (bin/playgate); the image is built by this very target
+	$(GO) build -trimpath -buildvcs=auto -ldflags "-s -w $(STAMP)" -o $(OUT) .
+
+.PHONY: check-config
+check-config: build ## Check CONFIGS (every shipped configuration)
+	for file in $(CONFIGS); do echo "$$file"; $(OUT) check-config "$$file" >/dev/null; done
+
+##@ Tests
+
+.PHONY: setup
+setup: ## Install what the tests need (quick when it is there)
+	tools/setup.sh
+
+.PHONY: test
+test: setup ## Install what the tests need and run all of them
+	$(call tool,lint,gotestsum) --format pkgname-and-test-fails --format-hide-empty-pkg -- -race -shuffle=on -timeout 20m $(TESTFLAGS) ./...
+
+.PHONY: race
+race: ## Test PKGS with the race detector; installs nothing
+	$(GO) test -race -shuffle=on $(TESTFLAGS) $(PKGS)
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target in PKGS for FUZZTIME (10s)
+	tools/fuzz.sh $(FUZZTIME) $(PKGS)
+
+.PHONY: cover
+cover: ## Test coverage of PKGS, in coverage.out
+	$(GO) test -coverpkg=./... -coverprofile=coverage.out $(TESTFLAGS) $(PKGS)
+	$(GO) tool cover -func=coverage.out | tail -1
+
+.PHONY: bench
+bench: ## Run the benchmark suite (BENCHFLAGS=--help for its options)
+	$(GO) run ./benchmarks $(BENCHFLAGS)
+
+.PHONY: bench-go
+bench-go: ## Run the Go micro-benchmarks of PKGS; keep the output for bench-compare
+	$(GO) test -run '^$$' -bench . -benchmem -count 6 $(PKGS)
+
+.PHONY: bench-compare
+bench-compare: ## Compare two outputs of bench-go: OLD=file NEW=file
+	$(call tool,lint,benchstat) $(OLD) $(NEW)
+
+##@ Checks
+
+.PHONY: check
+check: ## All that CI runs
+	.ci/run
+
+.PHONY: fmt
+fmt: ## Format the Go files (gofumpt, gci)
+	$(call tool,lint,golangci-lint) fmt
+
+.PHONY: lint lint-format lint-go lint-scripts lint-workflows
+lint: ## Lint Go, scripts, workflows and the Dockerfile; says all that is wrong
+	@$(MAKE) --no-print-directory --keep-going lint-format lint-go lint-scripts lint-workflows image-lint
+lint-format:
+	$(call tool,lint,golangci-lint) fmt --diff
+lint-go:
+	$(call tool,lint,golangci-lint) run
+lint-scripts:
+	tools/lint-scripts.sh
+lint-workflows:
+	$(call tool,actionlint,actionlint) .github/workflows/*.yml
+
+.PHONY: generate
+generate: ## Write the generated files anew
+	$(GO) generate ./...
+
+.PHONY: generate-check
+generate-check: ## Fail when a generated file is not what its source says
+	tools/generate-check.sh
+
+.PHONY: modules-check
+modules-check: ## Fail when go.mod is not what the imports say
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities that the code can reach (asks the Go vulnerability database)
+	$(call tool,lint,govulncheck) ./...
+
+##@ Image
+
+.PHONY: image
+image: ## Build the container image (needs an engine)
+	docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) --tag playgate:$(VERSION) .
+
+.PHONY: image-lint
+image-lint: ## Check the Dockerfile as an engine would, without one
+	$(call tool,imagelint,imagelint)
+	if command -v hadolint >/dev/null; then hadolint Dockerfile; fi
+
+.PHONY: image-build
+image-build: ## Run the image's build on the image's files, without an engine
+	tools/image-build.sh
+
+.PHONY: clean
+clean: ## Remove what the other targets made (the tool cache stays)
+	rm -rf bin dist coverage.out
