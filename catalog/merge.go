@@ -1,0 +1,168 @@
+package catalog
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"time"
+
+	"github.com/playgate/playgate/playback"
+)
+
+// EntryError is something wrong with one entry. Paths start at
+// "playback_ids[0]", as in the configuration.
+type EntryError struct {
+	Path    string
+	Message string
+}
+
+// Error returns the path and what is wrong there.
+func (e *EntryError) Error() string { return e.Path + ": " + e.Message }
+
+// merger brings together what the entries say of each asset and live stream.
+type merger struct {
+	first    map[playback.ID]int
+	assets   map[playback.AssetID]*asset
+	streams  map[playback.LiveStreamID]*liveStream
+	problems []*EntryError
+}
+
+// asset is one asset with the entry that gave each field first, -1 for none.
+type asset struct {
+	playback.Asset
+
+	given [assetFields]int
+}
+
+const (
+	durationField = iota
+	statusField
+	passthroughField
+	metaField
+	createdAtField
+	assetFields
+)
+
+type liveStream struct {
+	playback.LiveStream
+
+	status int
+}
+
+func newMerger(size int) *merger {
+	return &merger{
+		first:   make(map[playback.ID]int, size),
+		assets:  map[playback.AssetID]*asset{},
+		streams: map[playback.LiveStreamID]*liveStream{},
+	}
+}
+
+func (m *merger) add(i int, member, format string, args ...any) {
+	m.problems = append(m.problems, &EntryError{fmt.Sprintf("playback_ids[%d].%s", i, member), fmt.Sprintf(format, args...)})
+}
+
+// entry checks one entry and returns what it is.
+func (m *merger) entry(i int, e *Entry) *playback.Object {
+	if !e.ID.Valid() {
+		m.add(i, "id", "%.80q is not a playback ID: want 1 to 255 letters and digits", string(e.ID))
+	}
+	if first, taken := m.first[e.ID]; taken {
+		m.add(i, "id", "%q is already playback_ids[%d].id", e.ID, first)
+	} else {
+		m.first[e.ID] = i
+	}
+	switch e.Policy {
+	case playback.PolicyPublic, playback.PolicySigned, playback.PolicyDRM:
+	default:
+		m.add(i, "policy", "%.80q is not a policy: want public, signed or drm", string(e.Policy))
+	}
+	o := &playback.Object{ID: e.ID, Policy: e.Policy, Known: true, Memo: new(playback.Memo)}
+	if e.Asset != nil {
+		o.Asset = m.asset(i, e.Asset)
+	}
+	if e.LiveStream != nil {
+		o.LiveStream = m.liveStream(i, e.LiveStream)
+	}
+	return o
+}
+
+func (m *merger) asset(i int, given *Asset) *playback.Asset {
+	if !given.ID.Valid() {
+		m.add(i, "asset.id", "%.80q is not an asset ID: want 1 to 255 letters and digits", string(given.ID))
+	}
+	a, ok := m.assets[given.ID]
+	if !ok {
+		a = &asset{Asset: playback.Asset{ID: given.ID}, given: [assetFields]int{-1, -1, -1, -1, -1}}
+		m.assets[given.ID] = a
+	}
+	if d := given.Duration; d != nil && (*d < 0 || math.IsNaN(*d) || math.IsInf(*d, 0)) {
+		m.add(i, "asset.duration", "want a number of seconds, 0 if unknown")
+	}
+	share(m, field{i, "asset.duration", &a.given[durationField]}, &a.Duration, given.Duration)
+	share(m, field{i, "asset.status", &a.given[statusField]}, &a.Status, given.Status)
+	share(m, field{i, "asset.passthrough", &a.given[passthroughField]}, &a.Passthrough, given.Passthrough)
+	m.meta(i, a, given.Meta)
+	m.createdAt(i, a, given.CreatedAt)
+	return &a.Asset
+}
+
+func (m *merger) meta(i int, a *asset, given map[string]any) {
+	if given == nil {
+		return
+	}
+	f := field{i, "asset.meta", &a.given[metaField]}
+	if *f.first < 0 {
+		*f.first, a.Meta = i, given
+	} else if !reflect.DeepEqual(a.Meta, given) {
+		m.differs(f)
+	}
+}
+
+func (m *merger) createdAt(i int, a *asset, given *time.Time) {
+	if given == nil {
+		return
+	}
+	f := field{i, "asset.created_at", &a.given[createdAtField]}
+	if *f.first < 0 {
+		*f.first, a.CreatedAt = i, *given
+	} else if !a.CreatedAt.Equal(*given) {
+		m.differs(f)
+	}
+}
+
+func (m *merger) liveStream(i int, given *LiveStream) *playback.LiveStream {
+	if !given.ID.Valid() {
+		m.add(i, "live_stream.id", "%.80q is not a live stream ID: want 1 to 255 letters and digits", string(given.ID))
+	}
+	l, ok := m.streams[given.ID]
+	if !ok {
+		l = &liveStream{LiveStream: playback.LiveStream{ID: given.ID}, status: -1}
+		m.streams[given.ID] = l
+	}
+	share(m, field{i, "live_stream.status", &l.status}, &l.Status, given.Status)
+	return &l.LiveStream
+}
+
+// field is one field of a shared thing, as entry i gives it.
+type field struct {
+	i     int
+	name  string
+	first *int // the entry that gave it first
+}
+
+// share takes over a field that is given for the first time, and refuses one
+// that was given differently.
+func share[T comparable](m *merger, f field, have *T, given *T) {
+	if given == nil {
+		return
+	}
+	if *f.first < 0 {
+		*f.first, *have = f.i, *given
+	} else if *have != *given {
+		m.differs(f)
+	}
+}
+
+func (m *merger) differs(f field) {
+	m.add(f.i, f.name, "is given differently by playback_ids[%d].%s, for the same ID", *f.first, f.name)
+}
