@@ -19,8 +19,6 @@ import (
 	"github.com/playgate/playgate/identity"
 	"github.com/playgate/playgate/issuer"
 	"github.com/playgate/playgate/keystore"
-	"github.com/playgate/playgate/middleware"
-	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/policy"
 	"github.com/playgate/playgate/server"
 	"github.com/playgate/playgate/signer"
@@ -96,7 +94,7 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 	})
 	a.life.onStop("the signer", func(context.Context) error { pool.Stop(); return nil })
 
-	source, err := newSource(cfg, a.log, registry)
+	source, err := newSource(cfg, a.log)
 	if err != nil {
 		return fmt.Errorf("opening the key store: %w", err)
 	}
@@ -111,9 +109,9 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 		Now: time.Now, Logger: a.log, Registerer: registry,
 	})
 	a.server = server.New(server.Config{
-		Snapshot: func() *middleware.Snapshot { return a.state.Load().edge },
+		Snapshot: func() *server.Snapshot { return a.state.Load().edge },
 		Issuer:   issuer.New(issuer.Config{Keys: a.ring, Tokens: a.cache, Now: time.Now}),
-		Identity: a.identity, JWKS: a.ring, Logger: a.log, AccessLog: string(cfg.Log.Access),
+		Identity: a.identity, JWKS: a.ring, Logger: a.log, AccessLog: cfg.Log.Access.String(),
 		Registerer: registry, Now: time.Now, Pages: a.opts.Pages,
 	})
 	a.admin = newAdminServer(adminConfig{ready: a.readiness, gatherer: registry, pprof: cfg.Server.AdminPprof})
@@ -265,8 +263,3 @@ func (a *App) untried(keys keystore.Snapshot) bool {
 	}
 	return false
 }
-
-var _ issuer.Keys = (*signer.Ring)(nil)
-var _ interface {
-	JWKS(playback.EnvironmentID) ([]byte, string, bool)
-} = (*signer.Ring)(nil)

@@ -4,8 +4,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/keystore/file"
@@ -25,14 +23,19 @@ func refreshInterval(cfg *configs.Config) time.Duration {
 }
 
 // newSource returns the configured source of keys.
-func newSource(cfg *configs.Config, log *slog.Logger, registry prometheus.Registerer) (keystore.Source, error) {
+func newSource(cfg *configs.Config, log *slog.Logger) (keystore.Source, error) {
 	switch k := &cfg.Keystore; k.Driver {
 	case "memory":
 		return memory.New(memory.Config{Now: time.Now}), nil
 	case "vault":
+		auth := &k.Vault.Auth
 		return vault.New(vault.Config{
 			Address: k.Vault.Address, Namespace: k.Vault.Namespace, Mount: k.Vault.Mount, Prefix: k.Vault.Prefix,
-			Logger: log, Registerer: registry,
+			Auth: vault.Auth{
+				Method: auth.Method, TokenFile: string(auth.TokenFile), Mount: auth.Mount, RoleID: auth.RoleID,
+				RoleIDFile: string(auth.RoleIDFile), SecretIDFile: string(auth.SecretIDFile),
+			},
+			Logger: log, Now: time.Now,
 		})
 	default:
 		return file.New(file.Config{Dir: string(k.File.Dir)}), nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"time"
 
@@ -37,7 +36,7 @@ func OpenOffline(ctx context.Context, path string, environ []string, env playbac
 		return nil, errors.New("keystore.driver: memory keeps its keys inside the running gateway, so there are none to use offline")
 	}
 	if env != "" {
-		if _, ok := s.edge.ByID(env); !ok {
+		if _, ok := s.minting[env]; !ok {
 			return nil, fmt.Errorf("there is no environment %.80q", env)
 		}
 		s.environments = []playback.EnvironmentID{env}
@@ -53,7 +52,7 @@ func OpenOffline(ctx context.Context, path string, environ []string, env playbac
 func (o *Offline) loadKeys(ctx context.Context, cfg *configs.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, offlineTimeout)
 	defer cancel()
-	source, err := newSource(cfg, slog.New(slog.NewTextHandler(io.Discard, nil)), nil)
+	source, err := newSource(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return fmt.Errorf("opening the key store: %w", err)
 	}
@@ -89,11 +88,10 @@ type SignRequest struct {
 // Sign signs one token with the environment's active key. It asks no rules:
 // whoever can read the key can sign what they like.
 func (o *Offline) Sign(ctx context.Context, req SignRequest, now time.Time) (playback.Token, error) {
-	edge, ok := o.state.edge.ByID(req.Environment)
+	env, ok := o.state.minting[req.Environment]
 	if !ok {
 		return playback.Token{}, fmt.Errorf("there is no environment %.80q", req.Environment)
 	}
-	env := edge.Minting
 	sub, err := subjectOf(env, req)
 	if err != nil {
 		return playback.Token{}, err

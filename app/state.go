@@ -10,16 +10,17 @@ import (
 	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/identity"
 	"github.com/playgate/playgate/issuer"
-	"github.com/playgate/playgate/middleware"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/policy"
+	"github.com/playgate/playgate/server"
 	"github.com/playgate/playgate/tenant"
 )
 
 // state is everything that a reload replaces. Immutable.
 type state struct {
 	loaded       *configs.Loaded
-	edge         *middleware.Snapshot
+	edge         *server.Snapshot
+	minting      map[playback.EnvironmentID]*issuer.Environment
 	issuers      []identity.Issuer
 	environments []playback.EnvironmentID
 	certificate  *tls.Certificate // nil: plain HTTP
@@ -45,7 +46,7 @@ func build(loaded *configs.Loaded, metrics ruleMetrics) (*state, error) {
 	cfg := loaded.Config
 	s := &state{loaded: loaded, warnings: loaded.Warnings}
 	var problems configs.Problems
-	minting := map[playback.EnvironmentID]*issuer.Environment{}
+	s.minting = map[playback.EnvironmentID]*issuer.Environment{}
 	for path, e := range cfg.Environments() {
 		s.environments = append(s.environments, e.ID)
 		for _, v := range e.Viewers {
@@ -57,7 +58,7 @@ func build(loaded *configs.Loaded, metrics ruleMetrics) (*state, error) {
 		compiled, found, warnings := mintingOf(path, e, metrics)
 		problems = append(problems, found...)
 		s.warnings = append(s.warnings, warnings...)
-		minting[e.ID] = compiled
+		s.minting[e.ID] = compiled
 	}
 	if len(problems) > 0 {
 		return nil, problems
@@ -66,8 +67,8 @@ func build(loaded *configs.Loaded, metrics ruleMetrics) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building tenants: %w", err)
 	}
-	s.edge, err = middleware.NewSnapshot(middleware.SnapshotConfig{
-		Directory: directory, Environments: minting,
+	s.edge, err = server.NewSnapshot(server.SnapshotConfig{
+		Directory: directory, Environments: s.minting,
 		TrustedProxies: cfg.Server.TrustedProxies, UnresolvedRateLimit: string(cfg.Server.UnresolvedRateLimit),
 	})
 	if err != nil {
@@ -85,13 +86,13 @@ func build(loaded *configs.Loaded, metrics ruleMetrics) (*state, error) {
 
 // mintingOf compiles one environment's catalogue and rules.
 func mintingOf(path string, e *configs.Environment, metrics ruleMetrics) (*issuer.Environment, configs.Problems, []configs.Problem) {
-	known, err := catalog.New(e.Catalogue())
+	known, err := catalog.New(e.Entries())
 	if err != nil {
 		return nil, configs.Problems{{Path: path + ".playback_ids", Message: err.Error()}}, nil
 	}
-	rules, err := policy.Compile(e.Policy.Document, policy.Options{
-		Environment: e.ID, Name: e.Name, PseudonymKey: e.Token.PseudonymKey, Metrics: metrics,
-	})
+	options := policyOptions(e)
+	options.Metrics = metrics
+	rules, err := policy.Compile(e.Policy.Document, options)
 	if err != nil {
 		return nil, policyProblems(path, e, err), nil
 	}
@@ -101,9 +102,7 @@ func mintingOf(path string, e *configs.Environment, metrics ruleMetrics) (*issue
 	}
 	return &issuer.Environment{
 		ID: e.ID, Name: e.Name,
-		Delivery: playback.Delivery{
-			Stream: e.Delivery.Stream, Image: e.Delivery.Image, License: e.Delivery.License, Stats: e.Delivery.Stats,
-		},
+		Delivery:   e.Delivery.Bases(),
 		DefaultTTL: e.Token.DefaultTTL, MaxTTL: e.Token.MaxTTL, Kid: e.Token.Kid,
 		DenyUnknown: e.Catalog.Unknown == "deny",
 		Catalogue:   known, Rules: rules,
@@ -151,4 +150,30 @@ func Check(path string, environ []string) (*configs.Loaded, []configs.Problem, e
 		return nil, nil, err
 	}
 	return s.loaded, s.warnings, nil
+}
+
+// RuleContext returns what rules for an environment are compiled with: its
+// options and its catalogue. The environment's own rules may be broken.
+func RuleContext(path string, environ []string, env playback.EnvironmentID) (policy.Options, []*playback.Object, error) {
+	loaded, err := configs.Load(path, environ)
+	if err != nil {
+		return policy.Options{}, nil, err
+	}
+	for at, e := range loaded.Config.Environments() {
+		if e.ID != env {
+			continue
+		}
+		known, err := catalog.New(e.Entries())
+		if err != nil {
+			return policy.Options{}, nil, fmt.Errorf("%s.playback_ids: %w", at, err)
+		}
+		return policyOptions(e), known.Objects(), nil
+	}
+	return policy.Options{}, nil, fmt.Errorf("there is no environment %.80q", env)
+}
+
+func policyOptions(e *configs.Environment) policy.Options {
+	return policy.Options{
+		Environment: e.ID, Name: e.Name, DefaultTTL: e.Token.DefaultTTL, MaxTTL: e.Token.MaxTTL, PseudonymKey: e.Token.PseudonymKey,
+	}
 }
