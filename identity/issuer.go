@@ -1,0 +1,111 @@
+package identity
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/playgate/playgate/playback"
+)
+
+// Issuer is one entry of an environment's viewers: who may identify a viewer
+// there, and how far that is believed.
+type Issuer struct {
+	Environment playback.EnvironmentID
+	Issuer      string // must equal the token's iss
+	Alias       string // becomes viewer.issuer, unique in the environment
+	Audience    string // must be among the token's aud
+	JWKSURL     string // https, or http on a loopback host; or
+	JWKSFile    string // a file that holds the key set
+	Algorithms  []string
+	MaxLifetime time.Duration // bound of exp − (iat or now)
+}
+
+// Validate reports everything that is wrong with the issuer, joined.
+func (i Issuer) Validate() error {
+	var problems []error
+	missing := func(name, value string) {
+		if value == "" {
+			problems = append(problems, fmt.Errorf("%s is missing", name))
+		}
+	}
+	if !i.Environment.Valid() {
+		problems = append(problems, fmt.Errorf("%.80q is not an environment ID", i.Environment))
+	}
+	missing("issuer", i.Issuer)
+	missing("alias", i.Alias)
+	missing("audience", i.Audience)
+	switch {
+	case i.JWKSURL != "" && i.JWKSFile != "":
+		problems = append(problems, errors.New("jwks_url and jwks_file exclude each other"))
+	case i.JWKSURL != "":
+		if _, err := parseJWKSURL(i.JWKSURL); err != nil {
+			problems = append(problems, err)
+		}
+	case i.JWKSFile == "":
+		problems = append(problems, errors.New("one of jwks_url and jwks_file is required"))
+	}
+	if len(i.Algorithms) == 0 {
+		problems = append(problems, errors.New("algorithms is empty: no token could be accepted"))
+	}
+	for _, a := range i.Algorithms {
+		if !slices.Contains(Algorithms(), a) {
+			problems = append(problems, fmt.Errorf("algorithm %.40q is not one of %s", a, strings.Join(Algorithms(), ", ")))
+		}
+	}
+	if i.MaxLifetime <= 0 {
+		problems = append(problems, errors.New("max_lifetime must be positive"))
+	}
+	return errors.Join(problems...)
+}
+
+// pins reports whether tokens of the issuer may be signed by the algorithm.
+func (i Issuer) pins(algorithm string) bool { return slices.Contains(i.Algorithms, algorithm) }
+
+func (i Issuer) equal(other Issuer) bool {
+	a, b := i, other
+	a.Algorithms, b.Algorithms = nil, nil
+	return slices.Equal(i.Algorithms, other.Algorithms) &&
+		a.Environment == b.Environment && a.Issuer == b.Issuer && a.Alias == b.Alias && a.Audience == b.Audience &&
+		a.JWKSURL == b.JWKSURL && a.JWKSFile == b.JWKSFile && a.MaxLifetime == b.MaxLifetime
+}
+
+// parseJWKSURL checks what can be known of a key set's URL before its host is
+// resolved; the dialer checks the addresses (see checkAddress).
+func parseJWKSURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, errors.New("jwks_url is not a URL") // the cause would quote it, query and all
+	}
+	host := strings.ToLower(u.Hostname())
+	switch {
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, errors.New("jwks_url must start with https://")
+	case host == "":
+		return nil, errors.New("jwks_url has no host")
+	case u.User != nil:
+		return nil, errors.New("jwks_url must not hold a password")
+	case u.Scheme == "http" && !isLoopbackHost(host):
+		return nil, errors.New("jwks_url must be https: http is allowed only to a loopback host")
+	}
+	if address, err := netip.ParseAddr(host); err == nil {
+		if err := checkAddress(address, false); err != nil {
+			return nil, fmt.Errorf("jwks_url: %w", err)
+		}
+	}
+	return u, nil
+}
+
+// isLoopbackHost knows loopback addresses, and the names that RFC 6761 §6.3
+// reserves for them. The dialer makes sure that the names keep their word.
+func isLoopbackHost(host string) bool {
+	if address, err := netip.ParseAddr(host); err == nil {
+		return address.Unmap().IsLoopback()
+	}
+	host = strings.TrimSuffix(host, ".")
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}

@@ -1,0 +1,70 @@
+package identity
+
+import (
+	"slices"
+
+	"github.com/playgate/playgate/playback"
+)
+
+// roster is the list of issuers in force, immutable, and the identities that
+// were verified under it: they are forgotten with it, so that none outlives a
+// change of its issuer, and none becomes ambiguous unnoticed when another
+// environment begins to trust the same issuer.
+type roster struct {
+	issuers []Issuer // as configured
+	trusted map[playback.EnvironmentID][]*trusted
+	pairs   map[pair][]playback.EnvironmentID
+	memory  *memory
+}
+
+// pair is what leads from a token to environments.
+type pair struct{ issuer, audience string }
+
+// trusted is an issuer with its source of keys.
+type trusted struct {
+	Issuer
+	source *source
+}
+
+func (r *roster) add(i *trusted) {
+	r.trusted[i.Environment] = append(r.trusted[i.Environment], i)
+	p := pair{i.Issuer.Issuer, i.Audience}
+	if !slices.Contains(r.pairs[p], i.Environment) {
+		r.pairs[p] = append(r.pairs[p], i.Environment)
+	}
+}
+
+// find returns the environment's first issuer that the token names.
+func (r *roster) find(environment playback.EnvironmentID, t *token) *trusted {
+	for _, i := range r.trusted[environment] {
+		if i.Issuer.Issuer == t.issuer && slices.Contains(t.audience, i.Audience) {
+			return i
+		}
+	}
+	return nil
+}
+
+// fitsSeveral reports whether the token's iss and aud are those of more than
+// one environment, so that only the Host tells which one is meant.
+func (r *roster) fitsSeveral(t *token) bool {
+	var first playback.EnvironmentID
+	for _, audience := range t.audience {
+		for _, environment := range r.pairs[pair{t.issuer, audience}] {
+			if first != "" && environment != first {
+				return true
+			}
+			first = environment
+		}
+	}
+	return false
+}
+
+// remember keeps a verified identity, per environment where the token fits
+// several.
+func (r *roster) remember(t *token, entry *remembered) {
+	k := memoryKey{digest: digest(t.raw)}
+	if r.fitsSeveral(t) {
+		k.host = entry.identity.Environment
+	}
+	r.memory.remember(k, entry)
+}
