@@ -152,7 +152,7 @@ type field struct {
 
 // share takes over a field that is given for the first time, and refuses one
 // that was given differently.
-func share[T comparable](m *merger, f field, have *T, given *T) {
+func share[T comparable](m *merger, f field, have, given *T) {
 	if given == nil {
 		return
 	}

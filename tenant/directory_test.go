@@ -209,8 +209,7 @@ func TestNewRefusesWhatIsNotUnique(t *testing.T) {
 			if err == nil {
 				t.Fatal("New accepts it")
 			}
-			var clash *tenant.ClashError
-			if !errors.As(err, &clash) {
+			if _, ok := errors.AsType[*tenant.ClashError](err); !ok {
 				t.Errorf("New = %v, want a *ClashError", err)
 			}
 			clashes := tenant.Clashes(c.given)

@@ -1,0 +1,127 @@
+package configs
+
+import (
+	"fmt"
+	"iter"
+	"net/netip"
+	"time"
+
+	"github.com/playgate/playgate/playback"
+)
+
+// Config is the whole configuration, with defaults filled in, paths absolute
+// and secrets read. The struct tags say everything that decoding, the
+// environment, the reference and reload need to know of a member:
+//
+//	yaml      the name; members without one are filled by Load itself
+//	default   the text that stands for a member that is left out
+//	required  "true": the member must be given
+//	enum      the values, by commas; later: values of a future version
+//	min       the least integer
+//	zero      "ok": the duration may be 0 (or ""), meaning none
+//	restart   "true": a change takes a restart; "switch": only on or off does
+//	grammar   what an ID must match, for the message
+//	shown     the default as the reference shows it
+//	doc       the meaning, for the reference
+//
+// The tag `later` of a blank member lists the members that a future version
+// will have.
+type Config struct {
+	Server        Server         `yaml:"server" doc:"The HTTP servers."`
+	Log           Log            `yaml:"log" doc:"What is logged, and how."`
+	Keystore      Keystore       `yaml:"keystore" restart:"true" doc:"Where signing keys come from."`
+	Signer        Signer         `yaml:"signer" restart:"true" doc:"How tokens are signed."`
+	Cache         Cache          `yaml:"cache" restart:"true" doc:"The cache of signed tokens."`
+	Organizations []Organization `yaml:"organizations" doc:"The tenants."`
+	_             struct{}       `later:"store,redis,geo"`
+}
+
+// Server configures the HTTP servers.
+type Server struct {
+	Listen              string         `yaml:"listen" default:":8080" restart:"true" doc:"Address of viewers and backends, \"host:port\"; without a host it is dual-stack."`
+	TLS                 TLS            `yaml:"tls" restart:"switch" doc:"Serve HTTPS with this pair. Both or neither; a changed file is read again on reload."`
+	AdminListen         string         `yaml:"admin_listen" default:"127.0.0.1:9090" restart:"true" doc:"Address of /livez, /readyz and /metrics; \"\" switches it off."`
+	AdminPprof          bool           `yaml:"admin_pprof" default:"false" restart:"true" doc:"Serve /debug/pprof on the admin address."`
+	TrustedProxies      []netip.Prefix `yaml:"trusted_proxies" doc:"CIDRs whose X-Forwarded-For, -Host and -Proto are believed, walked from the right."`
+	DrainDelay          time.Duration  `yaml:"drain_delay" default:"5s" zero:"ok" doc:"How long to go on serving after SIGTERM while /readyz says no; 0 means none."`
+	UnresolvedRateLimit Rate           `yaml:"unresolved_rate_limit" default:"600-M" doc:"Limit per IP for requests that name no environment; \"\" means none."`
+}
+
+// TLS names a certificate and its key.
+type TLS struct {
+	CertFile Path `yaml:"cert_file" default:"" doc:"PEM file of the certificate chain."`
+	KeyFile  Path `yaml:"key_file" default:"" doc:"PEM file of its private key."`
+}
+
+// Enabled reports whether HTTPS is served.
+func (t TLS) Enabled() bool { return t.CertFile != "" && t.KeyFile != "" }
+
+// Log configures the log.
+type Log struct {
+	Level  string    `yaml:"level" default:"info" enum:"debug,info,warn,error" doc:"The least severity that is logged."`
+	Format string    `yaml:"format" default:"json" enum:"json,text" restart:"true" doc:"How lines are written."`
+	Access AccessLog `yaml:"access" default:"1/100" doc:"Which requests are logged: all, errors (or \"\"), or one in N as 1/N. Refusals and errors always are."`
+}
+
+// Keystore configures where signing keys come from.
+type Keystore struct {
+	Driver string    `yaml:"driver" default:"file" enum:"memory,file,vault" doc:"memory: made at start, lost at stop."`
+	File   FileStore `yaml:"file" doc:"Used by the driver file."`
+	Vault  Vault     `yaml:"vault" doc:"Used by the driver vault."`
+}
+
+// FileStore configures keys in files.
+type FileStore struct {
+	Dir Path `yaml:"dir" default:"keys" doc:"Directory of <environment>/<key id>.pem, with an optional state beside it, <key id>.json."`
+}
+
+// Vault configures keys in HashiCorp Vault.
+type Vault struct {
+	Address         string        `yaml:"address" default:"http://127.0.0.1:8200" doc:"Base URL of the API."`
+	Namespace       string        `yaml:"namespace" default:"" doc:"Vault Enterprise namespace."`
+	Mode            string        `yaml:"mode" default:"kv" enum:"kv" later:"transit" doc:"kv: keys are read from Vault and sign in memory."`
+	Mount           string        `yaml:"mount" default:"secret" doc:"Where the KV version 2 engine is mounted."`
+	Prefix          string        `yaml:"prefix" default:"playgate" doc:"Keys lie at <mount>/data/<prefix>/<environment>/signing-keys/<key id>."`
+	Auth            VaultAuth     `yaml:"auth" doc:"How the gateway logs in to Vault."`
+	RefreshInterval time.Duration `yaml:"refresh_interval" default:"15s" doc:"How often keys are looked at again."`
+}
+
+// VaultAuth configures the login to Vault.
+type VaultAuth struct {
+	Method       string          `yaml:"method" default:"token" enum:"token,approle" later:"kubernetes,jwt,cert" doc:"How to log in."`
+	TokenFile    Path            `yaml:"token_file" default:"/run/secrets/vault-token" doc:"File with the token, for the method token."`
+	Mount        string          `yaml:"mount" default:"approle" doc:"Where the AppRole method is mounted."`
+	RoleID       string          `yaml:"role_id" default:"" doc:"The role, for the method approle."`
+	RoleIDFile   Path            `yaml:"role_id_file" default:"" doc:"File with the role ID, instead of role_id."`
+	SecretIDFile Path            `yaml:"secret_id_file" default:"" doc:"File with the secret ID, for the method approle."`
+	Token        playback.Secret // what token_file held when the configuration was loaded
+	SecretID     playback.Secret // what secret_id_file held then
+}
+
+// Signer configures signing.
+type Signer struct {
+	Backend     string `yaml:"backend" default:"auto" enum:"auto,go,openssl" doc:"auto: OpenSSL's libcrypto if it can be loaded, else Go's crypto/rsa."`
+	Concurrency int    `yaml:"concurrency" default:"0" min:"0" doc:"Signatures at a time; 0 means the number of CPUs."`
+	Queue       int    `yaml:"queue" default:"1024" min:"1" doc:"Signatures that may wait; beyond it callers get 503. One caller holds at most an eighth."`
+}
+
+// Cache configures the token cache.
+type Cache struct {
+	MaxEntries int  `yaml:"max_entries" default:"100000" min:"1" doc:"The most tokens kept."`
+	MaxBytes   Size `yaml:"max_bytes" default:"256MiB" doc:"The most memory they may take."`
+}
+
+// Environments returns every environment with its YAML path, such as
+// "organizations[0].environments[1]", in the order of the file.
+func (c *Config) Environments() iter.Seq2[string, *Environment] {
+	return func(yield func(string, *Environment) bool) {
+		for i := range c.Organizations {
+			o := &c.Organizations[i]
+			for j := range o.Environments {
+				if !yield(fmt.Sprintf("organizations[%d].environments[%d]", i, j), &o.Environments[j]) {
+					return
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package configs
+
+import (
+	"time"
+
+	"github.com/playgate/playgate/playback"
+)
+
+// Organization is one tenant.
+type Organization struct {
+	ID           playback.OrganizationID `yaml:"id" required:"true" grammar:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"Unique in the process."`
+	Name         string                  `yaml:"name" default:"" doc:"For people."`
+	Environments []Environment           `yaml:"environments" doc:"The walls inside the organization."`
+}
+
+// Environment is one environment of an organization.
+type Environment struct {
+	ID           playback.EnvironmentID `yaml:"id" required:"true" grammar:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"Unique in the process."`
+	Name         string                 `yaml:"name" default:"" doc:"For people, and environment.name in rules."`
+	Hosts        []string               `yaml:"hosts" doc:"Hosts that lead here, without ports; unique in the process. stream.<host> and image.<host> serve the redirects at the root."`
+	Delivery     Delivery               `yaml:"delivery" doc:"Base URLs of the hosts that serve the media: Mux's, or a custom domain."`
+	Token        Token                  `yaml:"token" doc:"The shape and life of tokens."`
+	Viewers      []Viewer               `yaml:"viewers" doc:"Issuers of viewer tokens: who may identify a viewer."`
+	Anonymous    bool                   `yaml:"anonymous" default:"false" doc:"true: a request without any credential is a viewer with viewer.authenticated == false."`
+	ViewerCookie string                 `yaml:"viewer_cookie" default:"" doc:"Name of a cookie that may carry the viewer token."`
+	ViewerQuery  string                 `yaml:"viewer_query" default:"" doc:"Name of a query parameter that may carry it, for <video src>."`
+	AccessTokens []AccessToken          `yaml:"access_tokens" doc:"Credentials of backends; playgate access-token create prints such an entry."`
+	Catalog      Catalog                `yaml:"catalog" doc:"What an unknown playback ID means."`
+	PlaybackIDs  []PlaybackID           `yaml:"playback_ids" doc:"Static entries of the catalogue. Entries that name one asset or live stream share it."`
+	PolicyFile   Path                   `yaml:"policy_file" default:"" doc:"YAML file with the rules."`
+	Policy       Policy                 `yaml:"policy" doc:"The rules in place, instead of policy_file. No rules at all: everything is denied."`
+	CORSOrigins  []string               `yaml:"cors_origins" doc:"Origins that may call from a browser, scheme://host[:port], or \"*\"."`
+	RateLimits   RateLimits             `yaml:"rate_limits" doc:"Limits per caller, one for each token asked for, as N-S, N-M, N-H or N-D; \"\" means none."`
+	_            struct{}               `later:"mux,keys,webhooks,edge"`
+}
+
+// Delivery holds the base URLs of the delivery hosts, without a trailing slash.
+type Delivery struct {
+	Stream  string `yaml:"stream" default:"https://stream.mux.com" doc:"Manifests, renditions, text tracks."`
+	Image   string `yaml:"image" default:"https://image.mux.com" doc:"Thumbnails, GIFs, storyboards."`
+	License string `yaml:"license" default:"https://license.mux.com" doc:"DRM licences."`
+	Stats   string `yaml:"stats" default:"https://stats.mux.com" doc:"Viewer counts."`
+	TokenIn string `yaml:"token_in" default:"query" enum:"query" later:"path,cookie" doc:"Where delivery URLs carry the token."`
+}
+
+// Token configures the tokens of one environment.
+type Token struct {
+	DefaultTTL       time.Duration         `yaml:"default_ttl" default:"15m" doc:"Lifetime where a grant has no ttl; at most max_ttl."`
+	MaxTTL           time.Duration         `yaml:"max_ttl" default:"24h" doc:"No token lives longer."`
+	Kid              playback.KidPlacement `yaml:"kid" default:"claim" enum:"claim,header,both" doc:"Where the key ID stands."`
+	Traceable        bool                  `yaml:"traceable" default:"false" later:"true" doc:"true is not available in this version."`
+	PseudonymKeyFile Path                  `yaml:"pseudonym_key_file" default:"" doc:"File with the key of pseudonym(); required when a rule uses it. All replicas must share it."`
+	PseudonymKey     playback.Secret       // what pseudonym_key_file holds
+}
+
+// Viewer configures one issuer of viewer tokens.
+type Viewer struct {
+	Issuer      string        `yaml:"issuer" required:"true" doc:"The token's iss, exactly."`
+	Alias       string        `yaml:"alias" shown:"main" doc:"viewer.issuer in rules; must be given, and be unique, when there are two."`
+	Audience    string        `yaml:"audience" default:"playgate" doc:"Must be in the token's aud."`
+	JWKSURL     string        `yaml:"jwks_url" default:"" doc:"Where the issuer publishes its keys: https, or http on loopback."`
+	JWKSFile    Path          `yaml:"jwks_file" default:"" doc:"File with the keys, instead of jwks_url."`
+	Algorithms  []string      `yaml:"algorithms" required:"true" enum:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" doc:"The only signature algorithms that are accepted."`
+	MaxLifetime time.Duration `yaml:"max_lifetime" default:"24h" doc:"Longest exp − iat that is accepted."`
+}
+
+// AccessToken is the credential of a backend.
+type AccessToken struct {
+	ID           string     `yaml:"id" required:"true" doc:"The user name of Basic; unique in the process."`
+	Name         string     `yaml:"name" default:"" doc:"For people."`
+	SecretSHA256 SecretHash `yaml:"secret_sha256" required:"true" doc:"SHA-256 of the secret's text as sent in Basic, 64 hexadecimal digits."`
+	Permissions  []string   `yaml:"permissions" enum:"video:read,video:write,data:read,data:write,system:read,system:write" doc:"What it may do."`
+}
+
+// Catalog configures how unknown playback IDs are seen.
+type Catalog struct {
+	Unknown string   `yaml:"unknown" default:"signed" enum:"signed,deny" later:"lookup" doc:"signed: sign an unknown playback ID with no metadata; deny: 404."`
+	_       struct{} `later:"max_age"`
+}
+
+// PlaybackID is one static entry of the catalogue.
+type PlaybackID struct {
+	ID         playback.ID     `yaml:"id" required:"true" grammar:"^[A-Za-z0-9]{1,255}$" doc:"Unique in the environment."`
+	Policy     playback.Policy `yaml:"policy" default:"signed" enum:"signed,public,drm" doc:"Its policy at Mux."`
+	Asset      *Asset          `yaml:"asset" doc:"The asset behind it. A member given by two entries must be the same."`
+	LiveStream *LiveStream     `yaml:"live_stream" doc:"The live stream behind it, likewise."`
+}
+
+// Asset is what one entry says of an asset; nil members are unknown.
+type Asset struct {
+	ID          playback.AssetID `yaml:"id" required:"true" grammar:"^[A-Za-z0-9]{1,255}$" doc:"The asset."`
+	Duration    *float64         `yaml:"duration" doc:"Seconds."`
+	Status      *string          `yaml:"status" doc:"preparing and errored are refused with 412; nothing else is."`
+	Passthrough *string          `yaml:"passthrough" doc:"asset.passthrough in rules."`
+	Meta        map[string]any   `yaml:"meta" doc:"asset.meta in rules."`
+	CreatedAt   *Time            `yaml:"created_at" doc:"asset.created_at in rules: RFC 3339 or Unix seconds."`
+}
+
+// LiveStream is what one entry says of a live stream.
+type LiveStream struct {
+	ID     playback.LiveStreamID `yaml:"id" required:"true" grammar:"^[A-Za-z0-9]{1,255}$" doc:"The live stream."`
+	Status *string               `yaml:"status" doc:"disabled is refused with 412; nothing else is."`
+}
+
+// RateLimits are the limits of one environment.
+type RateLimits struct {
+	Viewer      Rate `yaml:"viewer" default:"120-M" doc:"Per viewer."`
+	IP          Rate `yaml:"ip" default:"600-M" doc:"Per IPv4 address or IPv6 /64, for viewer, anonymous and failed requests."`
+	AccessToken Rate `yaml:"access_token" default:"60000-M" doc:"Per access token."`
+}
+
+// Policy is a rules document as it was found; the policy room compiles it.
+type Policy struct {
+	// Document is the document's bytes, nil if there are no rules.
+	Document []byte
+	// File is the absolute path of policy_file; "" if the rules are in place.
+	File string
+	// Path is the YAML path of the member that holds or names the rules.
+	Path string
+}
