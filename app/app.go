@@ -159,6 +159,8 @@ func ignoreClosed(err error) error {
 
 // Start reads the keys and serves. When it fails, Stop must still be called.
 func (a *App) Start(ctx context.Context) error {
+	a.life.starting.Lock()
+	defer a.life.starting.Unlock()
 	if err := a.life.enter(); err != nil {
 		return err
 	}

@@ -31,6 +31,9 @@ const (
 
 // lifecycle is the part of an App that remembers what must be undone.
 type lifecycle struct {
+	// starting is held by Start from beginning to end, and taken by Stop before
+	// it undoes anything; it is taken before mu, never after.
+	starting sync.Mutex
 	mu       sync.Mutex // guards phase and cleanups
 	phase    phase
 	cleanups []cleanup     // run last to first by Stop
@@ -99,6 +102,8 @@ func (a *App) Stop() error {
 		<-a.life.stopped
 		return a.life.stopErr
 	}
+	a.life.starting.Lock() // a Start that is under way finishes first
+	defer a.life.starting.Unlock()
 	if was == started {
 		a.server.Drain()
 		a.log.Info("draining", "delay", a.drainDelay.String())
@@ -129,10 +134,13 @@ func (a *App) Run(ctx context.Context) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
-	if err := a.Start(ctx); err != nil {
-		return errors.Join(err, a.Stop())
+	failed := a.startUnlessSignalled(ctx, signals)
+	if failed == nil {
+		failed = a.serveLoop(ctx, signals)
 	}
-	failed := a.serveLoop(ctx, signals)
+	if errors.Is(failed, errSignalled) {
+		failed = nil
+	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- a.Stop() }()
 	var once sync.Once
@@ -143,6 +151,30 @@ func (a *App) Run(ctx context.Context) error {
 		case s := <-signals:
 			if s != syscall.SIGHUP {
 				once.Do(func() { close(a.hurry) })
+			}
+		}
+	}
+}
+
+// errSignalled ends a start that was told to stop.
+var errSignalled = errors.New("told to stop while starting")
+
+// startUnlessSignalled starts, and gives up at once on SIGTERM or SIGINT: a
+// start may wait for a Vault that does not answer.
+func (a *App) startUnlessSignalled(ctx context.Context, signals <-chan os.Signal) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- a.Start(ctx) }()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				cancel()
+				<-done
+				return errSignalled
 			}
 		}
 	}

@@ -1,0 +1,90 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestCleanupsRunLastToFirstAndErrorsJoin(t *testing.T) {
+	t.Parallel()
+	var l lifecycle
+	var order []string
+	first, second := errors.New("first broke"), errors.New("second broke")
+	l.onStop("one", func(context.Context) error { order = append(order, "one"); return first })
+	l.onStop("two", func(context.Context) error { order = append(order, "two"); return second })
+	err := l.undo(context.Background())
+	if !errors.Is(err, first) || !errors.Is(err, second) || !strings.Contains(err.Error(), "stopping two") {
+		t.Errorf("undo = %v", err)
+	}
+	if got := strings.Join(order, " "); got != "two one" {
+		t.Errorf("order = %s", got)
+	}
+	if err := l.undo(context.Background()); err != nil {
+		t.Errorf("second undo = %v", err)
+	}
+}
+
+func TestLogNeverShowsATokenInsideAText(t *testing.T) {
+	t.Parallel()
+	const token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJQIn0.c2ln"
+	for _, format := range []string{"json", "text"} {
+		var out bytes.Buffer
+		log := newLogger(&out, format, new(slog.LevelVar))
+		log.Error("oops", "error", errors.New("get https://stream.mux.com/P.m3u8?token="+token+": refused"), "url", "/x?token="+token, "token", token)
+		if strings.Contains(out.String(), "eyJ") {
+			t.Errorf("%s: a token shows: %s", format, out.String())
+		}
+	}
+}
+
+func TestWatchNoticesSettledChanges(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "a.yaml")
+	put := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("1")
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var changes atomic.Int64
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			watchFiles(ctx, func() []string { return []string{file, filepath.Join(dir, "later.yaml")} }, func() { changes.Add(1) })
+		}()
+		expect := func(want int64, why string) {
+			t.Helper()
+			time.Sleep(3 * watchInterval)
+			synctest.Wait()
+			if got := changes.Load(); got != want {
+				t.Errorf("%s: %d changes, want %d", why, got, want)
+			}
+		}
+		expect(0, "nothing happened")
+		put("22")
+		expect(1, "a changed file")
+		if err := os.WriteFile(filepath.Join(dir, "later.yaml"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		expect(2, "a file that was missing")
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		expect(3, "a file that is gone")
+		cancel()
+		<-ended
+	})
+}
