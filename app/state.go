@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/playgate/playgate/catalog"
 	"github.com/playgate/playgate/configs"
@@ -30,52 +29,39 @@ type state struct {
 // ruleMetrics count what rules do; nil in check-config.
 type ruleMetrics = *policy.Metrics
 
-// load reads a configuration and builds all that depends on it. The error is
-// configs.Problems wherever a path can be named.
+// load reads a configuration and builds all that depends on it: rules,
+// catalogues, tenants, edge. The error is configs.Problems, all of them at
+// once, wherever a path can be named.
 func load(path string, environ []string, metrics ruleMetrics) (*state, error) {
-	loaded, err := configs.Load(path, environ)
+	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}}
+	source := configs.Source{Path: path, Environ: environ, Check: func(path string, e *configs.Environment) (problems, warnings []configs.Problem) {
+		compiled, problems, warnings := mintingOf(path, e, metrics)
+		s.minting[e.ID] = compiled
+		return problems, warnings
+	}}
+	loaded, err := source.Load()
 	if err != nil {
 		return nil, err
 	}
-	return build(loaded, metrics)
-}
-
-// build compiles a loaded configuration: rules, catalogues, tenants, edge. It
-// reports all problems at once.
-func build(loaded *configs.Loaded, metrics ruleMetrics) (*state, error) {
-	cfg := loaded.Config
-	s := &state{loaded: loaded, warnings: loaded.Warnings}
-	var problems configs.Problems
-	s.minting = map[playback.EnvironmentID]*issuer.Environment{}
-	for path, e := range cfg.Environments() {
+	s.loaded, s.warnings = loaded, loaded.Warnings
+	for _, e := range loaded.Config.Environments() {
 		s.environments = append(s.environments, e.ID)
-		for _, v := range e.Viewers {
-			s.issuers = append(s.issuers, identity.Issuer{
-				Environment: e.ID, Issuer: v.Issuer, Alias: v.Alias, Audience: v.Audience,
-				JWKSURL: v.JWKSURL, JWKSFile: string(v.JWKSFile), Algorithms: v.Algorithms, MaxLifetime: v.MaxLifetime,
-			})
-		}
-		compiled, found, warnings := mintingOf(path, e, metrics)
-		problems = append(problems, found...)
-		s.warnings = append(s.warnings, warnings...)
-		s.minting[e.ID] = compiled
+		s.issuers = append(s.issuers, issuersOf(e)...)
 	}
-	if len(problems) > 0 {
-		return nil, problems
-	}
-	directory, err := tenant.New(cfg.Tenants())
+	directory, err := tenant.New(loaded.Config.Tenants())
 	if err != nil {
 		return nil, fmt.Errorf("building tenants: %w", err)
 	}
+	edge := &loaded.Config.Server
 	s.edge, err = server.NewSnapshot(server.SnapshotConfig{
 		Directory: directory, Environments: s.minting,
-		TrustedProxies: cfg.Server.TrustedProxies, UnresolvedRateLimit: string(cfg.Server.UnresolvedRateLimit),
+		TrustedProxies: edge.TrustedProxies, UnresolvedRateLimit: string(edge.UnresolvedRateLimit),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("building the edge: %w", err)
 	}
-	if cfg.Server.TLS.Enabled() {
-		pair, err := tls.LoadX509KeyPair(string(cfg.Server.TLS.CertFile), string(cfg.Server.TLS.KeyFile))
+	if edge.TLS.Enabled() {
+		pair, err := tls.LoadX509KeyPair(string(edge.TLS.CertFile), string(edge.TLS.KeyFile))
 		if err != nil {
 			return nil, configs.Problems{{Path: "server.tls", Message: err.Error()}}
 		}
@@ -84,21 +70,32 @@ func build(loaded *configs.Loaded, metrics ruleMetrics) (*state, error) {
 	return s, nil
 }
 
-// mintingOf compiles one environment's catalogue and rules.
-func mintingOf(path string, e *configs.Environment, metrics ruleMetrics) (*issuer.Environment, configs.Problems, []configs.Problem) {
-	known, err := catalog.New(e.Entries())
-	if err != nil {
-		return nil, configs.Problems{{Path: path + ".playback_ids", Message: err.Error()}}, nil
+func issuersOf(e *configs.Environment) []identity.Issuer {
+	var out []identity.Issuer
+	for _, v := range e.Viewers {
+		out = append(out, identity.Issuer{
+			Environment: e.ID, Issuer: v.Issuer, Alias: v.Alias, Audience: v.Audience,
+			JWKSURL: v.JWKSURL, JWKSFile: string(v.JWKSFile), Algorithms: v.Algorithms, MaxLifetime: v.MaxLifetime,
+		})
 	}
+	return out
+}
+
+// mintingOf compiles one environment's catalogue and rules. What is wrong with
+// the catalogue is reported by configs, which knows its lines.
+func mintingOf(path string, e *configs.Environment, metrics ruleMetrics) (_ *issuer.Environment, problems, warnings []configs.Problem) {
 	options := policyOptions(e)
 	options.Metrics = metrics
 	rules, err := policy.Compile(e.Policy.Document, options)
 	if err != nil {
 		return nil, policyProblems(path, e, err), nil
 	}
-	var warnings []configs.Problem
+	known, err := catalog.New(e.Entries())
+	if err != nil {
+		return nil, nil, nil
+	}
 	for _, text := range rules.Warnings(known.Objects()) {
-		warnings = append(warnings, configs.Problem{Path: policyPath(path, e), Message: text})
+		warnings = append(warnings, policyProblem(path, e, policy.Problem{Message: text}))
 	}
 	return &issuer.Environment{
 		ID: e.ID, Name: e.Name,
@@ -109,36 +106,29 @@ func mintingOf(path string, e *configs.Environment, metrics ruleMetrics) (*issue
 	}, nil, warnings
 }
 
-// policyPath names where an environment's rules stand.
-func policyPath(path string, e *configs.Environment) string {
-	switch {
-	case e.Policy.File != "":
-		return path + ".policy_file (" + e.Policy.File + ")"
-	case e.Policy.Path != "":
-		return e.Policy.Path
-	}
-	return path + ".policy"
-}
-
-// policyProblems puts a document's problems below the path of the document.
-func policyProblems(path string, e *configs.Environment, err error) configs.Problems {
-	where := policyPath(path, e)
+// policyProblems names the place of each problem: in a file of its own, or
+// below the configuration's path where the rules stand in place.
+func policyProblems(path string, e *configs.Environment, err error) []configs.Problem {
 	var list policy.Problems
 	if !errors.As(err, &list) {
-		return configs.Problems{{Path: where, Message: err.Error()}}
+		return []configs.Problem{policyProblem(path, e, policy.Problem{Message: err.Error()})}
 	}
-	var problems configs.Problems
-	for _, p := range list {
-		problem := configs.Problem{Path: where, Message: p.Message}
-		if p.Path != "" {
-			problem.Path = strings.TrimSuffix(where, ".") + "." + p.Path
-		}
-		if p.Line > 0 && e.Policy.File != "" {
-			problem.Message += fmt.Sprintf(" (line %d)", p.Line)
-		}
-		problems = append(problems, problem)
+	problems := make([]configs.Problem, len(list))
+	for n, p := range list {
+		problems[n] = policyProblem(path, e, p)
 	}
 	return problems
+}
+
+func policyProblem(path string, e *configs.Environment, p policy.Problem) configs.Problem {
+	if e.Policy.File != "" {
+		return configs.Problem{Path: path + ".policy_file", Message: e.Policy.File + ": " + p.String()}
+	}
+	where := path + ".policy"
+	if p.Path != "" {
+		where += "." + p.Path
+	}
+	return configs.Problem{Path: where, Message: p.Message}
 }
 
 // Check does all that New does with a configuration short of running it, for
