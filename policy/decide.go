@@ -1,0 +1,112 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/playgate/playgate/playback"
+)
+
+// Decide answers a question. Deny rules come first, in the order of the
+// document: the first that matches, or cannot be evaluated, denies. Then the
+// first allow rule that matches decides; one that cannot be evaluated does not
+// match. It never fails and never allows when in doubt. The decision's grant
+// and refusal are shared and must not be written to.
+func (p *Policy) Decide(q *playback.Question) playback.Decision {
+	return p.decide(q, p.environment)
+}
+
+func (p *Policy) decide(q *playback.Question, environment *object) playback.Decision {
+	a, ok := p.activations.Get().(*activation)
+	if !ok { // the pool has nothing else
+		a = &activation{constants: p.constants}
+	}
+	a.ask(q, environment)
+	defer func() {
+		a.forget()
+		p.activations.Put(a)
+	}()
+	for _, r := range p.deny {
+		switch matches, err := r.when.holds(a); {
+		case err != nil:
+			return r.broken(p.refusals.broken, err)
+		case matches:
+			return playback.Decision{Rule: r.id, Refusal: r.refusal}
+		}
+	}
+	for _, r := range p.allow {
+		switch matches, err := r.when.holds(a); {
+		case err != nil:
+			r.countError()
+		case matches:
+			return p.grant(r, a)
+		}
+	}
+	return playback.Decision{Refusal: p.refusals.noMatch}
+}
+
+// grant is the decision of an allow rule that matched.
+func (p *Policy) grant(r *rule, a *activation) playback.Decision {
+	if t := a.question.Type; t >= playback.TokenTypes || !r.grant.Types.Has(t) {
+		return playback.Decision{Rule: r.id, Refusal: p.refusals.types[min(t, playback.TokenTypes)]}
+	}
+	if len(r.custom) == 0 {
+		return playback.Decision{Rule: r.id, Grant: r.grant}
+	}
+	custom, err := r.claims(a)
+	if err != nil {
+		// Trying the next rule instead could drop the claim that ties the token
+		// to the viewer.
+		return r.broken(p.refusals.broken, err)
+	}
+	return playback.Decision{Rule: r.id, Grant: r.grant, Custom: custom}
+}
+
+func (r *rule) broken(refusal *playback.Error, cause error) playback.Decision {
+	r.countError()
+	return playback.Decision{Rule: r.id, Refusal: refusal.Because(fmt.Errorf("evaluating rule %s: %w", r.id, cause))}
+}
+
+// claims evaluates the custom claims and returns them as a canonical JSON
+// object, "" if none of them has a value.
+func (r *rule) claims(a *activation) (string, error) {
+	values := make(map[string]any, len(r.custom))
+	for _, c := range r.custom {
+		out, _, err := c.value.program.Eval(a)
+		if err != nil {
+			return "", fmt.Errorf("custom.%s: %w", c.name, err)
+		}
+		value, ok, err := toJSON(out)
+		if err != nil {
+			return "", fmt.Errorf("custom.%s: %w", c.name, err)
+		}
+		if ok {
+			values[c.name] = value
+		}
+	}
+	if len(values) == 0 {
+		return "", nil
+	}
+	text, err := canonicalJSON(values)
+	if err != nil {
+		return "", fmt.Errorf("custom: %w", err)
+	}
+	if len(text) > maxCustomBytes {
+		return "", fmt.Errorf("custom: %d bytes, more than %d", len(text), maxCustomBytes)
+	}
+	return text, nil
+}
+
+// canonicalJSON writes JSON in one way only: keys sorted, no spaces, numbers as
+// ECMAScript writes them, and <, > and & as they are. It is part of the token
+// and of the cache's key.
+func canonicalJSON(v any) (string, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return "", err
+	}
+	return string(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
+}

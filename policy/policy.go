@@ -1,0 +1,160 @@
+package policy
+
+import (
+	"cmp"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/playgate/playgate/playback"
+)
+
+// Options is what a document's environment adds to it.
+type Options struct {
+	// Environment and Name are the variable `environment`, and the domain of
+	// pseudonym().
+	Environment playback.EnvironmentID
+	Name        string
+	// DefaultTTL and MaxTTL are token.default_ttl and token.max_ttl: what the
+	// tests and warnings reckon with. 0 means their defaults, 15m and 24h.
+	DefaultTTL time.Duration
+	MaxTTL     time.Duration
+	// PseudonymKey is the key of pseudonym(). Without one, a document that uses
+	// pseudonym() does not compile.
+	PseudonymKey playback.Secret
+	// Metrics counts rules that fail; nil counts nothing.
+	Metrics *Metrics
+}
+
+const (
+	usualDefaultTTL = 15 * time.Minute
+	usualMaxTTL     = 24 * time.Hour
+)
+
+// Policy is a compiled document. It is immutable and safe for concurrent use.
+type Policy struct {
+	deny        []*rule // in the order of the document
+	allow       []*rule
+	environment *object
+	constants   *constants
+	defaultTTL  time.Duration
+	maxTTL      time.Duration
+	refusals    refusals
+	activations sync.Pool
+}
+
+// rule is a compiled rule.
+type rule struct {
+	id      string
+	index   int // in the document
+	path    string
+	deny    bool
+	when    *expression
+	refusal *playback.Error // deny rules: their reason
+	grant   *playback.Grant
+	custom  []claim
+	errors  prometheus.Counter // nil: not counted
+}
+
+// claim is a compiled custom claim.
+type claim struct {
+	name  string
+	value *expression
+}
+
+// refusals are the refusals that do not depend on a rule. Shared, never
+// written.
+type refusals struct {
+	noMatch *playback.Error
+	broken  *playback.Error
+	types   [playback.TokenTypes + 1]*playback.Error // the last is for what is no type
+}
+
+// Compile compiles a document. The error is Problems, with everything that is
+// wrong with the document; then there is no policy, and whoever has an older
+// one keeps it in force.
+func Compile(text []byte, o Options) (*Policy, error) {
+	p, _, err := compile(text, o)
+	return p, err
+}
+
+func compile(text []byte, o Options) (*Policy, []testCase, error) {
+	d := &decoder{}
+	doc := parse(d, text)
+	lang, err := newLanguage(newPseudonyms(o.PseudonymKey, o.Environment))
+	if err != nil {
+		return nil, nil, err
+	}
+	p := &Policy{
+		environment: newEnvironment(o.Environment, o.Name),
+		constants:   newConstants(),
+		defaultTTL:  cmp.Or(o.DefaultTTL, usualDefaultTTL),
+		maxTTL:      cmp.Or(o.MaxTTL, usualMaxTTL),
+		refusals:    newRefusals(),
+	}
+	p.activations.New = func() any { return &activation{constants: p.constants} }
+	for i := range doc.rules {
+		r := lang.rule(d, &doc.rules[i])
+		r.index = i
+		if r.deny {
+			p.deny = append(p.deny, r)
+		} else {
+			p.allow = append(p.allow, r)
+		}
+	}
+	if err := d.problems.err(); err != nil {
+		return nil, nil, err
+	}
+	for _, r := range p.rules() {
+		r.errors = o.Metrics.counter(o.Environment, r.id)
+	}
+	return p, doc.tests, nil
+}
+
+func newRefusals() refusals {
+	r := refusals{
+		noMatch: playback.Errorf(playback.CodeNoMatchingRule, "No rule allows this viewer to play this."),
+		broken:  playback.Errorf(playback.CodePolicyError, "A rule could not be evaluated."),
+	}
+	for t := range playback.TokenTypes + 1 {
+		r.types[t] = playback.Errorf(playback.CodeTypeNotGranted, "The rules do not grant tokens of type %s.", t)
+	}
+	return r
+}
+
+func (l *language) rule(d *decoder, text *ruleText) *rule {
+	r := &rule{id: text.id, path: text.at.path, deny: text.deny, grant: text.grant}
+	if r.deny {
+		r.grant, r.refusal = nil, playback.Denied(text.reason)
+	}
+	compile := func(t expressionText, with func(string) (*expression, []string)) *expression {
+		if t.at.Node == nil {
+			return nil // reported where it was read
+		}
+		e, problems := with(t.source)
+		for _, problem := range problems {
+			d.problem(t.at, "%s", problem)
+		}
+		return e
+	}
+	r.when = compile(text.when, l.condition)
+	for _, c := range text.custom {
+		r.custom = append(r.custom, claim{c.name, compile(c.expressionText, l.claim)})
+	}
+	return r
+}
+
+// rules returns all rules in the order of the document.
+func (p *Policy) rules() []*rule {
+	all := make([]*rule, len(p.deny)+len(p.allow))
+	for _, list := range [...][]*rule{p.deny, p.allow} {
+		for _, r := range list {
+			all[r.index] = r
+		}
+	}
+	return all
+}
+
+// Empty reports whether there is no rule at all: everything is denied.
+func (p *Policy) Empty() bool { return len(p.deny)+len(p.allow) == 0 }

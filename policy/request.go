@@ -1,0 +1,178 @@
+package policy
+
+import (
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+
+	"github.com/playgate/playgate/playback"
+)
+
+// request makes the members of the variable `request`, each when a rule first
+// asks for it.
+type request struct {
+	question  *playback.Question
+	constants *constants
+}
+
+func (r *request) make(i int) ref.Val {
+	client := r.question.Client
+	if client == nil {
+		client = &r.constants.client
+	}
+	switch i {
+	case requestType:
+		if t := r.question.Type; t < playback.TokenTypes {
+			return r.constants.types[t]
+		}
+		return types.String("")
+	case requestIP:
+		return address(client)
+	case requestCountry:
+		return country(client.Country)
+	case requestRegion:
+		return types.String(client.Region)
+	case requestASN:
+		return types.Int(client.ASN)
+	case requestReferrer:
+		return types.String(client.Referrer)
+	case requestOrigin:
+		return types.String(client.Origin)
+	case requestUserAgent:
+		return types.String(client.UserAgent)
+	case requestSessionID:
+		return types.String(r.question.SessionID)
+	case requestParams:
+		if len(r.question.Params) == 0 {
+			return r.constants.noParams
+		}
+		return toParams(r.question.Params)
+	}
+	return types.NewErr("request has no field %d", i)
+}
+
+// address writes an IPv4 address as one even where a dual-stack socket saw it
+// inside IPv6, else cidr("203.0.113.0/24") would not hold it.
+func address(c *playback.Client) ref.Val {
+	if !c.IP.IsValid() {
+		return types.String("")
+	}
+	return types.String(c.IP.Unmap().WithZone("").String())
+}
+
+// countries are the values of all two-letter codes, so that a rule about the
+// country, which most policies have, allocates nothing.
+var countries = allCountries() //nolint:gochecknoglobals // a constant table
+
+func allCountries() (table ['Z' - 'A' + 1]['Z' - 'A' + 1]ref.Val) {
+	for i := range table {
+		for j := range table[i] {
+			table[i][j] = types.String([]byte{byte('A' + i), byte('A' + j)})
+		}
+	}
+	return table
+}
+
+func country(code string) ref.Val {
+	if code == "" {
+		code = playback.UnknownCountry
+	}
+	if len(code) == 2 && code[0] >= 'A' && code[0] <= 'Z' && code[1] >= 'A' && code[1] <= 'Z' {
+		return countries[code[0]-'A'][code[1]-'A']
+	}
+	return types.String(code)
+}
+
+// activation answers CEL's questions for the value of a variable. It serves one
+// question at a time and is reused through the policy's pool.
+type activation struct {
+	constants   *constants
+	question    *playback.Question
+	environment *object
+	now         ref.Val
+	request     request
+	requested   object // the variable request
+
+	// What was made for this question; nil until a rule names it.
+	viewer, playback, asset, liveStream *object
+}
+
+// kept is what a catalogue entry's Memo keeps.
+type kept struct{ playback, asset, liveStream *object }
+
+func (a *activation) ask(q *playback.Question, environment *object) {
+	a.question, a.environment = q, environment
+	a.request = request{q, a.constants}
+	a.requested = object{shape: &shapes[requestShape], request: &a.request}
+}
+
+// forget drops every reference to the question before the activation goes back
+// to the pool.
+func (a *activation) forget() { *a = activation{constants: a.constants} }
+
+// ResolveName returns a variable's value.
+func (a *activation) ResolveName(name string) (any, bool) {
+	switch name {
+	case "viewer":
+		if a.viewer == nil {
+			a.viewer = a.constants.viewerOf(a.question.Viewer)
+		}
+		return a.viewer, true
+	case "request":
+		return &a.requested, true
+	case "playback", "asset", "live_stream":
+		if a.playback == nil {
+			a.behind()
+		}
+		switch name {
+		case "asset":
+			return a.asset, true
+		case "live_stream":
+			return a.liveStream, true
+		}
+		return a.playback, true
+	case "environment":
+		return a.environment, true
+	case "now":
+		if a.now == nil {
+			a.now = timestamp(a.question.Now)
+		}
+		return a.now, true
+	}
+	return nil, false
+}
+
+// Parent returns nil: there is nothing behind the variables.
+func (a *activation) Parent() cel.Activation { return nil }
+
+func (c *constants) viewerOf(v *playback.Viewer) *object {
+	if v == nil || !v.Authenticated && v.ID == "" && v.Issuer == "" && len(v.Claims) == 0 {
+		return c.anonymous
+	}
+	if o, ok := v.Memo.Load().(*object); ok {
+		return o
+	}
+	o := newViewer(v)
+	v.Memo.Keep(o)
+	return o
+}
+
+// behind makes playback, asset and live_stream.
+func (a *activation) behind() {
+	o := a.question.Object
+	if o == nil {
+		o = &playback.Object{}
+	}
+	k, ok := o.Memo.Load().(*kept)
+	if !ok {
+		k = &kept{newPlayback(o), a.constants.asset, a.constants.liveStream}
+		if o.Asset != nil {
+			k.asset = newAsset(o.Asset)
+		}
+		if o.LiveStream != nil {
+			k.liveStream = newLiveStream(o.LiveStream)
+		}
+		o.Memo.Keep(k)
+	}
+	a.playback, a.asset, a.liveStream = k.playback, k.asset, k.liveStream
+}
