@@ -37,9 +37,9 @@ func write(t *testing.T, text string) string {
 	return path
 }
 
-func newApp(t *testing.T, text string) *app.App {
+func newApp(t *testing.T) *app.App {
 	t.Helper()
-	a, err := app.New(app.Options{Path: write(t, text), Log: io.Discard})
+	a, err := app.New(app.Options{Path: write(t, configuration), Log: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func get(t *testing.T, url string) (int, string) {
 	if err != nil {
 		return 0, err.Error()
 	}
-	defer res.Body.Close() //nolint:errcheck // read to its end below
+	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func get(t *testing.T, url string) (int, string) {
 
 func TestStartServesAndStopEnds(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, configuration)
+	a := newApp(t)
 	if err := a.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestOrderOfLife(t *testing.T) {
 	t.Parallel()
 	t.Run("stop before start", func(t *testing.T) {
 		t.Parallel()
-		a := newApp(t, configuration)
+		a := newApp(t)
 		if err := a.Stop(); err != nil {
 			t.Errorf("Stop = %v", err)
 		}
@@ -114,7 +114,7 @@ func TestOrderOfLife(t *testing.T) {
 	})
 	t.Run("start twice", func(t *testing.T) {
 		t.Parallel()
-		a := newApp(t, configuration)
+		a := newApp(t)
 		if err := a.Start(context.Background()); err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func TestOrderOfLife(t *testing.T) {
 	})
 	t.Run("reload before start", func(t *testing.T) {
 		t.Parallel()
-		a := newApp(t, configuration)
+		a := newApp(t)
 		if err := a.Reload(); err != nil {
 			t.Errorf("Reload before Start = %v", err)
 		}
@@ -137,7 +137,7 @@ func TestOrderOfLife(t *testing.T) {
 	})
 	t.Run("two in one process", func(t *testing.T) {
 		t.Parallel()
-		one, two := newApp(t, configuration), newApp(t, configuration)
+		one, two := newApp(t), newApp(t)
 		for _, a := range []*app.App{one, two} {
 			if err := a.Start(context.Background()); err != nil {
 				t.Error(err)
@@ -154,7 +154,7 @@ func TestOrderOfLife(t *testing.T) {
 func TestConcurrentStartReloadStop(t *testing.T) {
 	t.Parallel()
 	for range 8 {
-		a := newApp(t, configuration)
+		a := newApp(t)
 		var all sync.WaitGroup
 		for range 2 {
 			all.Go(func() { _ = a.Start(context.Background()) })
@@ -170,7 +170,7 @@ func TestConcurrentStartReloadStop(t *testing.T) {
 
 func TestRunEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, configuration)
+	a := newApp(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
@@ -193,11 +193,11 @@ func TestRunEndsWithItsContext(t *testing.T) {
 
 func TestNewFailsWhole(t *testing.T) {
 	t.Parallel()
-	taken, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a port to be in the way
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close() //nolint:errcheck // the end of the test
+	defer taken.Close()
 	for name, text := range map[string]string{
 		"port taken":       strings.Replace(configuration, `listen: "127.0.0.1:0"`, `listen: "`+taken.Addr().String()+`"`, 1),
 		"admin port taken": strings.Replace(configuration, `admin_listen: "127.0.0.1:0"`, `admin_listen: "`+taken.Addr().String()+`"`, 1),
@@ -227,7 +227,7 @@ func TestReloadKeepsTheOldStateWhenTheNewIsBad(t *testing.T) {
 	if err := a.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	defer a.Stop() //nolint:errcheck // the end of the test
+	defer a.Stop()
 	if err := os.WriteFile(path, []byte(configuration+"colour: blue\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -85,9 +86,9 @@ func (l *lifecycle) undo(ctx context.Context) error {
 	l.cleanups = nil
 	l.mu.Unlock()
 	var errs []error
-	for n := len(todo) - 1; n >= 0; n-- {
-		if err := todo[n].run(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stopping %s: %w", todo[n].name, err))
+	for _, c := range slices.Backward(todo) {
+		if err := c.run(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stopping %s: %w", c.name, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -173,8 +174,7 @@ func (a *App) startUnlessSignalled(ctx context.Context, signals <-chan os.Signal
 		case s := <-signals:
 			if s != syscall.SIGHUP {
 				cancel()
-				<-done
-				return errSignalled
+				return errors.Join(errSignalled, <-done)
 			}
 		}
 	}

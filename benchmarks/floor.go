@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -23,8 +24,9 @@ type answer struct {
 	body   []byte
 }
 
-func startFloor(a answer) (*floor, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func startFloor(ctx context.Context, a answer) (*floor, error) {
+	var bind net.ListenConfig
+	listener, err := bind.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listening for the floor: %w", err)
 	}

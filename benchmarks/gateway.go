@@ -69,7 +69,7 @@ func startGateway(ctx context.Context, dir string) (*gateway, error) {
 		return nil, fmt.Errorf("building the gateway: %w: %s", err, out)
 	}
 	g := &gateway{log: filepath.Join(dir, "gateway.log")}
-	listen, admin, err := freeAddresses()
+	listen, admin, err := freeAddresses(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -80,8 +80,8 @@ func startGateway(ctx context.Context, dir string) (*gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the gateway's log: %w", err)
 	}
-	defer logFile.Close() //nolint:errcheck // the child has its own copy
-	g.cmd = exec.CommandContext(ctx, binary, "serve", "--config", filepath.Join(dir, "playgate.yaml"))
+	defer logFile.Close()                                                                              //nolint:errcheck // the child has its own copy
+	g.cmd = exec.CommandContext(ctx, binary, "serve", "--config", filepath.Join(dir, "playgate.yaml")) //nolint:gosec // our own build
 	g.cmd.Stdout, g.cmd.Stderr = logFile, logFile
 	if err := g.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting the gateway: %w", err)
@@ -93,10 +93,11 @@ func startGateway(ctx context.Context, dir string) (*gateway, error) {
 	return g, nil
 }
 
-func freeAddresses() (listen, admin string, err error) {
+func freeAddresses(ctx context.Context) (listen, admin string, err error) {
+	var bind net.ListenConfig
 	var found [2]string
 	for n := range found {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := bind.Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return "", "", fmt.Errorf("finding a free port: %w", err)
 		}

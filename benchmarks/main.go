@@ -53,7 +53,7 @@ func run(ctx context.Context, o options, w io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	floor, err := startFloor(sample)
+	floor, err := startFloor(ctx, sample)
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func (l wrk) run(ctx context.Context, url, viewer, script string) (result, error
 	return r, nil
 }
 
-var speedLine = regexp.MustCompile(`(?m)^rsa 2048 bits\s+\S+s\s+\S+s\s+([0-9.]+)`) //nolint:gochecknoglobals // a constant pattern
+var speedLine = regexp.MustCompile(`(?m)^rsa 2048 bits\s+\S+s\s+\S+s\s+([0-9.]+)`)
 
 // opensslSpeed returns the RSA-2048 signatures per second of `openssl speed`
 // on both cores.

@@ -11,7 +11,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,7 +23,7 @@ import (
 )
 
 // binary is the gateway under test, built once by TestMain.
-var binary string //nolint:gochecknoglobals // set before any test runs
+var binary string
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
@@ -191,8 +190,8 @@ func (g *gateway) kill() {
 		g.exited <- err
 	default:
 		_ = g.cmd.Process.Kill()
-		<-g.exited
-		g.exited <- nil
+		err := <-g.exited
+		g.exited <- err
 	}
 	if log := g.log.String(); strings.Contains(log, "DATA RACE") || strings.Contains(log, "panic") {
 		g.t.Errorf("the gateway raced or panicked:\n%s", log)
@@ -231,7 +230,7 @@ func (r reply) code() string {
 }
 
 // client follows no redirect, and keeps enough connections for the load tests.
-var client = &http.Client{ //nolint:gochecknoglobals // shared connections
+var client = &http.Client{
 	Timeout:       15 * time.Second,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
@@ -256,7 +255,7 @@ func call(method, url, body string, headers ...string) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	defer res.Body.Close() //nolint:errcheck // read to its end below
+	defer res.Body.Close()
 	content, err := io.ReadAll(res.Body)
 	return reply{res.StatusCode, res.Header, content}, err
 }
@@ -280,18 +279,18 @@ func status(url string) int {
 }
 
 // basic returns the Authorization header of an access token.
-func basic(id, secret string) string {
+func basic(id string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))
 }
 
 // newKey makes a signing key as a PKCS#1 PEM.
-func newKey(t *testing.T) (*rsa.PrivateKey, string) {
+func newKey(t *testing.T) string {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return key, string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))
+	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))
 }
 
 // claims decodes a token's payload without verifying it.
@@ -310,15 +309,4 @@ func claims(t *testing.T, token string) map[string]any {
 		t.Fatal(err)
 	}
 	return out
-}
-
-// freeAddress returns a loopback address that nobody uses now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() //nolint:errcheck // only its number was wanted
-	return l.Addr().String()
 }

@@ -13,7 +13,7 @@ import (
 
 // load keeps asking for tokens from several connections until stop is called,
 // which returns how many answers there were and the first that was not 200.
-func load(g *gateway, url string, headers ...string) (stop func() (answers int64, bad string)) {
+func load(url string, headers ...string) (stop func() (answers int64, bad string)) {
 	var answers atomic.Int64
 	var once sync.Once
 	var first string
@@ -56,11 +56,11 @@ func TestSIGTERMDrainsWithoutLosingARequest(t *testing.T) {
 			// about to send when the server wants to go.
 			own := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}, Timeout: 15 * time.Second}
 			for i := 0; ; i++ {
-				req, err := http.NewRequest(http.MethodGet, fmt.Sprintf("%s/v1/playback-ids/N%dX%d/token", g.url, n, i), http.NoBody) //nolint:noctx // bounded by the client
+				req, err := http.NewRequest(http.MethodGet, fmt.Sprintf("%s/v1/playback-ids/N%dX%d/token", g.url, n, i), http.NoBody)
 				if err != nil {
 					panic(err)
 				}
-				req.Header.Set("Authorization", basic("tok-acme", secret))
+				req.Header.Set("Authorization", basic("tok-acme"))
 				res, err := own.Do(req)
 				switch {
 				case err == nil:
@@ -99,11 +99,11 @@ func TestReloadDropsNoRequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "", "acme")
 	g := start(t, w.files)
-	stop := load(g, g.url+"/v1/playback-ids/%s/token", "Authorization", basic("tok-acme", secret))
+	stop := load(g.url+"/v1/playback-ids/%s/token", "Authorization", basic("tok-acme"))
 
 	rule := func() string {
 		var m minted
-		must(t, http.MethodGet, g.url+"/v1/playback-ids/PIDacme/token", "", "Authorization", basic("tok-acme", secret)).data(t, &m)
+		must(t, http.MethodGet, g.url+"/v1/playback-ids/PIDacme/token", "", "Authorization", basic("tok-acme")).data(t, &m)
 		return m.Rule
 	}
 	if got := rule(); got != "open" {
@@ -138,7 +138,7 @@ func TestReloadDropsNoRequest(t *testing.T) {
 	}
 	g.write("playgate.yaml", bigger.files["playgate.yaml"])
 	g.await("the new environment", func() bool {
-		r, err := call(http.MethodGet, g.url+"/v1/playback-ids/PIDbeta/token", "", "Authorization", basic("tok-beta", secret))
+		r, err := call(http.MethodGet, g.url+"/v1/playback-ids/PIDbeta/token", "", "Authorization", basic("tok-beta"))
 		return err == nil && r.status == http.StatusOK
 	})
 	answers, bad := stop()
@@ -152,13 +152,13 @@ func TestKeyFilesRotateWhileServing(t *testing.T) {
 	w := newWorld(t, "", "acme")
 	w.files["keys/acme/KEYacme.json"] = `{"state":"active","activated_at":1700000000}`
 	g := start(t, w.files)
-	stop := load(g, g.url+"/v1/playback-ids/%s/token", "Authorization", basic("tok-acme", secret))
+	stop := load(g.url+"/v1/playback-ids/%s/token", "Authorization", basic("tok-acme"))
 	keyID := func() string {
 		var m minted
-		must(t, http.MethodGet, g.url+"/v1/playback-ids/PIDacme/token", "", "Authorization", basic("tok-acme", secret)).data(t, &m)
+		must(t, http.MethodGet, g.url+"/v1/playback-ids/PIDacme/token", "", "Authorization", basic("tok-acme")).data(t, &m)
 		return m.KeyID
 	}
-	_, second := newKey(t)
+	second := newKey(t)
 	g.write("keys/acme/SECOND.json", `{"state":"prepared"}`)
 	g.write("keys/acme/SECOND.pem", second)
 	g.await("the prepared key in JWKS", func() bool {

@@ -43,7 +43,7 @@ func TestWall(t *testing.T) {
 			w := newWorld(t, "        catalog: {unknown: "+unknown+"}\n", "one", "two", "three")
 			g := start(t, w.files)
 			for _, mine := range w.names {
-				callers := map[string]string{"backend": basic("tok-"+mine, secret), "viewer": w.viewer(t, mine, "u1")}
+				callers := map[string]string{"backend": basic("tok-" + mine), "viewer": w.viewer(t, mine, "u1")}
 				for _, theirs := range w.names {
 					if mine == theirs {
 						continue
@@ -115,14 +115,14 @@ func TestWallByObject(t *testing.T) {
 	w := newWorld(t, "", "one", "two")
 	g := start(t, w.files)
 	for _, body := range []string{`{"asset_id":"ASSETtwo"}`, `{"live_stream_id":"STREAMtwo"}`, `{"asset_id":"NOBODY"}`} {
-		for _, authorization := range []string{basic("tok-one", secret), w.viewer(t, "one", "u1")} {
+		for _, authorization := range []string{basic("tok-one"), w.viewer(t, "one", "u1")} {
 			if r := must(t, http.MethodPost, g.url+"/v1/tokens", body, "Authorization", authorization); r.status != http.StatusNotFound || r.code() != "no_signed_playback_id" {
 				t.Errorf("%s: %d %s", body, r.status, r.code())
 			}
 		}
 	}
 	// Statistics of what another environment's ID stands for are not to be had.
-	r := must(t, http.MethodPost, g.url+"/v1/tokens", `{"playback_id":"PIDtwo","types":["stats_asset"]}`, "Authorization", basic("tok-one", secret))
+	r := must(t, http.MethodPost, g.url+"/v1/tokens", `{"playback_id":"PIDtwo","types":["stats_asset"]}`, "Authorization", basic("tok-one"))
 	if r.status != http.StatusBadRequest || r.code() != "type_unavailable" {
 		t.Errorf("stats_asset of a foreign ID: %d %s", r.status, r.code())
 	}

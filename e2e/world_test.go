@@ -49,7 +49,7 @@ func newWorld(t *testing.T, extra string, names ...string) *world {
 		w.providers[name] = provider
 		w.files["jwks-"+name+".json"] = string(jwks)
 		w.files["rules-"+name+".yaml"] = openRules
-		_, w.files["keys/"+name+"/KEY"+name+".pem"] = newKey(t)
+		w.files["keys/"+name+"/KEY"+name+".pem"] = newKey(t)
 		fmt.Fprintf(&environments, `
       - id: %[1]s
         hosts: [%[1]s.example]

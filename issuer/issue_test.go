@@ -214,7 +214,7 @@ func TestFirstFailureAnswers(t *testing.T) {
 		}},
 		{"not_released", func(w *world, _ *issuer.Request) { w.rules[playback.Video] = deny("not_released") }},
 		{playback.CodeParamNotGranted, func(_ *world, r *issuer.Request) { r.Params = params(t, playback.Video, "max_resolution", "720p") }},
-		{playback.CodeAssetNotReady, func(w *world, r *issuer.Request) {
+		{playback.CodeAssetNotReady, func(_ *world, r *issuer.Request) {
 			if r.PlaybackID == "SIGNED" {
 				r.PlaybackID = "PREPARING"
 			}
