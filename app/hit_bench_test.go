@@ -1,0 +1,135 @@
+package app_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/playgate/playgate/app"
+	"github.com/playgate/playgate/identity/identitytest"
+)
+
+// everythingOn is what a production environment has: an RS256 viewer, four
+// rules, viewer and IP limits, metrics, a sampled access log.
+const everythingOn = `
+server: {listen: "127.0.0.1:0", admin_listen: "127.0.0.1:0", drain_delay: 0}
+log: {access: 1/100}
+keystore: {driver: memory}
+organizations:
+  - id: acme
+    environments:
+      - id: acme
+        viewers: [{issuer: "https://idp.acme.example", jwks_file: jwks.json, algorithms: [RS256]}]
+        rate_limits: {viewer: "100000000-M", ip: "100000000-M"}
+        policy:
+          version: 1
+          rules:
+            - {id: blocked, effect: deny, when: 'viewer.claims.?blocked.orValue(false) == true', reason: blocked}
+            - {id: embargo, effect: deny, when: 'asset.passthrough == "film-1" && now < timestamp("2027-01-01T00:00:00Z")', reason: not_released}
+            - {id: staff, effect: allow, when: 'viewer.claims.?role.orValue("") == "staff"'}
+            - {id: premium, effect: allow, when: 'viewer.authenticated && viewer.claims.?plan.orValue("") == "premium"', grant: {ttl: 1h}}
+`
+
+// hitter asks for one cached token over one connection, and allocates nothing
+// itself: what is counted is the gateway, from socket to socket.
+type hitter struct {
+	conn    net.Conn
+	reader  *bufio.Reader
+	request []byte
+	answer  []byte
+}
+
+func newHitter(t testing.TB) *hitter {
+	t.Helper()
+	provider, err := identitytest.New(identitytest.Config{Issuer: "https://idp.acme.example", Algorithms: []string{"RS256"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwks, err := provider.JWKS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, content := range map[string]string{"playgate.yaml": everythingOn, "jwks.json": string(jwks)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, err := app.New(app.Options{Path: filepath.Join(dir, "playgate.yaml"), Log: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Stop() })
+	token, err := provider.Token(map[string]any{"sub": "u1", "aud": "playgate", "plan": "premium", "exp": time.Now().Add(time.Hour).Unix()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", a.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	h := &hitter{conn: conn, reader: bufio.NewReaderSize(conn, 16<<10), answer: make([]byte, 16<<10)}
+	h.request = fmt.Appendf(nil, "GET /v1/playback-ids/HOT1/token HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", token)
+	h.hit(t)
+	return h
+}
+
+// hit makes one request and reads its answer whole.
+func (h *hitter) hit(t testing.TB) {
+	if _, err := h.conn.Write(h.request); err != nil {
+		t.Fatal(err)
+	}
+	length, ok := 0, false
+	for {
+		line, err := h.reader.ReadSlice('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(line) <= 2 {
+			break
+		}
+		const name = "Content-Length: "
+		if len(line) > len(name) && string(line[:len(name)]) == name {
+			for _, c := range line[len(name) : len(line)-2] {
+				length = length*10 + int(c-'0')
+			}
+		}
+		ok = ok || string(line) == "HTTP/1.1 200 OK\r\n"
+	}
+	if _, err := io.ReadFull(h.reader, h.answer[:length]); err != nil {
+		t.Fatal(err)
+	}
+	if !ok {
+		t.Fatalf("not a 200: %s", h.answer[:length])
+	}
+}
+
+// TestHitAllocatesLittle is the bound of the first release: 25 objects from
+// socket to socket, everything on.
+func TestHitAllocatesLittle(t *testing.T) {
+	h := newHitter(t)
+	for range 200 { // let pools fill
+		h.hit(t)
+	}
+	if got := testing.AllocsPerRun(2000, func() { h.hit(t) }); got > 25 && !raceEnabled {
+		t.Errorf("a hit allocates %.0f objects, want at most 25", got)
+	}
+}
+
+func BenchmarkHit(b *testing.B) {
+	h := newHitter(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		h.hit(b)
+	}
+}
