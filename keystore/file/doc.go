@@ -1,0 +1,20 @@
+// Package file is the keystore.Source that reads signing keys from a directory:
+//
+//	<dir>/<environment>/<key id>.pem    the private key (see keystore.Parse)
+//	<dir>/<environment>/<key id>.json   its state, optional (see keystore.ParseLife)
+//
+// Files whose name begins with a dot, and all others, are ignored. Symbolic
+// links are followed as long as they stay inside <dir>, so that the ..data
+// links of a Kubernetes volume work, and a swap of them is one change. Nothing
+// is watched: each Load looks at the directory again, and parses only what has
+// changed. A key whose file is gone is withdrawn. A good key whose file turns
+// unusable keeps its last good content for one more Load, since the file may be
+// in the middle of being written; after that it is refused.
+//
+// It writes nothing. A Source may be used from several goroutines.
+//
+// If an attacker can write to the directory, they own the signatures of its
+// environments; a key file that all users of the machine may read or write is
+// therefore reported. Names that an attacker could influence (environments,
+// links) cannot make it read outside the directory: os.Root holds the wall.
+package file

@@ -1,0 +1,317 @@
+package file_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/playgate/playgate/keystore"
+	"github.com/playgate/playgate/keystore/file"
+	"github.com/playgate/playgate/keystore/keystoretest"
+	"github.com/playgate/playgate/playback"
+)
+
+const acme playback.EnvironmentID = "acme"
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	keystoretest.Run(t, func(t *testing.T) *keystoretest.Harness {
+		t.Helper()
+		d := newDirectory(t)
+		return &keystoretest.Harness{
+			Source: d.source,
+			Put: func(t testing.TB, env playback.EnvironmentID, id playback.KeyID, entry keystoretest.Entry) {
+				t.Helper()
+				base := filepath.Join(string(env), string(id))
+				d.write(base+".pem", string(entry.Material))
+				if state := document(t, entry); state != "" {
+					d.write(base+".json", state)
+				} else {
+					d.remove(base + ".json")
+				}
+			},
+			Remove: func(t testing.TB, env playback.EnvironmentID, id playback.KeyID) {
+				t.Helper()
+				d.remove(filepath.Join(string(env), string(id)) + ".pem")
+				d.remove(filepath.Join(string(env), string(id)) + ".json")
+			},
+		}
+	})
+}
+
+// document returns the state document of an entry, "" if it has no state.
+func document(t testing.TB, entry keystoretest.Entry) string {
+	t.Helper()
+	members := map[string]any{}
+	if entry.State != keystore.Stateless {
+		members["state"] = entry.State
+	}
+	for name, at := range map[string]time.Time{"created_at": entry.CreatedAt, "activated_at": entry.ActivatedAt, "retired_at": entry.RetiredAt} {
+		if !at.IsZero() {
+			members[name] = at.Unix()
+		}
+	}
+	if len(members) == 0 {
+		return ""
+	}
+	text, err := json.Marshal(members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// directory is a key directory and a source that reads it.
+type directory struct {
+	t      *testing.T
+	path   string
+	source *file.Source
+}
+
+func newDirectory(t *testing.T) *directory {
+	t.Helper()
+	d := &directory{t: t, path: filepath.Join(t.TempDir(), "keys")}
+	if err := os.Mkdir(d.path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	d.source = file.New(file.Config{Dir: d.path})
+	t.Cleanup(func() {
+		if err := d.source.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+func (d *directory) write(name, content string) {
+	d.t.Helper()
+	path := filepath.Join(d.path, name)
+	d.check(os.MkdirAll(filepath.Dir(path), 0o700))
+	d.check(os.WriteFile(path, []byte(content), 0o600))
+}
+
+func (d *directory) remove(name string) {
+	d.t.Helper()
+	if err := os.Remove(filepath.Join(d.path, name)); !os.IsNotExist(err) {
+		d.check(err)
+	}
+}
+
+func (d *directory) link(target, name string) {
+	d.t.Helper()
+	path := filepath.Join(d.path, name)
+	d.check(os.MkdirAll(filepath.Dir(path), 0o700))
+	d.check(os.Symlink(target, path+".new"))
+	d.check(os.Rename(path+".new", path)) // replaces at once, as kubelet does
+}
+
+func (d *directory) check(err error) {
+	d.t.Helper()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// load returns the IDs of the environment's keys and the problems, in text.
+func (d *directory) load() (ids, problems string) {
+	d.t.Helper()
+	set, list, err := keystore.Load(d.t.Context(), d.source, acme)
+	if err != nil {
+		d.t.Fatalf("Load = %v", err)
+	}
+	var names, texts []string
+	for _, key := range set.Keys {
+		names = append(names, string(key.ID))
+	}
+	for _, p := range list {
+		text := p.String()
+		if p.Warning {
+			text = "warning: " + text
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(names, " "), strings.Join(texts, "\n")
+}
+
+func (d *directory) want(ids string, problems ...string) {
+	d.t.Helper()
+	got, texts := d.load()
+	if got != ids {
+		d.t.Errorf("keys %q, want %q; problems: %s", got, ids, texts)
+	}
+	if texts == "" && len(problems) > 0 || texts != "" && len(problems) == 0 {
+		d.t.Errorf("problems %q, want %q", texts, problems)
+	}
+	for _, problem := range problems {
+		if !strings.Contains(texts, problem) {
+			d.t.Errorf("problems %q, want %q", texts, problem)
+		}
+	}
+}
+
+func TestOnlyKeyFilesCount(t *testing.T) {
+	t.Parallel()
+	d := newDirectory(t)
+	pem := string(keystoretest.PEM(t, 1))
+	d.write("acme/K1.pem", pem)
+	d.write("acme/.K2.pem", pem)
+	d.write("acme/..2026_11_23/K3.pem", pem)
+	d.write("acme/sub/K4.pem", pem)
+	d.write("acme/K5.key", pem)
+	d.write("acme/K6.PEM", pem)
+	d.write("acme/K7.pem.bak", pem)
+	d.write("acme/README", "x")
+	d.write("K8.pem", pem)
+	d.want("K1")
+	d.write("acme/K 9.pem", pem)
+	d.write("acme/K10.json", `{"state":"active"}`)
+	d.check(os.MkdirAll(filepath.Join(d.path, "acme/K11.pem"), 0o700))
+	d.write("acme/K12.pem", strings.Repeat("x", keystore.MaxMaterial+1))
+	d.write("acme/K13.pem", string(keystoretest.PEM(t, 2)))
+	d.write("acme/K13.json", `{"state":`)
+	d.want("K1", "K 9.pem: is not named after a key ID", "warning: "+filepath.Join(d.path, "acme/K10.json")+": is the state of a key that is not there: K10.pem",
+		"K11.pem: is not a regular file", "K12.pem: is too large", "K13.pem: its state (K13.json) is not a JSON object")
+}
+
+func TestAMissingDirectory(t *testing.T) {
+	t.Parallel()
+	d := newDirectory(t)
+	d.want("", "acme: does not exist, so the environment has no keys")
+	d.write("acme/README", "x")
+	d.want("", "holds no key files")
+
+	gone := file.New(file.Config{Dir: filepath.Join(d.path, "gone")})
+	if _, _, err := gone.Load(t.Context(), acme); err == nil {
+		t.Error("a missing key directory is no error, and so a withdrawal of all keys")
+	}
+	d.write("globex", "a file")
+	if _, _, err := d.source.Load(t.Context(), "globex"); err == nil {
+		t.Error("an environment that is a file is no error")
+	}
+}
+
+func TestOpenFilesAreReported(t *testing.T) {
+	t.Parallel()
+	d := newDirectory(t)
+	d.write("acme/K1.pem", string(keystoretest.PEM(t, 1)))
+	path := filepath.Join(d.path, "acme/K1.pem")
+	for mode, problem := range map[os.FileMode]string{0o400: "", 0o600: "", 0o640: "", 0o660: "", 0o604: "mode 0604", 0o644: "mode 0644", 0o602: "mode 0602"} {
+		d.check(os.Chmod(path, mode))
+		if problem == "" {
+			d.want("K1")
+		} else {
+			d.want("K1", "warning: "+path+": may be read or written by every user of the machine ("+problem)
+		}
+	}
+}
+
+// A Kubernetes volume is a directory of links to ..data/, which is a link to
+// the directory of one version.
+func TestKubernetesVolumesAreFollowed(t *testing.T) {
+	t.Parallel()
+	for name, layout := range map[string]struct{ volume, link, inside string }{
+		"a volume per environment": {"acme", "acme/K1.pem", "K1.pem"},
+		"one volume for all":       {"", "acme", "acme/K1.pem"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDirectory(t)
+			d.write(filepath.Join(layout.volume, "..v1", layout.inside), string(keystoretest.PEM(t, 1)))
+			d.link("..v1", filepath.Join(layout.volume, "..data"))
+			target, err := filepath.Rel(layout.volume, layout.link)
+			d.check(err)
+			d.link(filepath.Join("..data", target), layout.link)
+			d.want("K1")
+			before, _, _ := keystore.Load(t.Context(), d.source, acme)
+
+			d.write(filepath.Join(layout.volume, "..v2", layout.inside), string(keystoretest.PEM(t, 2)))
+			d.link("..v2", filepath.Join(layout.volume, "..data"))
+			d.want("K1")
+			after, _, _ := keystore.Load(t.Context(), d.source, acme)
+			if before.Keys[0].Thumbprint == after.Keys[0].Thumbprint {
+				t.Error("the swap was not noticed")
+			}
+		})
+	}
+}
+
+func TestLinksCannotLeaveTheDirectory(t *testing.T) {
+	t.Parallel()
+	d := newDirectory(t)
+	outside := filepath.Join(t.TempDir(), "K1.pem")
+	d.check(os.WriteFile(outside, keystoretest.PEM(t, 1), 0o600))
+	d.write("acme/K0.pem", string(keystoretest.PEM(t, 2)))
+	d.link(outside, "acme/K1.pem")
+	relative, err := filepath.Rel(filepath.Join(d.path, "acme"), outside)
+	d.check(err)
+	d.link(relative, "acme/K2.pem")
+	d.link("K3.pem", "acme/K3.pem")      // to itself
+	d.link("nowhere.pem", "acme/K4.pem") // dangling
+	d.write("acme/K5.pem", string(keystoretest.PEM(t, 3)))
+	d.link("nowhere.json", "acme/K5.json") // must not count as "no state"
+	d.want("K0", "K1.pem: cannot be read", "K2.pem: cannot be read", "K3.pem: cannot be read", "K4.pem: cannot be read", "K5.pem: its state (K5.json) cannot be read")
+
+	d.link(filepath.Dir(outside), "globex")
+	if records, _, err := d.source.Load(t.Context(), "globex"); err == nil {
+		t.Errorf("an environment outside the directory gave %v", records)
+	}
+}
+
+func TestTheDirectoryItselfMayBeALink(t *testing.T) {
+	t.Parallel()
+	d := newDirectory(t)
+	d.write("v1/acme/K1.pem", string(keystoretest.PEM(t, 1)))
+	d.write("v2/acme/K2.pem", string(keystoretest.PEM(t, 1)))
+	d.link("v1", "current")
+	d.source = file.New(file.Config{Dir: filepath.Join(d.path, "current")})
+	d.want("K1")
+	d.link("v2", "current")
+	d.want("K2")
+}
+
+func TestAKeyFileInTheMiddleOfBeingWrittenKeepsItsLastGoodContentOnce(t *testing.T) {
+	t.Parallel()
+	d := newDirectory(t)
+	pem := string(keystoretest.PEM(t, 1))
+	d.write("acme/K1.pem", pem)
+	d.write("acme/K1.json", `{"state":"active"}`)
+	d.want("K1")
+
+	const grace = "its last good content stays in force for one more look"
+	d.write("acme/K1.pem", pem[:500])
+	d.want("K1", grace)
+	d.want("", "K1.pem: is truncated")
+	d.write("acme/K1.pem", pem)
+	d.want("K1")
+
+	d.write("acme/K1.json", `{"sta`)
+	d.want("K1", grace)
+	d.write("acme/K1.json", `{"state":"active"}`)
+	d.want("K1")
+
+	d.write("acme/K1.pem", "")
+	d.want("K1", grace)
+	d.write("acme/K1.pem", "x") // another kind of broken: no second grace
+	d.want("", "neither PEM")
+
+	d.write("acme/K1.pem", pem)
+	d.want("K1")
+	d.remove("acme/K1.pem") // removed is not broken: gone at once
+	d.want("", "is the state of a key that is not there", "holds no key files")
+}
+
+func TestUnreadableFilesAreRefused(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() == 0 {
+		t.Log("root may read every file, so only the reader's own refusals are seen in the other tests")
+		return
+	}
+	d := newDirectory(t)
+	d.write("acme/K1.pem", string(keystoretest.PEM(t, 1)))
+	d.write("acme/K2.pem", string(keystoretest.PEM(t, 2)))
+	d.check(os.Chmod(filepath.Join(d.path, "acme/K2.pem"), 0))
+	d.want("K1", "K2.pem: cannot be read: permission denied")
+}

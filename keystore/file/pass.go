@@ -1,0 +1,110 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/playgate/playgate/keystore"
+	"github.com/playgate/playgate/playback"
+)
+
+const (
+	keySuffix   = ".pem"
+	stateSuffix = ".json"
+)
+
+// pass is one Load of one environment.
+type pass struct {
+	dir  string // for people: where the files are
+	root *os.Root
+	env  playback.EnvironmentID
+	last map[playback.KeyID]look // what the pass before saw; not written to
+	now  map[playback.KeyID]look
+
+	records  []keystore.Record
+	problems []keystore.Problem
+}
+
+func (p *pass) run(ctx context.Context) error {
+	files, err := p.list()
+	if errors.Is(err, fs.ErrNotExist) {
+		p.problems = append(p.problems, keystore.Problem{Path: p.dir, Reason: "does not exist, so the environment has no keys"})
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("listing keys: %w", err)
+	}
+	for _, name := range files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if base, isKey := strings.CutSuffix(name, keySuffix); isKey {
+			if err := p.take(playback.KeyID(base)); err != nil {
+				return fmt.Errorf("reading %s: %w", filepath.Join(p.dir, name), err)
+			}
+		} else if key := strings.TrimSuffix(name, stateSuffix) + keySuffix; !slices.Contains(files, key) {
+			p.warn(name, "is the state of a key that is not there: "+key)
+		}
+	}
+	if len(p.records) == 0 {
+		p.problems = append(p.problems, keystore.Problem{Path: p.dir, Reason: "holds no key files (*.pem)"})
+	}
+	return nil
+}
+
+// list returns the names of the files that matter, sorted.
+func (p *pass) list() ([]string, error) {
+	dir, err := p.root.Open(string(p.env))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = dir.Close() }() // only read from
+	entries, err := dir.ReadDir(-1)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, entry := range entries {
+		name := entry.Name()
+		if !strings.HasPrefix(name, ".") && (strings.HasSuffix(name, keySuffix) || strings.HasSuffix(name, stateSuffix)) {
+			files = append(files, name)
+		}
+	}
+	slices.Sort(files)
+	return files, nil
+}
+
+// take makes the record of one key: last time's where nothing has changed.
+func (p *pass) take(id playback.KeyID) error {
+	name := string(id) + keySuffix
+	found, err := p.read(id)
+	if err != nil {
+		return err
+	}
+	last, known := p.last[id]
+	current := last
+	if sum := found.sum(); !known || sum != last.sum {
+		current = look{sum: sum, record: found.record(id, filepath.Join(p.dir, name))}
+	}
+	p.now[id] = current
+	if reason := current.record.Refused; reason != nil && known && last.record.Refused == nil {
+		p.warn(name, reason.Error()+"; its last good content stays in force for one more look")
+		current = last
+	}
+	p.records = append(p.records, current.record)
+	if current.record.Refused == nil && found.mode.Perm()&0o006 != 0 && runtime.GOOS != "windows" {
+		p.warn(name, fmt.Sprintf("may be read or written by every user of the machine (mode %#o)", found.mode.Perm()))
+	}
+	return nil
+}
+
+func (p *pass) warn(name, reason string) {
+	p.problems = append(p.problems, keystore.Problem{Path: filepath.Join(p.dir, name), Reason: reason, Warning: true})
+}

@@ -1,0 +1,171 @@
+package keystore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/playgate/playgate/playback"
+)
+
+// Source is where keys come from. Every implementation passes keystoretest.Run.
+type Source interface {
+	// Load reads the keys that the environment has now. A key that is not among
+	// the records is withdrawn: it stops signing at once. So an error is
+	// returned, and nothing else believed, whenever the source cannot tell
+	// whether a key is there: it is unreachable, sealed, overloaded, or refuses
+	// to answer. A key that is there but unusable is a refused Record and does
+	// not hurt the others. Load may be called from several goroutines, also for
+	// one environment, and ends soon after ctx does.
+	Load(ctx context.Context, env playback.EnvironmentID) ([]Record, []Problem, error)
+	// Close frees what the source holds; Load must not be called afterwards.
+	Close() error
+}
+
+// Record is one key as its source has it: parsed, or refused with the reason.
+// Like Key it redacts itself.
+type Record struct {
+	Key
+	// Refused says why the key cannot be used; Private is nil then.
+	Refused error
+}
+
+// NewRecord makes the record of a key from its material (see Parse). origin
+// says for people where it was read.
+func NewRecord(id playback.KeyID, origin string, material []byte, life Life) Record {
+	private, err := Parse(material)
+	if err != nil {
+		return Refuse(id, origin, err)
+	}
+	return Record{Key: Key{
+		ID: id, State: life.State, CreatedAt: life.CreatedAt, ActivatedAt: life.ActivatedAt, RetiredAt: life.RetiredAt,
+		Private: private, Thumbprint: ThumbprintOf(&private.PublicKey), Origin: origin,
+	}}
+}
+
+// Refuse makes the record of a key that is there but cannot be used.
+func Refuse(id playback.KeyID, origin string, reason error) Record {
+	return Record{Key: Key{ID: id, Origin: origin}, Refused: reason}
+}
+
+// Problem is something wrong with an environment's keys that an operator must
+// know of, although the rest of them load.
+type Problem struct {
+	Path   string // the file or Vault path, or what else names the culprit
+	Reason string
+	// Warning: everything loaded, but should not stay as it is. Otherwise a key
+	// was refused or overruled, which is worth an alarm.
+	Warning bool
+}
+
+// String returns path and reason.
+func (p Problem) String() string { return p.Path + ": " + p.Reason }
+
+// ErrSeveralStateless is returned when several keys of one environment have no
+// state, so that nobody can tell which is to sign. It stops the start.
+var ErrSeveralStateless = errors.New("several keys have no state, so none can be chosen")
+
+// Load reads an environment's keys from the source and assembles them.
+// Problems of both are returned, also beside an error.
+func Load(ctx context.Context, source Source, env playback.EnvironmentID) (Keyset, []Problem, error) {
+	records, problems, err := source.Load(ctx, env)
+	if err != nil {
+		return Keyset{}, problems, fmt.Errorf("reading keyset: %w", err)
+	}
+	set, more, err := Assemble(records)
+	return set, append(problems, more...), err
+}
+
+// Assemble applies the rules of contract §6 to the records of one environment:
+//
+//   - a refused record becomes a Problem; the others load;
+//   - the only key without a state is active;
+//   - several without a state are ErrSeveralStateless, naming them;
+//   - of several active keys the one with the latest activated_at signs (then
+//     the latest created_at, then the greatest ID, so that all replicas agree);
+//     the others count as retired, with a Problem.
+//
+// The error leaves the Keyset empty; a running gateway keeps its last good one.
+func Assemble(records []Record) (Keyset, []Problem, error) {
+	var problems []Problem
+	var keys []*Key
+	var stateless, active []*Key
+	seen := map[playback.KeyID]string{}
+	for _, record := range records {
+		if reason := unusable(record, seen); reason != "" {
+			problems = append(problems, Problem{Path: record.Origin, Reason: reason})
+			continue
+		}
+		key := record.Key // a copy: records are shared with their source's cache
+		keys = append(keys, &key)
+		switch key.State {
+		case Stateless:
+			key.State = Active
+			stateless = append(stateless, &key)
+			active = append(active, &key)
+		case Active:
+			active = append(active, &key)
+		case Prepared, Retired:
+		}
+	}
+	slices.SortFunc(keys, func(a, b *Key) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	if len(stateless) > 1 {
+		return Keyset{}, problems, fmt.Errorf("%w: %s", ErrSeveralStateless, origins(stateless))
+	}
+	return Keyset{Keys: keys}, append(problems, overrule(active)...), nil
+}
+
+// unusable returns why a record makes no key, and notes those that do in seen.
+func unusable(record Record, seen map[playback.KeyID]string) string {
+	switch {
+	case record.Refused != nil:
+		return record.Refused.Error()
+	case !record.ID.Valid():
+		return fmt.Sprintf("%.140q is not a key ID; want 1 to 128 letters, digits, _ and -", record.ID)
+	case record.Private == nil:
+		return "has no private key"
+	case !slices.Contains([]State{Stateless, Prepared, Active, Retired}, record.State):
+		return fmt.Sprintf("has the unknown state %.40q", record.State)
+	}
+	if first, twice := seen[record.ID]; twice {
+		return "has the same ID as " + first
+	}
+	seen[record.ID] = record.Origin
+	return ""
+}
+
+// overrule leaves one of the active keys active and retires the others.
+func overrule(active []*Key) []Problem {
+	if len(active) < 2 {
+		return nil
+	}
+	slices.SortFunc(active, func(a, b *Key) int { // the one that signs comes first
+		if c := b.ActivatedAt.Compare(a.ActivatedAt); c != 0 {
+			return c
+		}
+		if c := b.CreatedAt.Compare(a.CreatedAt); c != 0 {
+			return c
+		}
+		return strings.Compare(string(b.ID), string(a.ID))
+	})
+	var problems []Problem
+	for _, key := range active[1:] {
+		key.State = Retired
+		problems = append(problems, Problem{
+			Path:   key.Origin,
+			Reason: fmt.Sprintf("is active beside %s; the one activated last signs, so this one counts as retired", active[0].Origin),
+		})
+	}
+	return problems
+}
+
+func origins(keys []*Key) string {
+	names := make([]string, len(keys))
+	for i, key := range keys {
+		names[i] = key.Origin
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ") + `; give each a state: {"state":"active"}, "prepared" or "retired"`
+}

@@ -1,0 +1,122 @@
+package vault
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+)
+
+// maxAnswer bounds an answer of Vault, in bytes. Vault itself stores at most
+// 1 MiB an entry; a list of 10,000 keys is about 400 kB.
+const maxAnswer = 4 << 20
+
+// newClient returns a client that only the configuration decides about.
+func newClient(cfg *Config) (*api.Client, error) {
+	client, err := api.NewClient(&api.Config{
+		Address: cfg.Address,
+		HttpClient: &http.Client{
+			Transport: &http.Transport{
+				Proxy:                 http.ProxyFromEnvironment,
+				DialContext:           (&net.Dialer{Timeout: cfg.Timeout}).DialContext,
+				TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
+				TLSHandshakeTimeout:   cfg.Timeout,
+				ResponseHeaderTimeout: cfg.Timeout,
+				ForceAttemptHTTP2:     true,
+				MaxIdleConnsPerHost:   4,
+				IdleConnTimeout:       90 * time.Second,
+			},
+			// The api client follows one redirect by itself, never from https to http.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		Timeout:      cfg.Timeout,
+		MaxRetries:   1,
+		MinRetryWait: 200 * time.Millisecond,
+		MaxRetryWait: 400 * time.Millisecond,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making Vault client: %w", err)
+	}
+	// NewClient has taken token, namespace and headers from the environment.
+	client.ClearToken()
+	client.SetHeaders(http.Header{api.RequestHeaderName: {"true"}})
+	if cfg.Namespace != "" {
+		client.SetNamespace(cfg.Namespace)
+	}
+	client.SetWrappingLookupFunc(func(string, string) string { return "" }) // not VAULT_WRAP_TTL
+	return client, nil
+}
+
+// get reads a path. A nil map without an error means that nothing is there: it
+// never was, or is deleted.
+func (s *Source) get(ctx context.Context, path string, query url.Values) (map[string]any, error) {
+	// The api's raw functions apply no timeout of their own; its others hide
+	// why something is not found.
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	answer, err := s.client.Logical().ReadRawWithDataWithContext(ctx, path, query)
+	if answer != nil {
+		defer func() { _ = answer.Body.Close() }() // only read from
+	}
+	if err != nil {
+		if refusal := refusalOf(err); refusal != nil {
+			if refusal.status == http.StatusNotFound && refusal.reason == "" {
+				return nil, nil
+			}
+			err = refusal
+		}
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	secret, err := api.ParseSecret(io.LimitReader(answer.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: unreadable answer: %w", path, err)
+	}
+	if secret == nil || secret.Data == nil {
+		return nil, fmt.Errorf("reading %s: answer without data", path)
+	}
+	return secret.Data, nil
+}
+
+// refusalError is an answer of Vault other than success, in one line.
+type refusalError struct {
+	status int
+	reason string // "" if Vault gave none
+	err    error
+}
+
+func (r *refusalError) Error() string {
+	if r.reason == "" {
+		return fmt.Sprintf("Vault answered %d", r.status)
+	}
+	return fmt.Sprintf("Vault answered %d: %s", r.status, r.reason)
+}
+
+func (r *refusalError) Unwrap() error { return r.err }
+
+// refusalOf returns the refusal in err, nil if err is something else.
+func refusalOf(err error) *refusalError {
+	answer, ok := errors.AsType[*api.ResponseError](err)
+	if !ok {
+		return nil
+	}
+	const enough = 300 // of what may be a proxy's error page
+	reason := strings.Join(strings.Fields(strings.Join(answer.Errors, "; ")), " ")
+	if len(reason) > enough {
+		reason = reason[:enough] + "…"
+	}
+	return &refusalError{status: answer.StatusCode, reason: reason, err: err}
+}
+
+// forbidden reports whether Vault refused the token. It never answers 401.
+func forbidden(err error) bool {
+	r, ok := errors.AsType[*refusalError](err)
+	return ok && r.status == http.StatusForbidden
+}
