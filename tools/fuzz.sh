@@ -14,7 +14,7 @@ while read -r dir; do
 	while read -r target; do
 		targets=$((targets + 1))
 		echo "fuzz: $target in ${dir#"$PWD/"} for $time"
-		go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$dir"
+		go test -run '^$' -fuzz "^$target\$" -fuzzminimizetime 20x -fuzztime "$time" "$dir"
 	done < <(grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$dir"/*_test.go 2>/dev/null | sed 's/^func //' | sort -u)
 done < <(go list -f '{{.Dir}}' "$@")
 echo "fuzz: $targets targets, no failure"
