@@ -1,0 +1,135 @@
+//go:build cgo && linux
+
+package signer_test
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/golang-fips/openssl/v2"
+	"github.com/golang-fips/openssl/v2/bbig"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/playgate/playgate/signer"
+)
+
+// cgo says whether this program can load libcrypto.
+const cgo = true
+
+// opensslVerifier returns libcrypto's check of a signature; without it there
+// is nothing to compare with.
+func opensslVerifier() func(key *rsa.PublicKey, digest, signature []byte) error {
+	if _, err := signer.OpenBackend(signer.BackendOpenSSL, nil); err != nil {
+		return goVerify
+	}
+	return func(key *rsa.PublicKey, digest, signature []byte) error {
+		public, err := openssl.NewPublicKeyRSA(bbig.Enc(key.N), bbig.Enc(big.NewInt(int64(key.E))))
+		if err != nil {
+			return err
+		}
+		return openssl.VerifyRSAPKCS1v15(public, crypto.SHA256, digest, signature)
+	}
+}
+
+// golang-fips/openssl aborts the process when a symbol is missing. Our probe
+// must ask for all that it asks for.
+func TestLibcryptoSymbolsAreThoseOfTheModule(t *testing.T) {
+	t.Parallel()
+	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/golang-fips/openssl/v2").Output()
+	if err != nil {
+		t.Fatalf("finding the module: %v", err)
+	}
+	shims, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "shims.h"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The kinds of symbol that go_openssl_load_functions demands of version 3.
+	wanted := regexp.MustCompile(`(?m)^(?:/\*check:[^*]*\*/ *)?(?:DEFINEFUNC|DEFINEFUNC_1_1|DEFINEFUNC_1_1_1|DEFINEFUNC_3_0|DEFINEFUNC_RENAMED_1_1|DEFINEFUNC_RENAMED_3_0)\([^,]*, *(\w+),`)
+	var want []string
+	for _, match := range wanted.FindAllStringSubmatch(string(shims), -1) {
+		want = append(want, match[1])
+	}
+	source, err := os.ReadFile("libcrypto_cgo.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(source), "const libcryptoSymbols = `")
+	got := strings.Fields(strings.TrimSuffix(strings.TrimSpace(list), "`"))
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(slices.Compact(want), got); diff != "" {
+		t.Errorf("libcryptoSymbols: (-want +got)\n%s", diff)
+	}
+}
+
+// TestIncompleteLibcryptoIsRefusedNotFatal runs this test again in a process
+// whose libcrypto.so.3 was built without something.
+func TestIncompleteLibcryptoIsRefusedNotFatal(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("PLAYGATE_TEST_INCOMPLETE_LIBCRYPTO") != "" {
+		if _, err := signer.OpenBackend(signer.BackendOpenSSL, nil); err == nil || !strings.Contains(err.Error(), "built without") {
+			t.Errorf("OpenBackend(openssl) = %v, want an error that names the symbol", err)
+		}
+		if backend, err := signer.OpenBackend(signer.BackendAuto, nil); err != nil || backend.Name() != signer.BackendGo {
+			t.Errorf("OpenBackend(auto) = %v, %v, want go", backend, err)
+		}
+		return
+	}
+	dir := t.TempDir()
+	source := filepath.Join(dir, "fake.c")
+	if err := os.WriteFile(source, []byte("unsigned int OPENSSL_version_major(void) { return 3; }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"libcrypto.so.3", "libcrypto.so"} {
+		build := exec.CommandContext(t.Context(), "cc", "-shared", "-fPIC", "-o", filepath.Join(dir, name), source)
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", build, err, out)
+		}
+	}
+	again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestIncompleteLibcryptoIsRefusedNotFatal$", "-test.v")
+	again.Env = append(os.Environ(), "LD_LIBRARY_PATH="+dir, "PLAYGATE_TEST_INCOMPLETE_LIBCRYPTO=1")
+	out, err := again.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS") {
+		t.Errorf("with an incomplete libcrypto: %v\n%s", err, out)
+	}
+}
+
+// Handles that nobody refers to are freed while others sign: the finalizer of
+// one key must not pull the ground from under a signature.
+func TestOpenSSLKeysMayBeDroppedWhileTheySign(t *testing.T) {
+	t.Parallel()
+	backend, ok := backends(t)[signer.BackendOpenSSL]
+	if !ok {
+		return // backends said why, and fails in CI
+	}
+	key := testKey(t, "rsa2048-1.pem")
+	var running sync.WaitGroup
+	for range 4 {
+		running.Go(func() {
+			for range 25 {
+				handle, err := backend.Load(key)
+				if err != nil {
+					t.Errorf("Load: %v", err)
+					return
+				}
+				work := []signer.Work{{Key: handle}}
+				backend.Sign(work)
+				if err := rsa.VerifyPKCS1v15(&key.PublicKey, crypto.SHA256, work[0].Digest[:], work[0].Signature); err != nil {
+					t.Errorf("a signature does not verify: %v", err)
+				}
+				runtime.GC()
+			}
+		})
+	}
+	running.Wait()
+}

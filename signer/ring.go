@@ -1,0 +1,190 @@
+package signer
+
+import (
+	"crypto/rsa"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/playgate/playgate/keystore"
+	"github.com/playgate/playgate/playback"
+)
+
+// RingConfig is what a Ring needs.
+type RingConfig struct {
+	Backend    Backend               // required
+	Logger     *slog.Logger          // nil: discard
+	Registerer prometheus.Registerer // nil: do not register
+}
+
+// Ring is the keys of every environment as they may be used now: an immutable
+// snapshot that readers load once, replaced by Update.
+type Ring struct {
+	backend Backend
+	log     *slog.Logger
+	refused prometheus.Counter
+
+	update  sync.Mutex // held by Update alone; readers never take it
+	current atomic.Pointer[ringState]
+}
+
+// ringState is one snapshot. Nothing in it is written to after it was stored.
+type ringState struct {
+	environments map[playback.EnvironmentID]*environmentKeys
+	admitted     map[keyName]*admittedKey // for Update: who passed the self-check
+}
+
+type environmentKeys struct {
+	active *admittedKey // nil: cannot sign
+	jwks   []byte
+	etag   string
+	public PublicKeys
+}
+
+// keyName identifies a key: the ID is the operator's word, the thumbprint the
+// material's.
+type keyName struct {
+	id         playback.KeyID
+	thumbprint playback.Thumbprint
+}
+
+// admittedKey is a key that passed the self-check. Immutable.
+type admittedKey struct {
+	keyName
+	handle Handle
+	header string // base64url, with the key's ID
+	size   int    // of a signature, in bytes
+}
+
+// headerFor returns the base64url header for a placement of the key's ID.
+func (k *admittedKey) headerFor(placement playback.KidPlacement) string {
+	if placement == playback.KidHeader || placement == playback.KidBoth {
+		return k.header
+	}
+	return claimHeader
+}
+
+// NewRing returns a Ring without keys.
+func NewRing(cfg RingConfig) *Ring {
+	r := &Ring{
+		backend: cfg.Backend,
+		log:     cfg.Logger,
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "playgate_signing_keys_refused_total",
+			Help: "Keys that failed the self-check and may not sign.",
+		}),
+	}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Registerer != nil {
+		cfg.Registerer.MustRegister(r.refused)
+	}
+	r.current.Store(&ringState{})
+	return r
+}
+
+// Update replaces the keys. Each key that may sign now or soon and was not
+// here before must pass the self-check first; one that fails is logged and
+// stays out, whatever its state says, and its environment cannot sign. Keys
+// that are gone, or no longer active, do not sign from the moment Update
+// returns. The same snapshot twice costs nothing.
+func (r *Ring) Update(snapshot keystore.Snapshot) {
+	r.update.Lock()
+	defer r.update.Unlock()
+	old := r.current.Load()
+	next := &ringState{
+		environments: make(map[playback.EnvironmentID]*environmentKeys),
+		admitted:     make(map[keyName]*admittedKey),
+	}
+	for _, env := range snapshot.Environments() {
+		next.environments[env] = r.environment(env, snapshot.Keyset(env), old, next)
+	}
+	r.current.Store(next)
+}
+
+func (r *Ring) environment(env playback.EnvironmentID, set keystore.Keyset, old, next *ringState) *environmentKeys {
+	e := &environmentKeys{public: make(PublicKeys, len(set.Keys))}
+	for _, key := range set.Keys {
+		e.public[key.ID] = &key.Private.PublicKey
+		if key.State == keystore.Retired {
+			continue // published, never used: nothing to check
+		}
+		admitted, err := r.admit(key, old, next)
+		if err != nil {
+			r.refused.Inc()
+			r.log.Error("a signing key was refused and will not sign",
+				slog.String("environment", string(env)), slog.Any("key", key), slog.Any("error", err))
+			continue
+		}
+		if key.State == keystore.Active {
+			e.active = admitted
+		}
+	}
+	e.jwks, e.etag = publish(set.Keys)
+	return e
+}
+
+// admit returns the key as the backend holds it: the handle it already has if
+// it was here before, else a new one that passed the self-check.
+func (r *Ring) admit(key *keystore.Key, old, next *ringState) (*admittedKey, error) {
+	name := keyName{key.ID, key.Thumbprint}
+	for _, known := range [...]map[keyName]*admittedKey{next.admitted, old.admitted} {
+		if k, ok := known[name]; ok {
+			next.admitted[name] = k
+			return k, nil
+		}
+	}
+	handle, err := admit(r.backend, key.Private)
+	if err != nil {
+		return nil, err
+	}
+	k := &admittedKey{keyName: name, handle: handle, header: kidHeader(key.ID), size: key.Private.Size()}
+	next.admitted[name] = k
+	return k, nil
+}
+
+// Active returns the key that the environment signs with now, and whether it
+// has one. It allocates nothing.
+func (r *Ring) Active(env playback.EnvironmentID) (playback.KeyID, playback.Thumbprint, bool) {
+	e, ok := r.current.Load().environments[env]
+	if !ok || e.active == nil {
+		return "", playback.Thumbprint{}, false
+	}
+	return e.active.id, e.active.thumbprint, true
+}
+
+// JWKS returns the environment's public keys as an RFC 7517 document with a
+// strong entity tag (RFC 9110 §8.8.3), and whether the environment is known.
+// The body must not be written to.
+func (r *Ring) JWKS(env playback.EnvironmentID) (body []byte, etag string, ok bool) {
+	e, ok := r.current.Load().environments[env]
+	if !ok {
+		return nil, "", false
+	}
+	return e.jwks, e.etag, true
+}
+
+// PublicKeys returns the environment's published keys, for Verify. The map
+// must not be written to.
+func (r *Ring) PublicKeys(env playback.EnvironmentID) PublicKeys {
+	e, ok := r.current.Load().environments[env]
+	if !ok {
+		return nil
+	}
+	return e.public
+}
+
+// signing returns the key that the environment signs with at this moment, nil
+// if it has none.
+func (r *Ring) signing(env playback.EnvironmentID) *admittedKey {
+	if e, ok := r.current.Load().environments[env]; ok {
+		return e.active
+	}
+	return nil
+}
+
+// PublicKeys is what a token is verified with.
+type PublicKeys map[playback.KeyID]*rsa.PublicKey

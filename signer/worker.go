@@ -1,0 +1,96 @@
+package signer
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+)
+
+// maxBatch bounds how many signatures a backend is given at once: a multi-
+// buffer implementation has eight lanes.
+const maxBatch = 8
+
+// worker takes what waits and signs it.
+type worker struct {
+	pool  *Pool
+	taken []*job // these three are reused from batch to batch
+	live  []*job
+	work  []Work // of live, in the same order
+}
+
+// work runs one worker until the queue is closed and empty.
+func (p *Pool) work() {
+	runtime.LockOSThread() // for good: the thread ends with the goroutine, and so does its priority
+	lowerPriority()
+	size := min(max(1, p.ring.backend.Batch()), maxBatch)
+	w := &worker{pool: p, taken: make([]*job, 0, size), live: make([]*job, 0, size), work: make([]Work, 0, size)}
+	for w.next() {
+		w.sign()
+	}
+}
+
+// next waits for the next batch; false ends the worker.
+func (w *worker) next() bool {
+	clear(w.taken) // an idle worker keeps no key alive
+	clear(w.live)
+	clear(w.work)
+	w.live, w.work = w.live[:0], w.work[:0]
+	w.taken = w.pool.queue.take(w.taken[:0])
+	return len(w.taken) > 0
+}
+
+// sign serves the batch. A key that is not the active one at this moment does
+// not sign, however long its job has waited.
+func (w *worker) sign() {
+	p := w.pool
+	for _, j := range w.taken {
+		if p.ring.signing(j.env) != j.key {
+			continue
+		}
+		w.live = append(w.live, j)
+		w.work = append(w.work, Work{Key: j.key.handle, Digest: j.digest})
+	}
+	begun := p.now()
+	err := w.compute()
+	each := p.now().Sub(begun) / time.Duration(max(1, len(w.work)))
+	p.queue.leave(w.taken)
+	n := 0
+	for _, j := range w.taken {
+		if n == len(w.live) || w.live[n] != j {
+			p.finish(j, noActiveKey, nil)
+			continue
+		}
+		work := &w.work[n]
+		n++
+		if err != nil || work.Err != nil {
+			p.finish(j, failed, fmt.Errorf("signing with key %s: %w", j.key.id, errors.Join(err, work.Err)))
+			continue
+		}
+		j.signature = work.Signature
+		p.metrics.observe(j.queued, begun, each)
+		p.learn(each)
+		p.finish(j, signed, nil)
+	}
+}
+
+// compute calls the backend; a panic there fails this batch and no other.
+func (w *worker) compute() (err error) {
+	if len(w.work) == 0 {
+		return nil
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the backend panicked: %v", r)
+		}
+	}()
+	w.pool.ring.backend.Sign(w.work)
+	return nil
+}
+
+// learn smooths the pace over the last signatures. Two workers may overwrite
+// each other's; an estimate bears that.
+func (p *Pool) learn(each time.Duration) {
+	old := p.pace.Load()
+	p.pace.Store(old + (int64(each)-old)/16)
+}

@@ -1,0 +1,100 @@
+package tokencache_test
+
+import (
+	"context"
+	"encoding/hex"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/tokencache"
+)
+
+// mint is a signer whose tokens spell the claims that they were made for.
+type mint struct {
+	mu    sync.Mutex
+	calls []call
+	// sign, if set, decides in place of the mint; it may block.
+	sign func(ctx context.Context, c *playback.Claims, turn playback.Turn) error
+}
+
+type call struct {
+	exp  int64
+	turn playback.Turn
+	at   time.Time
+}
+
+func (m *mint) Sign(ctx context.Context, c *playback.Claims, turn playback.Turn) (playback.Token, error) {
+	m.mu.Lock()
+	m.calls = append(m.calls, call{c.Exp, turn, time.Now()})
+	sign := m.sign
+	m.mu.Unlock()
+	if sign != nil {
+		if err := sign(ctx, c, turn); err != nil {
+			return playback.Token{}, err
+		}
+	}
+	return tokenOf(c), nil
+}
+
+func (*mint) RetryAfter() time.Duration { return 3 * time.Second }
+
+func (m *mint) signed() []call {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]call(nil), m.calls...)
+}
+
+// tokenOf returns the token that the mint makes of the claims.
+func tokenOf(c *playback.Claims) playback.Token {
+	key := tokencache.KeyOf(c)
+	return playback.NewToken(hex.EncodeToString(key[:]))
+}
+
+// claimsOf returns the claims of a video token, planned as the issuer does.
+func claimsOf(sub string, l int64, now time.Time) (*playback.Claims, playback.Lifetime) {
+	life := playback.Schedule("acme", playback.ID(sub), l, now)
+	return &playback.Claims{Environment: "acme", Key: "K1", Kid: playback.KidClaim, Sub: sub, Aud: "v", Exp: life.Exp}, life
+}
+
+// ask asks for a token as the issuer would at this moment.
+func ask(t *testing.T, c *tokencache.Cache, sub string, l int64) (hit bool) {
+	t.Helper()
+	claims, life := claimsOf(sub, l, time.Now())
+	token, hit, err := c.Token(t.Context(), claims, life, playback.Turn{Caller: "u1"})
+	if err != nil {
+		t.Errorf("Token(%s): %v", sub, err)
+	}
+	if token != tokenOf(claims) {
+		t.Errorf("Token(%s) is the token of other claims", sub)
+	}
+	return hit
+}
+
+// metric returns the value of the one metric with the name and label value.
+func metric(t *testing.T, gatherer prometheus.Gatherer, name, result string) float64 {
+	t.Helper()
+	families, err := gatherer.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if family.GetName() != name || result != "" && m.GetLabel()[0].GetValue() != result {
+				continue
+			}
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	t.Errorf("there is no metric %s{result=%q}", name, result)
+	return 0
+}
+
+// ownError is a failure that concerns its caller alone.
+type ownError struct{}
+
+func (ownError) Error() string    { return "the caller holds its share" }
+func (ownError) CallersOwn() bool { return true }
