@@ -1,0 +1,117 @@
+package middleware
+
+import (
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// Sampling says which of the answers that are neither a refusal nor an error
+// are logged: every Nth. 0 is none, 1 all of them.
+type Sampling uint64
+
+// ParseSampling reads log.access: "all", "errors" or "1/N".
+func ParseSampling(text string) (Sampling, error) {
+	switch text {
+	case "all":
+		return 1, nil
+	case "errors", "":
+		return 0, nil
+	}
+	if digits, ok := strings.CutPrefix(text, "1/"); ok {
+		if n, err := strconv.ParseUint(digits, 10, 32); err == nil && n > 0 {
+			return Sampling(n), nil
+		}
+	}
+	return 0, fmt.Errorf("%.40q is not a sampling: want all, errors, or 1/N such as 1/100", text)
+}
+
+// AccessLogConfig is what AccessLog needs.
+type AccessLogConfig struct {
+	Logger   *slog.Logger
+	Sampling func() Sampling // asked per answer, because a reload may change it
+	Now      func() time.Time
+	// Observe is called with every answer before it is logged.
+	Observe func(c *fiber.Ctx, x *Exchange, took time.Duration)
+}
+
+// AccessLog writes one event per request, after its answer was written by what
+// is below: refusals and errors always, the others as sampled. It never logs a
+// query, a header or a body, so no credential can get into it.
+func AccessLog(cfg AccessLogConfig) fiber.Handler {
+	var seen atomic.Uint64
+	return func(c *fiber.Ctx) error {
+		err := c.Next()
+		x := From(c)
+		took := cfg.Now().Sub(x.Started)
+		cfg.Observe(c, x, took)
+		status := c.Response().StatusCode()
+		if status < fiber.StatusBadRequest && x.Outcome.Failed == 0 {
+			if n := uint64(cfg.Sampling()); n == 0 || seen.Add(1)%n != 0 {
+				return err
+			}
+		}
+		Log(c, x, cfg.Logger, took)
+		return err
+	}
+}
+
+// maxLoggedPath bounds what a stranger can put into a log line.
+const maxLoggedPath = 256
+
+// Log writes the event of one request. Only what the gateway itself got wrong
+// is an error, and what it cannot do right now a warning: refusing is its job.
+func Log(c *fiber.Ctx, x *Exchange, logger *slog.Logger, took time.Duration) {
+	status := c.Response().StatusCode()
+	level := slog.LevelInfo
+	switch {
+	case x.Outcome.Internal:
+		level = slog.LevelError
+	case status >= fiber.StatusInternalServerError:
+		level = slog.LevelWarn
+	}
+	ctx := c.UserContext()
+	if !logger.Enabled(ctx, level) {
+		return
+	}
+	path := c.Path()
+	if len(path) > maxLoggedPath {
+		path = path[:maxLoggedPath]
+	}
+	attrs := make([]slog.Attr, 0, 16)
+	attrs = append(attrs,
+		slog.String("request_id", x.ID),
+		slog.String("method", strings.Clone(c.Method())),
+		slog.String("path", strings.Clone(path)),
+		slog.Int("status", status),
+		slog.Duration("duration", took),
+		slog.String("caller", x.Kind.String()),
+	)
+	text := func(key, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(key, value))
+		}
+	}
+	if x.Endpoint != nil {
+		text("route", x.Endpoint.Route)
+	}
+	if x.Environment != nil {
+		text("environment", string(x.Environment.ID))
+	}
+	text("code", string(x.Outcome.Code))
+	text("rule", x.Outcome.Rule)
+	text("cache", x.Outcome.Cache)
+	if x.Outcome.Failed > 0 {
+		attrs = append(attrs, slog.Int("failed_items", x.Outcome.Failed))
+	}
+	if x.Outcome.Cause != nil {
+		text("cause", x.Outcome.Cause.Error())
+	}
+	text("stack", string(x.Outcome.Stack))
+	logger.LogAttrs(ctx, level, "request", attrs...)
+}

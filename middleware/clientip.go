@@ -1,0 +1,64 @@
+package middleware
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/utils"
+)
+
+// ClientIP finds out who is at the other end: the address of the connection,
+// and behind trusted proxies that of the client. fiber's own c.IP() believes
+// every peer or takes the left-most entry (integrations.md §D1), so it is not
+// used anywhere.
+func ClientIP() fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		x := From(c)
+		x.Peer = peer(c)
+		x.Client = x.Peer
+		if x.Snapshot.Trusts(x.Peer) {
+			x.Client = Forwarded(x.Peer, c.Request().Header.PeekAll(fiber.HeaderXForwardedFor), x.Snapshot.Trusts)
+		}
+		return c.Next()
+	}
+}
+
+func peer(c *fiber.Ctx) netip.Addr {
+	tcp, ok := c.Context().RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	addr, _ := netip.AddrFromSlice(tcp.IP)
+	return addr.Unmap() // a zone names an interface of ours, not a client
+}
+
+// Forwarded walks X-Forwarded-For from the right, where the nearest proxy
+// wrote, for as long as the address it stands at is trusted. Several header
+// lines are one list (RFC 9110 §5.3). An entry that is no IP address ends the
+// walk: nobody trusted wrote it, and what is left of it is anyone's invention.
+func Forwarded(peer netip.Addr, lines [][]byte, trusted func(netip.Addr) bool) netip.Addr {
+	at := peer
+	for _, line := range slices.Backward(lines) {
+		rest := utils.UnsafeString(line)
+		for more := true; more; {
+			if !trusted(at) {
+				return at
+			}
+			entry := rest
+			if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
+				rest, entry = rest[:comma], rest[comma+1:]
+			} else {
+				more = false
+			}
+			addr, err := netip.ParseAddr(strings.Trim(entry, " \t"))
+			if err != nil || addr.Zone() != "" {
+				return at
+			}
+			at = addr.Unmap()
+		}
+	}
+	return at
+}

@@ -1,0 +1,245 @@
+package middleware
+
+import (
+	"context"
+	"maps"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/utils"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/ulule/limiter/v3"
+
+	"github.com/playgate/playgate/playback"
+)
+
+// maxKeysPerLimit bounds the callers that one limit of one environment tells
+// apart: some 8 MB at most for each limit that is under attack.
+const maxKeysPerLimit = 1 << 16
+
+// class is what a limit counts. Each class of each environment counts in a
+// table of its own, so that a viewer and an address can never collide, and a
+// flood in one environment cannot fill the tables of another.
+type class uint8
+
+const (
+	classIP class = iota
+	classViewer
+	classAccessToken
+	classes
+)
+
+func (k class) String() string {
+	switch k {
+	case classViewer:
+		return "viewer"
+	case classAccessToken:
+		return "access_token"
+	case classIP, classes:
+	}
+	return "ip"
+}
+
+type tableKey struct {
+	environment playback.EnvironmentID // "" for requests that name none
+	class       class
+}
+
+// applied is the limit that the answer's RateLimit headers tell of.
+type applied struct {
+	on    bool
+	state limiter.Context
+}
+
+// Limits are the rate limits of contract §3. Counters outlive snapshots: a
+// reload changes rates, not counts.
+type Limits struct {
+	now     func() time.Time
+	mu      sync.Mutex                             // serializes writers of tables
+	tables  atomic.Pointer[map[tableKey]*Counters] // copied on write
+	limited [classes]prometheus.Counter
+}
+
+// NewLimits returns limits that have counted nothing. The registerer may be
+// nil.
+func NewLimits(now func() time.Time, registerer prometheus.Registerer) *Limits {
+	l := &Limits{now: now}
+	l.tables.Store(&map[tableKey]*Counters{})
+	vec := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "playgate_rate_limited_total",
+		Help: "Requests refused by a rate limit, by what it counts.",
+	}, []string{"class"})
+	for k := range classes {
+		l.limited[k] = vec.WithLabelValues(k.String())
+	}
+	if registerer != nil {
+		registerer.MustRegister(vec)
+	}
+	return l
+}
+
+// Address charges one to the client's address, in the environment that the
+// credential or the host names. A valid access token is not charged: that is
+// known before, because checking it is cheap.
+func (l *Limits) Address(x *Exchange) error {
+	if x.credential.token != nil && x.credential.refusal == nil {
+		return nil
+	}
+	return l.address(x, x.credential.payer, 1)
+}
+
+// Caller charges one to the limit of the caller that was authenticated. An
+// anonymous caller has none but its address, which was charged already.
+func (l *Limits) Caller(x *Exchange) error {
+	if x.Kind == AnonymousCaller {
+		return nil
+	}
+	return l.caller(x, 1)
+}
+
+// Charge charges tokens to the limit of the caller, wherever it counts. None
+// or less is nothing.
+func (l *Limits) Charge(x *Exchange, tokens int) error {
+	if tokens < 1 {
+		return nil
+	}
+	if x.Kind == AnonymousCaller {
+		return l.address(x, x.Environment, int64(tokens))
+	}
+	return l.caller(x, int64(tokens))
+}
+
+func (l *Limits) address(x *Exchange, payer *Environment, n int64) error {
+	rate, owner := x.Snapshot.unresolved, playback.EnvironmentID("")
+	if payer != nil {
+		rate, owner = payer.ip, payer.ID
+	}
+	x.key = appendAddress(x.key[:0], x.Client)
+	return l.charge(x, tableKey{owner, classIP}, rate, n)
+}
+
+func (l *Limits) caller(x *Exchange, n int64) error {
+	switch x.Kind {
+	case BackendCaller:
+		x.key = append(x.key[:0], x.Token.ID...)
+		return l.charge(x, tableKey{x.Environment.ID, classAccessToken}, x.Environment.accessToken, n)
+	case ViewerCaller:
+		// The alias is prefixed with its length: an ID may hold any character.
+		x.key = strconv.AppendInt(x.key[:0], int64(len(x.Viewer.Issuer)), 10)
+		x.key = append(append(x.key, ':'), x.Viewer.Issuer...)
+		x.key = append(x.key, x.Viewer.ID...)
+		return l.charge(x, tableKey{x.Environment.ID, classViewer}, x.Environment.viewer, n)
+	case NoCaller, AnonymousCaller:
+	}
+	return nil
+}
+
+// charge counts n at x.key and refuses beyond the rate.
+func (l *Limits) charge(x *Exchange, table tableKey, rate limiter.Rate, n int64) error {
+	if rate.Limit == 0 {
+		return nil
+	}
+	limit := limiter.Limiter{Store: l.table(table), Rate: rate}
+	state, err := limit.Increment(context.Background(), utils.UnsafeString(x.key), n)
+	if err != nil {
+		return err
+	}
+	x.applied = applied{true, state}
+	if !state.Reached {
+		return nil
+	}
+	l.limited[table.class].Inc()
+	return playback.Errorf(playback.CodeRateLimited, "Too many requests: at most %d tokens per %s for each %s.",
+		rate.Limit, period(rate.Period), table.class.noun()).After(time.Unix(state.Reset, 0).Sub(l.now()))
+}
+
+func (k class) noun() string {
+	switch k {
+	case classViewer:
+		return "viewer"
+	case classAccessToken:
+		return "access token"
+	case classIP, classes:
+	}
+	return "address"
+}
+
+func period(d time.Duration) string {
+	switch d {
+	case time.Second:
+		return "second"
+	case time.Minute:
+		return "minute"
+	case time.Hour:
+		return "hour"
+	}
+	return "day"
+}
+
+func (l *Limits) table(key tableKey) *Counters {
+	if t, ok := (*l.tables.Load())[key]; ok {
+		return t
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old := *l.tables.Load()
+	if t, ok := old[key]; ok {
+		return t
+	}
+	next := make(map[tableKey]*Counters, len(old)+1)
+	maps.Copy(next, old)
+	t := NewCounters(maxKeysPerLimit, l.now)
+	next[key] = t
+	l.tables.Store(&next)
+	return t
+}
+
+// WriteLimit sets the RateLimit headers of the answer, if a limit applied:
+// those of the caller's limit, or of the address's as long as nothing else was
+// charged. RateLimit-Reset is in seconds from now.
+func (l *Limits) WriteLimit(c *fiber.Ctx, x *Exchange) {
+	if !x.applied.on {
+		return
+	}
+	var text [20]byte
+	left := time.Unix(x.applied.state.Reset, 0).Sub(l.now())
+	h := &c.Response().Header
+	h.SetCanonical([]byte("RateLimit-Limit"), strconv.AppendInt(text[:0], x.applied.state.Limit, 10))
+	h.SetCanonical([]byte("RateLimit-Remaining"), strconv.AppendInt(text[:0], x.applied.state.Remaining, 10))
+	h.SetCanonical([]byte("RateLimit-Reset"), strconv.AppendInt(text[:0], Seconds(left), 10))
+}
+
+// Seconds rounds a wait up to whole seconds, at least one.
+func Seconds(d time.Duration) int64 {
+	return max(1, int64((d+time.Second-1)/time.Second))
+}
+
+// AddressKey names the client's address as its limit sees it: an IPv4 address,
+// or the /64 network of an IPv6 address, which one household has whole.
+func AddressKey(addr netip.Addr) string {
+	if addr.Is6() {
+		p, _ := addr.Prefix(64) // 64 bits are always there
+		return p.String()
+	}
+	if !addr.IsValid() {
+		return "unknown"
+	}
+	return addr.String()
+}
+
+// appendAddress appends AddressKey's meaning in binary.
+func appendAddress(b []byte, addr netip.Addr) []byte {
+	switch {
+	case addr.Is4():
+		a := addr.As4()
+		return append(b, a[:]...)
+	case addr.Is6():
+		a := addr.As16()
+		return append(b, a[:8]...)
+	}
+	return b
+}

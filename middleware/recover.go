@@ -1,0 +1,46 @@
+package middleware
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/playgate/playgate/playback"
+)
+
+// PanicError is the cause of an internal error that began as a panic.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+// Error returns the value; the stack is for the log alone.
+func (p *PanicError) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
+
+// Recovered wraps what recover() returned, with the stack of the goroutine.
+func Recovered(value any) *playback.Error {
+	return playback.Errorf(playback.CodeInternalError, "").Because(&PanicError{value, debug.Stack()})
+}
+
+// Recover turns a panic below it into an error: fasthttp itself recovers
+// nothing, so that one bug would end the process.
+func Recover() fiber.Handler {
+	return func(c *fiber.Ctx) (err error) {
+		defer func() {
+			if value := recover(); value != nil {
+				err = Recovered(value)
+			}
+		}()
+		return c.Next()
+	}
+}
+
+// StackOf returns the stack of the panic that caused the error, if one did.
+func StackOf(err error) []byte {
+	if p, ok := errors.AsType[*PanicError](err); ok {
+		return p.Stack
+	}
+	return nil
+}

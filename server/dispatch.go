@@ -1,0 +1,134 @@
+package server
+
+import (
+	"errors"
+	"io"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/playgate/playgate/middleware"
+	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/tenant"
+)
+
+// dispatch runs a request through the stages of contract §8, in their order:
+// the first that fails answers.
+func (s *Server) dispatch(c *fiber.Ctx) error {
+	x := middleware.From(c)
+	r, values := s.routes.find(c.Path(), x.Root)
+	if r == nil || s.networkPath(c) {
+		return playback.Errorf(playback.CodeNotFound, "There is no such path.")
+	}
+	x.Endpoint, x.Values = &r.Endpoint, values
+	method := c.Method()
+	if method == fiber.MethodOptions && !r.mount {
+		c.Set(fiber.HeaderAllow, r.allow)
+		c.Status(fiber.StatusNoContent)
+		return nil
+	}
+	if !r.serves(method) {
+		c.Set(fiber.HeaderAllow, r.allow)
+		return playback.Errorf(playback.CodeMethodNotAllowed, "This path has %s.", r.allow)
+	}
+	if err := readBody(c, x, r); err != nil {
+		return err
+	}
+	if r.access == gated {
+		if err := s.admit(c, x); err != nil {
+			return err
+		}
+	}
+	return r.handle(s, r, c, x)
+}
+
+// networkPath reports whether the request's target starts with two slashes,
+// which fasthttp may have read as the name of a host.
+func (*Server) networkPath(c *fiber.Ctx) bool {
+	target := c.Request().Header.RequestURI()
+	return len(target) > 1 && target[0] == '/' && target[1] == '/'
+}
+
+// admit settles who asks and whether they may ask now and from here.
+func (s *Server) admit(c *fiber.Ctx, x *middleware.Exchange) error {
+	s.auth.Inspect(c, x)
+	if err := s.limits.Address(x); err != nil {
+		return err
+	}
+	if err := s.auth.Authenticate(x); err != nil {
+		return err
+	}
+	if err := middleware.CrossSite(c, x); err != nil {
+		return err
+	}
+	if err := s.limits.Caller(x); err != nil {
+		return err
+	}
+	return middleware.Permit(x, tenant.VideoRead)
+}
+
+// readBody reads the body, as far as the route wants it and its limit allows.
+// fasthttp hands it over unread (StreamRequestBody), so that a path that does
+// not exist is 404 whatever its body. What is left of a body that is too large
+// is never read: the connection is closed.
+func readBody(c *fiber.Ctx, x *middleware.Exchange, r *compiled) error {
+	length := c.Request().Header.ContentLength() // -1: chunked, other negatives: none
+	if length > r.limit {
+		return tooLarge(c, r)
+	}
+	stream := c.Context().RequestBodyStream()
+	if r.body == ignored || stream == nil {
+		return nil
+	}
+	b, err := readUpTo(stream, x.Body[:0], length, r.limit)
+	x.Body = b
+	switch {
+	case err != nil:
+		c.Context().SetConnectionClose()
+		return brokenBody(err)
+	case len(b) > r.limit:
+		return tooLarge(c, r)
+	case length >= 0 && len(b) != length:
+		c.Context().SetConnectionClose()
+		return brokenBody(io.ErrUnexpectedEOF)
+	}
+	return nil
+}
+
+// readUpTo reads a stream of the given length (-1 unknown) to its end, or to
+// one byte beyond the limit.
+func readUpTo(stream io.Reader, b []byte, length, limit int) ([]byte, error) {
+	const step = 4 << 10
+	want := step
+	if length >= 0 {
+		want = length + 1 // room to see the end
+	}
+	for len(b) <= limit {
+		if cap(b)-len(b) < want {
+			b = append(make([]byte, 0, len(b)+max(want, cap(b))), b...)
+		}
+		n, err := stream.Read(b[len(b):min(cap(b), limit+1)])
+		b = b[:len(b)+n]
+		if errors.Is(err, io.EOF) {
+			return b, nil
+		}
+		if err != nil {
+			return b, err
+		}
+		want = step
+	}
+	return b, nil
+}
+
+func tooLarge(c *fiber.Ctx, r *compiled) error {
+	c.Context().SetConnectionClose()
+	return playback.Errorf(playback.CodePayloadTooLarge, "The body is larger than %d bytes.", r.limit)
+}
+
+// brokenBody is the refusal of a body that did not arrive.
+func brokenBody(err error) error {
+	var timeout interface{ Timeout() bool }
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return requestTimeout().Because(err)
+	}
+	return invalidRequest().Because(err)
+}

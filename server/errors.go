@@ -1,0 +1,150 @@
+package server
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/playgate/playgate/middleware"
+	"github.com/playgate/playgate/playback"
+)
+
+// What goes wrong before there is a request that contract §8 could speak of.
+const (
+	codeInvalidRequest playback.Code = "invalid_request" //nolint:errname // a code, as playback has them
+	codeRequestTimeout playback.Code = "request_timeout" //nolint:errname // the same
+	kindRequestTimeout playback.Kind = "request_timeout"
+)
+
+// transportCodes are the additions to playback.Codes that only this package
+// answers with.
+func transportCodes() []playback.CodeDoc {
+	return []playback.CodeDoc{
+		{Code: codeInvalidRequest, Kind: playback.InvalidParameters, Meaning: "What was sent is not a complete HTTP/1.1 request."},
+		{Code: codeRequestTimeout, Kind: kindRequestTimeout, Meaning: "The request did not arrive within 5 seconds."},
+	}
+}
+
+func invalidRequest() *playback.Error {
+	return &playback.Error{Kind: playback.InvalidParameters, Code: codeInvalidRequest, Message: "This is not a complete HTTP/1.1 request."}
+}
+
+func requestTimeout() *playback.Error {
+	return &playback.Error{Kind: kindRequestTimeout, Code: codeRequestTimeout, Message: "The request did not arrive in time."}
+}
+
+// Status returns the HTTP status of a kind of error (contract §8).
+func Status(kind playback.Kind) int {
+	switch kind {
+	case playback.InvalidParameters:
+		return fiber.StatusBadRequest
+	case playback.Unauthorized:
+		return fiber.StatusUnauthorized
+	case playback.Forbidden:
+		return fiber.StatusForbidden
+	case playback.NotFound:
+		return fiber.StatusNotFound
+	case playback.MethodNotAllowed:
+		return fiber.StatusMethodNotAllowed
+	case playback.Conflict:
+		return fiber.StatusConflict
+	case playback.PreconditionFailed:
+		return fiber.StatusPreconditionFailed
+	case playback.PayloadTooLarge:
+		return fiber.StatusRequestEntityTooLarge
+	case playback.UnsupportedMediaType:
+		return fiber.StatusUnsupportedMediaType
+	case playback.TooManyRequests:
+		return fiber.StatusTooManyRequests
+	case playback.HeadersTooLarge:
+		return fiber.StatusRequestHeaderFieldsTooLarge
+	case playback.ServiceUnavailable:
+		return fiber.StatusServiceUnavailable
+	case kindRequestTimeout:
+		return fiber.StatusRequestTimeout
+	case playback.InternalError:
+	}
+	return fiber.StatusInternalServerError
+}
+
+// internalMessage is all that a client learns of a bug.
+const internalMessage = "The gateway failed to answer. Its log has the cause under the request ID."
+
+// refusalOf returns what to answer for an error. One that no one foresaw is an
+// internal error, with the error as its cause.
+func refusalOf(err error) *playback.Error {
+	refusal, ok := errors.AsType[*playback.Error](err)
+	if !ok {
+		refusal = playback.Errorf(playback.CodeInternalError, "").Because(err)
+	}
+	if Status(refusal.Kind) == fiber.StatusInternalServerError {
+		fixed := *refusal
+		fixed.Kind, fixed.Code, fixed.Message = playback.InternalError, playback.CodeInternalError, internalMessage
+		return &fixed
+	}
+	return refusal
+}
+
+// writeError answers an error. It is the only writer of errors, beside
+// appendError for the items of a batch.
+func (s *Server) writeError(c *fiber.Ctx, x *middleware.Exchange, err error) {
+	refusal := refusalOf(err)
+	x.Outcome.Code = refusal.Code
+	x.Outcome.Cause = refusal.Err
+	x.Outcome.Internal = refusal.Kind == playback.InternalError
+	x.Outcome.Stack = middleware.StackOf(refusal.Err)
+	s.metrics.refused(refusal.Code)
+	h := &c.Response().Header
+	status := Status(refusal.Kind)
+	switch status {
+	case fiber.StatusUnauthorized:
+		h.SetCanonical([]byte("WWW-Authenticate"), []byte("Bearer"))
+	case fiber.StatusTooManyRequests, fiber.StatusServiceUnavailable:
+		h.Set(fiber.HeaderRetryAfter, strconv.FormatInt(middleware.Seconds(refusal.RetryAfter), 10))
+	}
+	c.Status(status)
+	x.Buf = appendError(x.Buf[:0], refusal, x.ID)
+	sendJSON(c, x)
+}
+
+// appendError appends Mux's error envelope.
+func appendError(b []byte, refusal *playback.Error, id string) []byte {
+	b = append(b, `{"error":{"type":`...)
+	b = appendString(b, string(refusal.Kind))
+	b = append(b, `,"messages":[`...)
+	b = appendString(b, refusal.Message)
+	b = append(b, `],"code":`...)
+	b = appendString(b, string(refusal.Code))
+	b = append(b, `,"request_id":`...)
+	b = appendString(b, id)
+	return append(b, "}}"...)
+}
+
+// sendJSON sends x.Buf.
+func sendJSON(c *fiber.Ctx, x *middleware.Exchange) {
+	c.Response().Header.SetContentType(fiber.MIMEApplicationJSON)
+	c.Response().SetBody(x.Buf)
+}
+
+// transportError answers what fasthttp refuses before any adapter runs: a
+// request that is malformed, too large in its headers, or does not arrive.
+func (s *Server) transportError(c *fiber.Ctx, err error) error {
+	refusal := invalidRequest()
+	if known, ok := errors.AsType[*fiber.Error](err); ok {
+		switch known.Code {
+		case fiber.StatusRequestHeaderFieldsTooLarge:
+			refusal = playback.Errorf(playback.CodeHeadersTooLarge, "The request line and headers are larger than %d bytes.", readBuffer)
+		case fiber.StatusRequestTimeout:
+			refusal = requestTimeout()
+		}
+	}
+	x := &middleware.Exchange{ID: middleware.NewRequestID(), Started: s.cfg.Now()}
+	c.Response().Header.Set(fiber.HeaderXRequestID, x.ID)
+	c.Response().Header.SetCanonical([]byte(fiber.HeaderCacheControl), []byte(noStore))
+	s.writeError(c, x, refusal)
+	c.Context().SetConnectionClose()
+	s.metrics.observe(c, x, 0)
+	middleware.Log(c, x, s.cfg.Logger, 0)
+	return nil
+}

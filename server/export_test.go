@@ -1,0 +1,17 @@
+package server
+
+// CanonicalJSON reads a body and returns it in canonical form, for the fuzz
+// test; the error is the code.
+func CanonicalJSON(body []byte) (canonical []byte, code string) {
+	v, trailing, err := readJSON(body)
+	switch {
+	case err != nil:
+		return nil, string(err.Code)
+	case trailing != nil:
+		return nil, string(trailing.Code)
+	}
+	if err := checkNames(&v, ""); err != nil {
+		return nil, string(err.Code)
+	}
+	return appendCanonical(nil, &v), ""
+}

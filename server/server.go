@@ -1,0 +1,247 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+
+	"github.com/playgate/playgate/issuer"
+	"github.com/playgate/playgate/middleware"
+	"github.com/playgate/playgate/playback"
+)
+
+// The limits of one connection. ReadBuffer is also the limit of the request
+// line with all headers.
+const (
+	readTimeout  = 5 * time.Second
+	writeTimeout = 10 * time.Second
+	idleTimeout  = 60 * time.Second
+	readBuffer   = 16 << 10
+)
+
+// otherMethod stands for every method that fiber does not know, in routing, in
+// logs and in metrics.
+const otherMethod = "_OTHER"
+
+// Issuer answers requests for tokens: *issuer.Issuer. Its errors are
+// *playback.Error; any other is answered as an internal error.
+type Issuer interface {
+	Issue(ctx context.Context, env *issuer.Environment, req *issuer.Request) (*issuer.Answer, error)
+}
+
+// KeyPublisher gives the public keys of an environment as a JWKS document,
+// with a validator that changes with it; false until they are known.
+type KeyPublisher interface {
+	JWKS(env playback.EnvironmentID) (body []byte, etag string, ok bool)
+}
+
+// Config is what a Server is made of.
+type Config struct {
+	// Snapshot returns the configuration in force, never nil. It is called once
+	// per request.
+	Snapshot func() *Snapshot
+	Issuer   Issuer
+	Identity middleware.Viewers
+	JWKS     KeyPublisher
+
+	Logger     *slog.Logger          // nil: silent
+	AccessLog  string                // log.access, see SetAccessLog
+	Registerer prometheus.Registerer // nil: metrics are counted, not published
+	Now        func() time.Time      // nil: time.Now
+	Rand       func() float64        // in [0,1), for refresh_at; nil: math/rand/v2
+
+	// Pages are net/http handlers below paths that start and end with "/",
+	// beside the routes of the API: the demo's. Nothing there is authenticated
+	// or limited.
+	Pages map[string]http.Handler
+}
+
+// Server is the HTTP edge. Make one with New.
+type Server struct {
+	cfg     Config
+	app     *fiber.App
+	routes  table
+	auth    *middleware.Authenticator
+	limits  *middleware.Limits
+	metrics *metrics
+
+	draining atomic.Bool
+	sampling atomic.Uint64 // a middleware.Sampling
+
+	mu        sync.Mutex // guards what follows
+	listeners []net.Listener
+	stopped   bool
+}
+
+// New builds a Server. It does no I/O.
+func New(cfg Config) *Server {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now //nolint:forbidigo // the one default
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Float64
+	}
+	s := &Server{
+		cfg:    cfg,
+		routes: newTable(cfg.Pages),
+		auth:   middleware.NewAuthenticator(cfg.Identity),
+		limits: middleware.NewLimits(cfg.Now, cfg.Registerer),
+	}
+	s.SetAccessLog(cfg.AccessLog)
+	s.metrics = newMetrics(s.routes, cfg.Registerer)
+	s.app = fiber.New(fiber.Config{
+		ReadTimeout:                  readTimeout,
+		WriteTimeout:                 writeTimeout,
+		IdleTimeout:                  idleTimeout,
+		ReadBufferSize:               readBuffer,
+		BodyLimit:                    1, // what fasthttp reads by itself before the handler runs; see readBody
+		StreamRequestBody:            true,
+		DisablePreParseMultipartForm: true,
+		DisableStartupMessage:        true,
+		DisableDefaultContentType:    true,
+		CaseSensitive:                true,
+		StrictRouting:                true,
+		RequestMethods:               append(append([]string(nil), fiber.DefaultMethods...), otherMethod),
+		ErrorHandler:                 s.transportError,
+	})
+	// The order of the whole edge, from the outside in; dispatch goes on with
+	// the stages of contract §8.
+	s.app.Use(
+		middleware.RequestID(middleware.RequestIDConfig{Now: cfg.Now, Open: s.open}),
+		middleware.AccessLog(middleware.AccessLogConfig{
+			Logger: cfg.Logger, Now: cfg.Now, Observe: s.metrics.observe,
+			Sampling: func() middleware.Sampling { return middleware.Sampling(s.sampling.Load()) },
+		}),
+		s.finish,
+		middleware.Recover(),
+		middleware.ClientIP(),
+		middleware.Host(),
+		s.dispatch,
+	)
+	fast := s.app.Server()
+	fast.CloseOnShutdown = true
+	next := fast.Handler
+	fast.Handler = func(c *fasthttp.RequestCtx) {
+		// fiber answers methods that it does not know by itself, without
+		// envelope or request ID.
+		if !isKnownMethod(string(c.Method())) {
+			c.Request.Header.SetMethod(otherMethod)
+		}
+		next(c)
+	}
+	return s
+}
+
+// Serve answers connections of the listener until Shutdown; it then returns
+// nil, as it does at once after Shutdown. The listener is the app's own, with
+// TLS or without; it is closed by Shutdown.
+func (s *Server) Serve(l net.Listener) error {
+	s.mu.Lock()
+	if s.stopped {
+		s.mu.Unlock()
+		return l.Close()
+	}
+	l = &onceListener{Listener: l, close: sync.OnceValue(l.Close)}
+	s.listeners = append(s.listeners, l)
+	s.mu.Unlock()
+	err := s.app.Listener(l)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return nil
+	}
+	return err
+}
+
+// Drain tells clients to go elsewhere: from now on every answer closes its
+// connection. The server goes on answering.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// Shutdown stops accepting, lets the requests under way finish until the
+// context ends, and returns the context's error if some did not. It may be
+// called before Serve and more than once.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.Drain()
+	s.mu.Lock()
+	s.stopped = true
+	listeners := s.listeners
+	s.listeners = nil
+	s.mu.Unlock()
+	// A Serve that has not yet told fasthttp of its listener finds it closed.
+	for _, l := range listeners {
+		_ = l.Close() // fasthttp closes it again and returns the error
+	}
+	if err := s.app.ShutdownWithContext(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("waiting for requests under way: %w", err)
+	}
+	return nil
+}
+
+// onceListener may be closed more than once, as ours are: by Shutdown and by
+// fasthttp.
+type onceListener struct {
+	net.Listener
+
+	close func() error
+}
+
+func (l *onceListener) Close() error { return l.close() }
+
+// SetAccessLog changes which answers are logged that are no refusal: "all",
+// "errors" (or nothing), or one in N as "1/N". What is none of these logs all
+// of them; configs refuses it long before.
+func (s *Server) SetAccessLog(text string) {
+	sampling, err := middleware.ParseSampling(text)
+	if err != nil {
+		sampling = 1
+	}
+	s.sampling.Store(uint64(sampling))
+}
+
+// open begins a request: its snapshot, and what every answer says.
+func (s *Server) open(x *middleware.Exchange) {
+	snapshot := s.cfg.Snapshot()
+	x.Snapshot, x.Server = snapshot.edge, snapshot
+}
+
+// finish writes the error, if there is one, and the headers that depend on
+// everything below it.
+func (s *Server) finish(c *fiber.Ctx) error {
+	c.Response().Header.SetCanonical([]byte(fiber.HeaderCacheControl), []byte(noStore))
+	err := c.Next()
+	x := middleware.From(c)
+	if err != nil {
+		s.writeError(c, x, err)
+	}
+	s.limits.WriteLimit(c, x)
+	middleware.WriteCORS(c, x)
+	if s.draining.Load() {
+		c.Context().SetConnectionClose()
+	}
+	return nil
+}
+
+const noStore = "private, no-store"
+
+func isKnownMethod(method string) bool {
+	switch method {
+	case fiber.MethodGet, fiber.MethodHead, fiber.MethodPost, fiber.MethodPut, fiber.MethodDelete,
+		fiber.MethodConnect, fiber.MethodOptions, fiber.MethodTrace, fiber.MethodPatch:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,56 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/playgate/playgate/issuer"
+	"github.com/playgate/playgate/middleware"
+	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/tenant"
+)
+
+// SnapshotConfig is what a Snapshot is made of.
+type SnapshotConfig struct {
+	Directory *tenant.Directory
+	// Environments has what to mint from for each environment of the directory.
+	Environments map[playback.EnvironmentID]*issuer.Environment
+	// TrustedProxies are those whose X-Forwarded-For, -Host and -Proto count.
+	TrustedProxies []netip.Prefix
+	// UnresolvedRateLimit is server.unresolved_rate_limit, "" for none.
+	UnresolvedRateLimit string
+}
+
+// Snapshot is one configuration of the edge, used by a request from beginning
+// to end. Immutable.
+type Snapshot struct {
+	edge         *middleware.Snapshot
+	environments map[playback.EnvironmentID]*issuer.Environment
+}
+
+// NewSnapshot compiles a configuration, with all problems in one error: rates
+// that are none, environments that have nothing to mint from.
+func NewSnapshot(cfg SnapshotConfig) (*Snapshot, error) {
+	edge, err := middleware.NewSnapshot(middleware.SnapshotConfig{
+		Directory: cfg.Directory, TrustedProxies: cfg.TrustedProxies, UnresolvedRateLimit: cfg.UnresolvedRateLimit,
+	})
+	problems := []error{err}
+	s := &Snapshot{edge: edge, environments: make(map[playback.EnvironmentID]*issuer.Environment, len(cfg.Environments))}
+	for _, e := range cfg.Directory.Environments() {
+		minting := cfg.Environments[e.ID]
+		if minting == nil {
+			problems = append(problems, fmt.Errorf("environment %s has nothing to mint from", e.ID))
+		}
+		s.environments[e.ID] = minting
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// mintingOf returns what the request's environment mints from.
+func mintingOf(x *middleware.Exchange) *issuer.Environment {
+	return x.Server.(*Snapshot).environments[x.Environment.ID] //nolint:forcetypeassert // open put it there
+}
