@@ -170,20 +170,24 @@ func Permit(x *Exchange, p tenant.Permission) error {
 }
 
 // Fair returns the name under which the caller takes places in the signing
-// queue.
+// queue. Viewers and addresses of two environments are two callers: what one
+// environment's viewer does must not be felt by another's.
 func (x *Exchange) Fair() string {
 	switch x.Kind {
 	case BackendCaller:
 		return "t:" + x.Token.ID
 	case ViewerCaller:
+		env, issuer := string(x.Environment.ID), x.Viewer.Issuer
 		var b strings.Builder
-		b.Grow(len("v::") + len(x.Viewer.Issuer) + len(x.Viewer.ID))
+		b.Grow(len("v:::") + len(env) + len(issuer) + len(x.Viewer.ID))
 		b.WriteString("v:")
-		b.WriteString(x.Viewer.Issuer)
+		b.WriteString(env)
+		b.WriteByte(':')
+		b.WriteString(issuer)
 		b.WriteByte(':')
 		b.WriteString(x.Viewer.ID)
 		return b.String()
 	case AnonymousCaller, NoCaller:
 	}
-	return "a:" + AddressKey(x.Client)
+	return "a:" + string(x.Environment.ID) + ":" + AddressKey(x.Client)
 }

@@ -239,16 +239,21 @@ func TestKindsAreNamed(t *testing.T) {
 	}
 }
 
-// TestAViewerAndAnAddressNeverCollide names viewers after addresses and after
-// each other.
+// TestFairNamesNeverCollide names viewers after addresses, after each other,
+// and after those of another environment.
 func TestFairNamesNeverCollide(t *testing.T) {
 	t.Parallel()
+	one := &middleware.Environment{Environment: &tenant.Environment{ID: "one"}}
+	two := &middleware.Environment{Environment: &tenant.Environment{ID: "two"}}
+	address, viewer := netip.MustParseAddr("192.0.2.1"), &playback.Viewer{Issuer: "main", ID: "192.0.2.1"}
 	seen := map[string]string{}
 	for name, x := range map[string]*middleware.Exchange{
-		"an address":      {Kind: middleware.AnonymousCaller, Client: netip.MustParseAddr("192.0.2.1")},
-		"an access token": {Kind: middleware.BackendCaller, Token: &tenant.AccessToken{ID: "192.0.2.1"}},
-		"a viewer":        {Kind: middleware.ViewerCaller, Viewer: &playback.Viewer{Issuer: "main", ID: "192.0.2.1"}},
-		"another issuer":  {Kind: middleware.ViewerCaller, Viewer: &playback.Viewer{Issuer: "other", ID: "192.0.2.1"}},
+		"an address":         {Environment: one, Kind: middleware.AnonymousCaller, Client: address},
+		"the address at two": {Environment: two, Kind: middleware.AnonymousCaller, Client: address},
+		"an access token":    {Environment: one, Kind: middleware.BackendCaller, Token: &tenant.AccessToken{ID: "192.0.2.1"}},
+		"a viewer":           {Environment: one, Kind: middleware.ViewerCaller, Viewer: viewer},
+		"the viewer at two":  {Environment: two, Kind: middleware.ViewerCaller, Viewer: viewer},
+		"another issuer":     {Environment: one, Kind: middleware.ViewerCaller, Viewer: &playback.Viewer{Issuer: "other", ID: "192.0.2.1"}},
 	} {
 		fair := x.Fair()
 		if other, taken := seen[fair]; taken {

@@ -53,6 +53,8 @@ type tableKey struct {
 type applied struct {
 	on    bool
 	state limiter.Context
+	// wait is until the window ends, never longer than the window itself.
+	wait int64 // seconds
 }
 
 // Limits are the rate limits of contract §3. Counters outlive snapshots: a
@@ -148,13 +150,13 @@ func (l *Limits) charge(x *Exchange, table tableKey, rate limiter.Rate, n int64)
 	if err != nil {
 		return err
 	}
-	x.applied = applied{true, state}
+	x.applied = applied{true, state, min(Seconds(time.Unix(state.Reset, 0).Sub(l.now())), Seconds(rate.Period))}
 	if !state.Reached {
 		return nil
 	}
 	l.limited[table.class].Inc()
 	return playback.Errorf(playback.CodeRateLimited, "Too many requests: at most %d tokens per %s for each %s.",
-		rate.Limit, period(rate.Period), table.class.noun()).After(time.Unix(state.Reset, 0).Sub(l.now()))
+		rate.Limit, period(rate.Period), table.class.noun()).After(time.Duration(x.applied.wait) * time.Second)
 }
 
 func (k class) noun() string {
@@ -206,11 +208,10 @@ func (l *Limits) WriteLimit(c *fiber.Ctx, x *Exchange) {
 		return
 	}
 	var text [20]byte
-	left := time.Unix(x.applied.state.Reset, 0).Sub(l.now())
 	h := &c.Response().Header
 	h.SetCanonical([]byte("RateLimit-Limit"), strconv.AppendInt(text[:0], x.applied.state.Limit, 10))
 	h.SetCanonical([]byte("RateLimit-Remaining"), strconv.AppendInt(text[:0], x.applied.state.Remaining, 10))
-	h.SetCanonical([]byte("RateLimit-Reset"), strconv.AppendInt(text[:0], Seconds(left), 10))
+	h.SetCanonical([]byte("RateLimit-Reset"), strconv.AppendInt(text[:0], x.applied.wait, 10))
 }
 
 // Seconds rounds a wait up to whole seconds, at least one.

@@ -84,7 +84,7 @@ var codes = [...]CodeDoc{ //nolint:gochecknoglobals // a constant table
 	{CodeMissingCredentials, Unauthorized, "No credential was sent and the environment does not admit anonymous viewers."},
 	{CodeInvalidCredentials, Unauthorized, "The credential is unreadable, unknown, not yet valid, wrongly signed, or belongs to another environment than the Host."},
 	{CodeExpiredCredentials, Unauthorized, "The viewer token has expired; fetch a new one from the identity provider."},
-	{CodeIssuerUnavailable, ServiceUnavailable, "The issuer's key set has never been loaded, so no viewer token of it can be checked yet."},
+	{CodeIssuerUnavailable, ServiceUnavailable, "The issuer's key set was never loaded, or is too old by now, so no viewer token of it can be checked."},
 	{CodeInsufficientPermissions, Forbidden, "The access token lacks the permission, or a viewer sent what only a backend may send."},
 	{CodeCrossSite, Forbidden, "A cookie was sent from a site that is neither this one nor listed in cors_origins."},
 	{CodeEnvironmentUnresolved, InvalidParameters, "Neither the credential nor the Host says which environment is meant."},

@@ -139,6 +139,7 @@ func TestARequestThatDoesNotArriveIsGivenUp(t *testing.T) {
 		"memory": k.listener.Dial,
 		"TCP":    func() (net.Conn, error) { return net.Dial("tcp", tcp.Addr().String()) },
 	}
+	waiting := map[string]net.Conn{}
 	for listener, dial := range dials {
 		for name, bytes := range map[string]string{
 			"half a body": message("POST", "/v1/tokens", "", []string{
@@ -146,22 +147,16 @@ func TestARequestThatDoesNotArriveIsGivenUp(t *testing.T) {
 			}) + `{"playback_id"`,
 			"half a header": "GET " + aToken + " HTTP/1.1\r\nHost: ",
 		} {
-			t.Run(name+" over "+listener, func(t *testing.T) {
-				t.Parallel()
-				conn, err := dial()
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer conn.Close()
-				_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-				go func() { _, _ = io.WriteString(conn, bytes) }()
-				r := k.read("POST", bufio.NewReader(conn))
-				k.want(r, 408, "request_timeout")
-				if !r.Close {
-					t.Error("the connection stays open")
-				}
-			})
+			waiting[name+" over "+listener] = k.begin(dial, bytes)
 		}
+	}
+	for name, conn := range waiting {
+		r := k.read("POST", bufio.NewReader(conn))
+		k.want(r, 408, "request_timeout")
+		if !r.Close {
+			t.Errorf("%s: the connection stays open", name)
+		}
+		_ = conn.Close()
 	}
 }
 

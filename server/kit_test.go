@@ -385,14 +385,21 @@ func (r response) decode(t *testing.T) map[string]any {
 // raw sends bytes on a connection of their own and reads one answer.
 func (k *kit) raw(method, bytes string) response {
 	k.t.Helper()
-	conn, err := k.listener.Dial()
+	conn := k.begin(k.listener.Dial, bytes)
+	defer conn.Close()
+	return k.read(method, bufio.NewReader(conn))
+}
+
+// begin sends bytes on a connection of their own.
+func (k *kit) begin(dial func() (net.Conn, error), bytes string) net.Conn {
+	k.t.Helper()
+	conn, err := dial()
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	go func() { _, _ = io.WriteString(conn, bytes) }() // an answer may come before the end
-	return k.read(method, bufio.NewReader(conn))
+	return conn
 }
 
 func (k *kit) read(method string, r *bufio.Reader) response {

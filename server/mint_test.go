@@ -316,11 +316,11 @@ func TestAViewersOwnRequestIsDescribedByItsConnection(t *testing.T) {
 	if c := got.Client; c.IP.String() != "198.51.100.7" || c.Country != "ZZ" || c.Origin != acmePage || c.Referrer != acmePage+"/watch" || c.UserAgent != "TV  1" {
 		t.Errorf("client = %+v", c)
 	}
-	if got.Backend || got.Viewer.ID != "u1" || got.Caller != "v:main:u1" {
+	if got.Backend || got.Viewer.ID != "u1" || got.Caller != "v:acme-prod:main:u1" {
 		t.Errorf("asked %+v", got)
 	}
 	k.want(k.post("/v1/tokens", `{"playback_id":"P"}`, "Host: "+globexHost), 200, "")
-	if got := k.issuer.last(t); got.Viewer.Authenticated || got.Viewer.ID != "" || got.Caller != "a:198.51.100.7" {
+	if got := k.issuer.last(t); got.Viewer.Authenticated || got.Viewer.ID != "" || got.Caller != "a:globex-prod:198.51.100.7" {
 		t.Errorf("asked %+v", got)
 	}
 }

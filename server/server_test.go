@@ -293,7 +293,7 @@ func TestNothingOfARequestIsKeptInFibersBuffers(t *testing.T) {
 		lang, _ := a.Params[playback.Video].Get("default_subtitles_lang")
 		pdt, _ := a.Params[playback.Video].Get("exclude_pdt")
 		if a.Viewer.ID != tag || string(a.SessionID) != tag || a.Client.UserAgent != "ua-"+tag || a.Client.Origin != "https://"+tag ||
-			a.Client.Referrer != "https://r-"+tag+"/" || lang.JSON != `"en-`+tag+`"` || pdt.JSON != "true" || a.Caller != "v:main:"+tag ||
+			a.Client.Referrer != "https://r-"+tag+"/" || lang.JSON != `"en-`+tag+`"` || pdt.JSON != "true" || a.Caller != "v:acme-prod:main:"+tag ||
 			a.File != "" && a.File != tag+".mp4" && a.File != "text/"+tag+".vtt" {
 			t.Fatalf("%s: the issuer kept %+v %+v %+v", tag, a, *a.Viewer, *a.Client)
 		}
