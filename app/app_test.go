@@ -227,7 +227,7 @@ func TestReloadKeepsTheOldStateWhenTheNewIsBad(t *testing.T) {
 	if err := a.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	defer a.Stop()
+	t.Cleanup(func() { _ = a.Stop() })
 	if err := os.WriteFile(path, []byte(configuration+"colour: blue\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
