@@ -19,6 +19,7 @@ import (
 	"github.com/playgate/playgate/identity"
 	"github.com/playgate/playgate/issuer"
 	"github.com/playgate/playgate/keystore"
+	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/policy"
 	"github.com/playgate/playgate/server"
 	"github.com/playgate/playgate/signer"
@@ -27,12 +28,11 @@ import (
 
 // App is one gateway in one process. Two may live side by side.
 type App struct {
-	opts       Options
-	log        *slog.Logger
-	level      *slog.LevelVar
-	metrics    *metrics
-	rules      *policy.Metrics
-	drainDelay time.Duration
+	opts    Options
+	log     *slog.Logger
+	level   *slog.LevelVar
+	metrics *metrics
+	rules   *policy.Metrics
 
 	state    atomic.Pointer[state]
 	reloadMu sync.Mutex // one reload at a time; taken before any room's lock
@@ -70,7 +70,6 @@ func New(opts Options) (*App, error) {
 	}
 	cfg := first.loaded.Config
 	a.log = newLogger(opts.Log, cfg.Log.Format, a.level)
-	a.drainDelay = cfg.Server.DrainDelay
 	if err := a.build(first, registry); err != nil {
 		return nil, errors.Join(err, a.life.undo(context.Background()))
 	}
@@ -88,7 +87,10 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 	if err != nil {
 		return fmt.Errorf("opening the signer: %w", err)
 	}
-	a.ring = signer.NewRing(signer.RingConfig{Backend: backend, Logger: a.log, Registerer: registry})
+	a.ring = signer.NewRing(signer.RingConfig{
+		Backend: backend, Logger: a.log, Registerer: registry, Now: time.Now,
+		KeepRetired: func(env playback.EnvironmentID) time.Duration { return a.state.Load().keepRetired(env) },
+	})
 	pool := signer.NewPool(signer.Config{
 		Ring: a.ring, Concurrency: cfg.Signer.Concurrency, Queue: cfg.Signer.Queue, Now: time.Now, Registerer: registry,
 	})

@@ -107,8 +107,9 @@ func (a *App) Stop() error {
 	defer a.life.starting.Unlock()
 	if was == started {
 		a.server.Drain()
-		a.log.Info("draining", "delay", a.drainDelay.String())
-		wait(a.drainDelay, a.hurry)
+		delay := a.state.Load().loaded.Config.Server.DrainDelay
+		a.log.Info("draining", "delay", delay.String())
+		wait(delay, a.hurry)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()

@@ -45,7 +45,7 @@ func OpenOffline(ctx context.Context, path string, environ []string, env playbac
 	if err != nil {
 		return nil, fmt.Errorf("opening the signer: %w", err)
 	}
-	o := &Offline{state: s, ring: signer.NewRing(signer.RingConfig{Backend: backend})}
+	o := &Offline{state: s, ring: signer.NewRing(signer.RingConfig{Backend: backend, Now: time.Now, KeepRetired: s.keepRetired})}
 	return o, o.loadKeys(ctx, cfg)
 }
 

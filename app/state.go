@@ -37,7 +37,8 @@ func load(path string, environ []string, metrics ruleMetrics) (*state, error) {
 	source := configs.Source{Path: path, Environ: environ, Check: func(path string, e *configs.Environment) (problems, warnings []configs.Problem) {
 		compiled, problems, warnings := mintingOf(path, e, metrics)
 		s.minting[e.ID] = compiled
-		return problems, warnings
+		broken, unusable := checkKeySets(path, e)
+		return append(problems, broken...), append(warnings, unusable...)
 	}}
 	loaded, err := source.Load()
 	if err != nil {
@@ -81,12 +82,19 @@ func issuersOf(e *configs.Environment) []identity.Issuer {
 	return out
 }
 
+// noRules is the document of an environment that has none.
+const noRules = "version: 1\n"
+
 // mintingOf compiles one environment's catalogue and rules. What is wrong with
 // the catalogue is reported by configs, which knows its lines.
 func mintingOf(path string, e *configs.Environment, metrics ruleMetrics) (_ *issuer.Environment, problems, warnings []configs.Problem) {
 	options := policyOptions(e)
 	options.Metrics = metrics
-	rules, err := policy.Compile(e.Policy.Document, options)
+	document := e.Policy.Document
+	if document == nil { // neither policy nor policy_file: no rule at all denies everything (contract §5)
+		document = []byte(noRules)
+	}
+	rules, err := policy.Compile(document, options)
 	if err != nil {
 		return nil, policyProblems(path, e, err), nil
 	}
@@ -95,6 +103,9 @@ func mintingOf(path string, e *configs.Environment, metrics ruleMetrics) (_ *iss
 		return nil, nil, nil
 	}
 	for _, text := range rules.Warnings(known.Objects()) {
+		if rules.Empty() {
+			break // configs warns of that, also where it stands in no document
+		}
 		warnings = append(warnings, policyProblem(path, e, policy.Problem{Message: text}))
 	}
 	return &issuer.Environment{
@@ -129,17 +140,6 @@ func policyProblem(path string, e *configs.Environment, p policy.Problem) config
 		where += "." + p.Path
 	}
 	return configs.Problem{Path: where, Message: p.Message}
-}
-
-// Check does all that New does with a configuration short of running it, for
-// check-config: it returns what was loaded, what is wrong (all of it), and what
-// is legal but dangerous.
-func Check(path string, environ []string) (*configs.Loaded, []configs.Problem, error) {
-	s, err := load(path, environ, nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	return s.loaded, s.warnings, nil
 }
 
 // RuleContext returns what rules for an environment are compiled with: its

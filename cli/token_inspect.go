@@ -45,7 +45,6 @@ func describe(w io.Writer, token *signer.Decoded, now time.Time) error {
 	for _, claim := range token.Claims {
 		line(claim.Name, claim.Value, meaningOf(claim, aud, now))
 	}
-	_, _ = fmt.Fprintln(table, "\t\tNothing here was verified; playgate token verify does that.")
 	return table.Flush()
 }
 

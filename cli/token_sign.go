@@ -24,7 +24,7 @@ type tokenSignCommand struct {
 	Environment string            `required:"" help:"Environment whose key signs."`
 	Type        string            `default:"video" help:"video, thumbnail, gif, storyboard, drm_license, stats, stats_asset, stats_live_stream."`
 	TTL         string            `name:"ttl" placeholder:"1h" help:"Lifetime, capped at token.max_ttl; default token.default_ttl."`
-	Param       map[string]string `placeholder:"K=V" help:"A parameter, such as max_resolution=720p; may be repeated."`
+	Param       map[string]string `placeholder:"K=V" mapsep:"none" help:"A parameter, such as max_resolution=720p; may be repeated."`
 }
 
 // Run prints the token.

@@ -84,7 +84,8 @@ func ReadKeySet(body []byte) (usable int, dropped []string, err error) {
 }
 
 // parseKeys reads the keys of a set. A key that must not be used is dropped
-// and described; the others count.
+// and described; the others count. One that is listed again is the same object,
+// so that its withdrawal reaches whoever remembers it.
 func parseKeys(body []byte) (keys []*key, dropped []string, err error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(body, &members); err != nil {
@@ -94,6 +95,7 @@ func parseKeys(body []byte) (keys []*key, dropped []string, err error) {
 	if err := json.Unmarshal(members["keys"], &list); err != nil || list == nil {
 		return nil, nil, errors.New("the key set has no array named keys")
 	}
+	listed := make(map[identifier]*key)
 	for n, raw := range list {
 		if len(keys) == maxKeys {
 			return keys, append(dropped, fmt.Sprintf("those after the first %d usable ones", maxKeys)), nil
@@ -103,6 +105,10 @@ func parseKeys(body []byte) (keys []*key, dropped []string, err error) {
 			dropped = append(dropped, fmt.Sprintf("keys[%d]: %s", n, err))
 			continue
 		}
+		if same, again := listed[k.identifier]; again {
+			k = same
+		}
+		listed[k.identifier] = k
 		keys = append(keys, k)
 	}
 	return keys, dropped, nil

@@ -102,6 +102,36 @@ func TestRefusedTokensAreNotRemembered(t *testing.T) {
 	}
 }
 
+// TestWithdrawalOfARepeatedKey: a set may list a key twice, and whichever of
+// the two verified a token, its withdrawal counts.
+func TestWithdrawalOfARepeatedKey(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := provider(t, nil)
+		one := jwksOf(t, p)[0]
+		server := new(replaceable)
+		server.set(garbage(string(setFrom(t, one, one))))
+		v := bubble(t, network{host: server}, trust(prod))
+		before := sign(t, p, nil)
+		mustVerify(t, v, before, prod)
+		server.set(garbage(string(setFrom(t, one, one, map[string]any{"kty": "oct"}))))
+		reload(t, v)
+		if !remembers(v, before) {
+			t.Error("forgotten though its key stands")
+		}
+		after := sign(t, p, map[string]any{"sub": "another"})
+		mustVerify(t, v, after, prod)
+		server.set(garbage(`{"keys":[]}`))
+		reload(t, v)
+		for _, raw := range []string{before, after} {
+			if remembers(v, raw) {
+				t.Error("remembered without its key")
+			}
+			wantCode(t, v, raw, invalid)
+		}
+	})
+}
+
 // TestWithdrawnKeyEndsRememberedIdentities: those of its own, and no others.
 func TestWithdrawnKeyEndsRememberedIdentities(t *testing.T) {
 	t.Parallel()

@@ -53,12 +53,26 @@ func Forwarded(peer netip.Addr, lines [][]byte, trusted func(netip.Addr) bool) n
 			} else {
 				more = false
 			}
-			addr, err := netip.ParseAddr(strings.Trim(entry, " \t"))
-			if err != nil || addr.Zone() != "" {
+			addr, ok := forwardedAddr(strings.Trim(entry, " \t"))
+			if !ok {
 				return at
 			}
-			at = addr.Unmap()
+			at = addr
 		}
 	}
 	return at
+}
+
+// forwardedAddr reads one entry: an IP address, or an address with a port, as
+// some balancers write.
+func forwardedAddr(entry string) (netip.Addr, bool) {
+	addr, err := netip.ParseAddr(entry)
+	if err != nil {
+		pair, err := netip.ParseAddrPort(entry)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		addr = pair.Addr()
+	}
+	return addr.Unmap(), addr.Zone() == ""
 }

@@ -21,6 +21,9 @@ func Host() fiber.Handler {
 		// In absolute form the target's host wins over the header's (RFC 9112
 		// §3.2.2); fasthttp has decided that here.
 		x.Authority = utils.UnsafeString(c.Request().URI().Host())
+		if bytes.IndexByte(c.Request().Header.Host(), '@') >= 0 {
+			x.Authority = "" // fasthttp drops user information (RFC 9110 §4.2.4); what is left names nobody
+		}
 		if x.Snapshot.Trusts(x.Peer) {
 			if host := rightmost(c, fiber.HeaderXForwardedHost); host != "" {
 				x.Authority = host

@@ -13,6 +13,7 @@ import (
 // decoded.
 type Query struct {
 	Rest  string // what is still to be read
+	Raw   string // the pair as it stands there
 	Name  string
 	Value string
 	Err   error // this pair is badly encoded; Name and Value are as they stand there
@@ -29,6 +30,7 @@ func (q *Query) Next() bool {
 		if pair == "" {
 			continue
 		}
+		q.Raw = pair
 		name, value, _ := strings.Cut(pair, "=")
 		var errName, errValue error
 		q.Name, errName = Unescape(name)

@@ -135,3 +135,14 @@ func (x *Exchange) named() *Environment {
 	}
 	return x.Snapshot.Sole()
 }
+
+// IsViewerQuery reports whether any environment reads viewer tokens from a
+// query parameter of the name.
+func (s *Snapshot) IsViewerQuery(name string) bool {
+	for _, e := range s.environments {
+		if name != "" && e.ViewerQuery == name {
+			return true
+		}
+	}
+	return false
+}

@@ -97,7 +97,7 @@ var codes = [...]CodeDoc{ //nolint:gochecknoglobals // a constant table
 	{CodeTypeNotGranted, Forbidden, "A rule allows the viewer, but not this type of token or this file."},
 	{CodeParamNotGranted, Forbidden, "A rule allows the viewer, but not to choose this parameter."},
 	{CodeInvalidPlaybackID, InvalidParameters, "A playback ID is 1 to 255 letters and digits."},
-	{CodeInvalidJSON, InvalidParameters, "The body is not one well-formed JSON object in UTF-8."},
+	{CodeInvalidJSON, InvalidParameters, "The body is not well-formed JSON in UTF-8."},
 	{CodeInvalidField, InvalidParameters, "A field is unknown, repeated, missing, of the wrong type or out of bounds; the message names its path."},
 	{CodeUnknownType, InvalidParameters, "No such token type."},
 	{CodeTypeUnavailable, InvalidParameters, "This playback ID has no such token: it has no asset or live stream, or is public."},

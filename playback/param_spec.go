@@ -27,12 +27,9 @@ type paramSpec struct {
 	viewer   bool     // viewers may choose it by default
 }
 
-const (
-	maxSeconds = 12 * 60 * 60 * 2     // twice Mux's longest asset (12 h): a bound, not a promise
-	maxEpoch   = 253402300799         // 9999-12-31T23:59:59Z
-	maxPixels  = 16384                // wider than any source that Mux takes
-	maxOffline = 10 * 365 * 24 * 3600 // seconds
-)
+// unbounded is the maximum of what mux.md gives none: more than 15 digits, the
+// grammar's own bound, cannot be written.
+const unbounded = 1e15
 
 func resolutions() []string {
 	return []string{"270p", "360p", "480p", "540p", "720p", "1080p", "1440p", "2160p"}
@@ -40,10 +37,10 @@ func resolutions() []string {
 
 func clipSpecs() []paramSpec {
 	return []paramSpec{
-		{name: "asset_start_time", kind: number, max: maxSeconds},
-		{name: "asset_end_time", kind: number, max: maxSeconds},
-		{name: "program_start_time", kind: integer, max: maxEpoch},
-		{name: "program_end_time", kind: integer, max: maxEpoch},
+		{name: "asset_start_time", kind: number, max: unbounded},
+		{name: "asset_end_time", kind: number, max: unbounded},
+		{name: "program_start_time", kind: integer, max: unbounded},
+		{name: "program_end_time", kind: integer, max: unbounded},
 	}
 }
 
@@ -60,19 +57,19 @@ var paramSpecs = [TokenTypes][]paramSpec{ //nolint:gochecknoglobals // a constan
 		{name: "roku_trick_play", kind: boolean, viewer: true},
 	}, clipSpecs()...),
 	Thumbnail: {
-		{name: "time", kind: number, max: maxSeconds, viewer: true},
-		{name: "width", kind: integer, min: 1, max: maxPixels, viewer: true},
-		{name: "height", kind: integer, min: 1, max: maxPixels, viewer: true},
+		{name: "time", kind: number, max: unbounded, viewer: true},
+		{name: "width", kind: integer, min: 1, max: unbounded, viewer: true},
+		{name: "height", kind: integer, min: 1, max: unbounded, viewer: true},
 		{name: "rotate", kind: integer, values: []string{"90", "180", "270"}, min: 90, max: 270, viewer: true},
 		{name: "fit_mode", kind: enum, values: []string{"preserve", "stretch", "crop", "smartcrop", "pad"}, viewer: true},
 		{name: "flip_v", kind: boolean, viewer: true},
 		{name: "flip_h", kind: boolean, viewer: true},
 		{name: "latest", kind: boolean, viewer: true},
-		{name: "program_time", kind: integer, max: maxEpoch},
+		{name: "program_time", kind: integer, max: unbounded},
 	},
 	GIF: {
-		{name: "start", kind: number, max: maxSeconds, viewer: true},
-		{name: "end", kind: number, max: maxSeconds, viewer: true},
+		{name: "start", kind: number, max: unbounded, viewer: true},
+		{name: "end", kind: number, max: unbounded, viewer: true},
 		{name: "width", kind: integer, min: 1, max: 640, viewer: true},
 		{name: "height", kind: integer, min: 1, max: 640, viewer: true},
 		{name: "fps", kind: integer, min: 1, max: 30, viewer: true},
@@ -81,8 +78,8 @@ var paramSpecs = [TokenTypes][]paramSpec{ //nolint:gochecknoglobals // a constan
 		{name: "format", kind: enum, values: []string{"jpg", "png", "webp"}, viewer: true},
 	}, clipSpecs()...),
 	DRMLicense: {
-		{name: "licenseExpiration", kind: integer, min: 1, max: maxOffline},
-		{name: "playDuration", kind: integer, min: 1, max: maxOffline},
+		{name: "licenseExpiration", kind: integer, min: 1, max: unbounded},
+		{name: "playDuration", kind: integer, min: 1, max: unbounded},
 		{name: "offline", kind: boolean},
 	},
 	Stats: nil, StatsAsset: nil, StatsLiveStream: nil,
@@ -145,7 +142,10 @@ func (s *paramSpec) numeral(value any) (string, error) {
 	case s.values != nil && !slices.Contains(s.values, literal):
 		return "", fmt.Errorf("want one of %s", strings.Join(s.values, ", "))
 	case f < s.min || f > s.max:
-		return "", fmt.Errorf("want %g to %.0f", s.min, s.max)
+		if s.max == unbounded {
+			return "", fmt.Errorf("want at least %g", s.min)
+		}
+		return "", fmt.Errorf("want %g to %g", s.min, s.max)
 	}
 	return literal, nil
 }
@@ -179,10 +179,11 @@ func CanonicalNumber(text string) (string, float64, error) {
 	return literal, f, nil
 }
 
+// countDigits counts significant digits: leading zeros carry nothing.
 func countDigits(s string) int {
 	n := 0
 	for i := range len(s) {
-		if s[i] >= '0' && s[i] <= '9' {
+		if s[i] >= '1' && s[i] <= '9' || s[i] == '0' && n > 0 {
 			n++
 		}
 	}

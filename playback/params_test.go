@@ -37,7 +37,11 @@ func TestParseParam(t *testing.T) {
 		{playback.Thumbnail, "time", " 5", bad},
 		{playback.Thumbnail, "time", "1e999", bad},
 		{playback.Thumbnail, "time", "1e300", bad},
+		{playback.Thumbnail, "time", "0.123456789012345", "0.123456789012345"},
 		{playback.Thumbnail, "time", "0.1234567890123456", bad},
+		{playback.Thumbnail, "time", "123456789012345", "123456789012345"},
+		{playback.Thumbnail, "time", "1234567890123456", bad},
+		{playback.Video, "asset_start_time", "604800", "604800"},
 		{playback.Thumbnail, "time", "", bad},
 		{playback.Thumbnail, "time", true, bad},
 		{playback.Thumbnail, "time", nil, bad},
@@ -137,7 +141,9 @@ func TestCheckParams(t *testing.T) {
 		{playback.Video, "asset_start_time=5&asset_end_time=6", true},
 		{playback.Video, "asset_end_time=0", false},
 		{playback.Storyboard, "program_start_time=7&program_end_time=6", false},
-		{playback.Video, "min_resolution=1080p&max_resolution=720p", false},
+		{playback.Video, "min_resolution=1080p&max_resolution=720p", true}, // Mux clamps
+		{playback.GIF, "start=0.1&end=0.35", true},
+		{playback.GIF, "start=8.1&end=18.1", true},
 		{playback.Video, "min_resolution=720p&max_resolution=720p", true},
 	} {
 		err := playback.CheckParams(c.kind, parseAll(t, c.kind, c.query))

@@ -14,15 +14,15 @@ import (
 // match. It never fails and never allows when in doubt. The decision's grant
 // and refusal are shared and must not be written to.
 func (p *Policy) Decide(q *playback.Question) playback.Decision {
-	return p.decide(q, p.environment)
+	return p.decide(q, scene{environment: p.environment})
 }
 
-func (p *Policy) decide(q *playback.Question, environment *object) playback.Decision {
+func (p *Policy) decide(q *playback.Question, s scene) playback.Decision {
 	a, ok := p.activations.Get().(*activation)
 	if !ok { // the pool has nothing else
 		a = &activation{constants: p.constants}
 	}
-	a.ask(q, environment)
+	a.ask(q, s)
 	defer func() {
 		a.forget()
 		p.activations.Put(a)

@@ -14,7 +14,18 @@ type testCase struct {
 	name        string
 	question    playback.Question
 	environment *object
+	grants      []map[string]any // viewer.grants
 	checks      []check
+}
+
+// scene is what a test's rules see besides the question.
+func (t *testCase) scene() scene {
+	s := scene{environment: t.environment}
+	if len(t.grants) > 0 {
+		s.viewer = newViewer(t.question.Viewer)
+		s.viewer.members[viewerGrants] = toGrants(t.grants)
+	}
+	return s
 }
 
 // testNow is what `now` is in tests that do not say.
@@ -50,7 +61,7 @@ func (d *decoder) test(n node) testCase {
 func (d *decoder) given(n node, t *testCase) {
 	q := &t.question
 	d.fields(n, map[string]func(node){
-		"viewer":      func(v node) { d.givenViewer(v, q.Viewer) },
+		"viewer":      func(v node) { d.givenViewer(v, t) },
 		"playback_id": func(v node) { d.givenPlaybackID(v, q.Object) },
 		"playback":    func(v node) { d.givenPlayback(v, q.Object) },
 		"asset":       func(v node) { q.Object.Asset = d.givenAsset(v) },
@@ -61,14 +72,15 @@ func (d *decoder) given(n node, t *testCase) {
 	})
 }
 
-func (d *decoder) givenViewer(n node, viewer *playback.Viewer) {
+func (d *decoder) givenViewer(n node, t *testCase) {
+	viewer := t.question.Viewer
 	d.fields(n, map[string]func(node){
 		"issuer":        func(v node) { viewer.Issuer, _ = d.text(v) },
 		"id":            func(v node) { viewer.ID, _ = d.text(v) },
 		"authenticated": func(v node) { viewer.Authenticated = d.boolean(v) },
 		"claims":        func(v node) { viewer.Claims = d.object(v) },
 		"grants": func(v node) {
-			d.items(v, func(item node) { d.problem(item, "grants are not available in this version: the list is empty") })
+			d.items(v, func(item node) { t.grants = append(t.grants, d.object(item)) })
 		},
 	})
 }

@@ -71,13 +71,14 @@ type expression struct {
 	program cel.Program // stops at maxCost where the cost has no static bound
 }
 
-// condition compiles a rule's `when`.
+// condition compiles a rule's `when`: a bool, or a dyn (a claim, say), which
+// must then be one when it is evaluated; anything else is an evaluation error.
 func (l *language) condition(source string) (*expression, []string) {
 	e, problems := l.compile(source)
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	if t := e.ast.OutputType(); !t.IsExactType(types.BoolType) {
+	if t := e.ast.OutputType(); !t.IsExactType(types.BoolType) && !t.IsExactType(types.DynType) {
 		return nil, []string{fmt.Sprintf("is of type %s, want bool: compare it with something", t)}
 	}
 	return e, nil

@@ -68,7 +68,7 @@ func (r *rule) effect() string {
 }
 
 func (p *Policy) test(t *testCase, coverage []Coverage) TestResult {
-	decision := p.decide(&t.question, t.environment)
+	decision := p.decide(&t.question, t.scene())
 	result := TestResult{Name: t.name}
 	for _, c := range t.checks {
 		if difference := c(outcome{decision, p.defaultTTL}); difference != "" {
@@ -98,7 +98,7 @@ func (p *Policy) find(id string) *rule {
 // returns what could not be evaluated.
 func (p *Policy) cover(t *testCase, decided string, coverage []Coverage) (failures []string) {
 	a := &activation{constants: p.constants}
-	a.ask(&t.question, t.environment)
+	a.ask(&t.question, t.scene())
 	for i, r := range p.rules() {
 		matches, err := r.when.holds(a)
 		switch {

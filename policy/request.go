@@ -100,8 +100,14 @@ type activation struct {
 // kept is what a catalogue entry's Memo keeps.
 type kept struct{ playback, asset, liveStream *object }
 
-func (a *activation) ask(q *playback.Question, environment *object) {
-	a.question, a.environment = q, environment
+// scene is what a question does not say.
+type scene struct {
+	environment *object
+	viewer      *object // of a test that gives grants; nil: made from the question
+}
+
+func (a *activation) ask(q *playback.Question, s scene) {
+	a.question, a.environment, a.viewer = q, s.environment, s.viewer
 	a.request = request{q, a.constants}
 	a.requested = object{shape: &shapes[requestShape], request: &a.request}
 }

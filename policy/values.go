@@ -144,6 +144,15 @@ func newViewer(v *playback.Viewer) *object {
 	return o
 }
 
+// toGrants converts a viewer's grants.
+func toGrants(grants []map[string]any) ref.Val {
+	vals := make([]ref.Val, len(grants))
+	for i := range grants {
+		vals[i] = toMap(grants[i])
+	}
+	return types.NewRefValList(types.DefaultTypeAdapter, vals)
+}
+
 func newPlayback(p *playback.Object) *object {
 	o := newObject(playbackShape)
 	o.members[playbackID] = types.String(p.ID)

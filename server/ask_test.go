@@ -85,7 +85,7 @@ func TestBadQueries(t *testing.T) {
 		{token + "?max_resolution=", playback.CodeInvalidParam},
 		{token + "?max_resolution=720p&max_resolution=720p", playback.CodeInvalidParam},
 		{token + "?max_resolution=720p&%6dax_resolution=480p", playback.CodeInvalidParam},
-		{token + "?max_resolution=360p&min_resolution=720p", playback.CodeInvalidParam},
+		{token + "?asset_start_time=20&asset_end_time=10", playback.CodeInvalidParam},
 		{token + "?max_resolution=%zz", playback.CodeInvalidParam},
 		{token + "?max_resolution=%", playback.CodeInvalidParam},
 		{token + "?max_resolution=%ff", playback.CodeInvalidParam},

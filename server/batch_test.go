@@ -101,7 +101,7 @@ func TestBatchBounds(t *testing.T) {
 	for body, code := range map[string]playback.Code{
 		`{}`: playback.CodeInvalidField, `{"requests":null}`: playback.CodeInvalidField, `{"requests":{}}`: playback.CodeInvalidField,
 		`{"requests":[{"playback_id":"P"}],"x":1}`: playback.CodeInvalidField, `{"requests":[{"playback_id":"P"}]} x`: playback.CodeInvalidField,
-		`{"requests":[{"playback_id":"P"}],"requests":[]}`: playback.CodeInvalidField, `[]`: playback.CodeInvalidJSON,
+		`{"requests":[{"playback_id":"P"}],"requests":[]}`: playback.CodeInvalidField, `[]`: playback.CodeInvalidField,
 		`{"requests":[` + strings.Repeat("0,", 60000) + `0]}`: playback.CodeInvalidField,
 	} {
 		k.want(k.post("/v1/tokens/batch", body, basicAuth(acmeBackend, secret)), 400, code)

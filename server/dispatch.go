@@ -95,16 +95,17 @@ func readBody(c *fiber.Ctx, x *middleware.Exchange, r *compiled) error {
 }
 
 // readUpTo reads a stream of the given length (-1 unknown) to its end, or to
-// one byte beyond the limit.
+// one byte beyond the limit. The buffer grows with what has arrived, not with
+// what was announced: nobody has proved who they are yet.
 func readUpTo(stream io.Reader, b []byte, length, limit int) ([]byte, error) {
 	const step = 4 << 10
 	want := step
 	if length >= 0 {
-		want = length + 1 // room to see the end
+		want = min(step, length+1) // room to see the end
 	}
 	for len(b) <= limit {
-		if cap(b)-len(b) < want {
-			b = append(make([]byte, 0, len(b)+max(want, cap(b))), b...)
+		if len(b) == cap(b) {
+			b = append(make([]byte, 0, max(want, 2*cap(b))), b...)
 		}
 		n, err := stream.Read(b[len(b):min(cap(b), limit+1)])
 		b = b[:len(b)+n]
@@ -114,7 +115,6 @@ func readUpTo(stream io.Reader, b []byte, length, limit int) ([]byte, error) {
 		if err != nil {
 			return b, err
 		}
-		want = step
 	}
 	return b, nil
 }

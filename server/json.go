@@ -66,11 +66,11 @@ func readJSON(body []byte) (v jsonValue, trailing, err *playback.Error) {
 	}
 	r := &jsonReader{src: body}
 	r.space()
-	if r.peek() != '{' {
-		return v, nil, playback.Errorf(playback.CodeInvalidJSON, "The body is not a JSON object.")
-	}
 	if v, err = r.value(); err != nil {
 		return v, nil, err
+	}
+	if v.kind != jsonObject {
+		return v, nil, fieldError("body", "want an object")
 	}
 	r.space()
 	if r.at < len(r.src) {

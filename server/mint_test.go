@@ -152,10 +152,10 @@ func TestBadBodies(t *testing.T) {
 	}{
 		{``, json, ""},
 		{`{`, json, ""},
-		{`null`, json, ""},
-		{`[]`, json, ""},
-		{`"x"`, json, ""},
-		{`5`, json, ""},
+		{`null`, fld, "body"},
+		{`[]`, fld, "body"},
+		{`"x"`, fld, "body"},
+		{`5`, fld, "body"},
 		{`{"playback_id":"P",}`, json, ""},
 		{`{"playback_id":'P'}`, json, ""},
 		{`{playback_id:"P"}`, json, ""},
@@ -254,6 +254,7 @@ func TestBadBodies(t *testing.T) {
 		{`{"playback_id":"P","viewer":{"region":5}}`, fld, "viewer.region"},
 		{`{"playback_id":"P","viewer":{"user_agent":"` + nest("a", 2049) + `"}}`, fld, "viewer.user_agent"},
 		{`{"playback_id":"P","custom":5}`, fld, "custom"},
+		{`{"playback_id":"P","custom":{"n":1e400}}`, fld, "custom.n"},
 		{`{"playback_id":"P","custom":{"a":"` + nest("x", 1020) + `"}}`, fld, "custom"},
 		{`{"playback_id":"P","custom":{"a":1,"a":2}}`, fld, "custom.a"},
 	} {

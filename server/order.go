@@ -195,13 +195,16 @@ func (o *order) shapeParams() *playback.Error {
 	var seen []string
 	for i := range o.params.children {
 		m := &o.params.children[i]
+		if m.value.kind == jsonNull {
+			continue
+		}
 		here, name := join(at, m.name), canonicalType(m.name)
 		switch {
 		case !slices.Contains(o.requested, name):
 			return fieldError(here, "is not among types")
 		case slices.Contains(seen, name):
 			return fieldError(here, "is given twice")
-		case m.value.kind != jsonObject && m.value.kind != jsonNull:
+		case m.value.kind != jsonObject:
 			return fieldError(here, "want an object")
 		}
 		seen = append(seen, name)
@@ -265,6 +268,9 @@ func (o *order) checkParams() *playback.Error {
 	}
 	for i := range o.params.children {
 		m := &o.params.children[i]
+		if m.value.kind == jsonNull {
+			continue
+		}
 		t, _ := playback.ParseTokenType(m.name) // it is among types, which are known by now
 		params, err := readParams(t, &m.value)
 		if err != nil {

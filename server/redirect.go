@@ -64,6 +64,9 @@ func readCounted(k *call, raw string) (playback.TokenType, *playback.Error) {
 			return 0, repeated(q.Name)
 		}
 		if !playback.ID(q.Value).Valid() { // one grammar for the three; what is badly encoded fails it too
+			if id == &playbackID {
+				return 0, playback.Errorf(playback.CodeInvalidPlaybackID, "playback_id: want 1 to 255 letters and digits")
+			}
 			return 0, fieldError(q.Name, "want 1 to 255 letters and digits")
 		}
 		*id = q.Value
@@ -93,7 +96,7 @@ func (s *Server) redirect(c *fiber.Ctx, x *middleware.Exchange, k *call, l playb
 	b = append(b, mintingOf(x).Delivery.Base(l.Host)...)
 	b = append(b, l.Path...)
 	if answer.Object.Public() {
-		b = appendPublicQuery(b, rawQuery(c), x.Environment.ViewerQuery, &answer.Items[0])
+		b = appendPublicQuery(b, rawQuery(c), x.Snapshot, &answer.Items[0])
 	} else {
 		b = append(b, "?token="...)
 		b = append(b, answer.Items[0].Token.Reveal()...)
@@ -112,28 +115,49 @@ func (s *Server) redirect(c *fiber.Ctx, x *middleware.Exchange, k *call, l playb
 }
 
 // appendPublicQuery appends the query that goes on to a public playback ID:
-// what stood there without viewer_query and token, parameters in canonical
-// form and without those that a rule forces, everything encoded anew.
-func appendPublicQuery(b []byte, raw, viewerQuery string, item *issuer.Item) []byte {
+// what stood there without token and without anything that is a viewer_query
+// here or in another environment (a client that mixes them up must not spill a
+// credential), known parameters in canonical form and without those that a rule
+// forces, the rest as it stands there.
+func appendPublicQuery(b []byte, raw string, snapshot *middleware.Snapshot, item *issuer.Item) []byte {
 	separator := byte('?')
 	q := middleware.Query{Rest: raw}
 	for q.Next() {
-		name, value := q.Name, q.Value
-		switch {
-		case name == "token" || viewerQuery != "" && name == viewerQuery:
+		if q.Name == "token" || snapshot.IsViewerQuery(q.Name) {
 			continue
-		case playback.KnownParam(item.Type, name):
-			p, ok := item.Params.Get(name)
+		}
+		value := q.Value
+		if playback.KnownParam(item.Type, q.Name) {
+			p, ok := item.Params.Get(q.Name)
 			if !ok {
 				continue
 			}
 			value = p.Text()
 		}
 		b = append(b, separator)
-		b = append(b, url.QueryEscape(name)...)
+		separator = '&'
+		if value == q.Value {
+			b = appendPrintable(b, q.Raw)
+			continue
+		}
+		b = append(b, q.Name...)
 		b = append(b, '=')
 		b = append(b, url.QueryEscape(value)...)
-		separator = '&'
+	}
+	return b
+}
+
+// appendPrintable appends a piece of a query as it stands there, except for
+// bytes that no URI may have (RFC 3986 §2), which are percent-encoded: they are
+// on their way into a header.
+func appendPrintable(b []byte, raw string) []byte {
+	const hex = "0123456789ABCDEF"
+	for i := range len(raw) {
+		if c := raw[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '<' || c == '>' || c == '#' {
+			b = append(b, '%', hex[c>>4], hex[c&15])
+			continue
+		}
+		b = append(b, raw[i])
 	}
 	return b
 }

@@ -117,6 +117,10 @@ func (k *call) readCustom(v *jsonValue, at string) *playback.Error {
 	if v.kind != jsonObject {
 		return fieldError(at, "want an object")
 	}
+	if _, err := freeObject(v); err != nil { // a number that no verifier can read would spoil the token
+		err.Message = under(at, err.Message)
+		return err
+	}
 	if size := len(appendCanonical(nil, v)); size > maxCustom {
 		return fieldError(at, "is larger than "+strconv.Itoa(maxCustom)+" bytes")
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,6 +18,10 @@ type RingConfig struct {
 	Backend    Backend               // required
 	Logger     *slog.Logger          // nil: discard
 	Registerer prometheus.Registerer // nil: do not register
+	// KeepRetired returns how long a key of the environment is published after
+	// it was retired: until it may be deleted (contract §6). nil: for ever.
+	KeepRetired func(playback.EnvironmentID) time.Duration
+	Now         func() time.Time // required with KeepRetired
 }
 
 // Ring is the keys of every environment as they may be used now: an immutable
@@ -25,6 +30,8 @@ type Ring struct {
 	backend Backend
 	log     *slog.Logger
 	refused prometheus.Counter
+	now     func() time.Time
+	keep    func(playback.EnvironmentID) time.Duration
 
 	update  sync.Mutex // held by Update alone; readers never take it
 	current atomic.Pointer[ringState]
@@ -38,9 +45,9 @@ type ringState struct {
 
 type environmentKeys struct {
 	active *admittedKey // nil: cannot sign
-	jwks   []byte
-	etag   string
-	public PublicKeys
+	// published is what is published now, and what after each end of a retired
+	// key; the last one has no end.
+	published []publication
 }
 
 // keyName identifies a key: the ID is the operator's word, the thumbprint the
@@ -71,6 +78,8 @@ func NewRing(cfg RingConfig) *Ring {
 	r := &Ring{
 		backend: cfg.Backend,
 		log:     cfg.Logger,
+		now:     cfg.Now,
+		keep:    cfg.KeepRetired,
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "playgate_signing_keys_refused_total",
 			Help: "Keys that failed the self-check and may not sign.",
@@ -106,9 +115,8 @@ func (r *Ring) Update(snapshot keystore.Snapshot) {
 }
 
 func (r *Ring) environment(env playback.EnvironmentID, set keystore.Keyset, old, next *ringState) *environmentKeys {
-	e := &environmentKeys{public: make(PublicKeys, len(set.Keys))}
+	e := &environmentKeys{published: r.publications(env, set.Keys)}
 	for _, key := range set.Keys {
-		e.public[key.ID] = &key.Private.PublicKey
 		if key.State == keystore.Retired {
 			continue // published, never used: nothing to check
 		}
@@ -123,7 +131,6 @@ func (r *Ring) environment(env playback.EnvironmentID, set keystore.Keyset, old,
 			e.active = admitted
 		}
 	}
-	e.jwks, e.etag = publish(set.Keys)
 	return e
 }
 
@@ -160,21 +167,21 @@ func (r *Ring) Active(env playback.EnvironmentID) (playback.KeyID, playback.Thum
 // strong entity tag (RFC 9110 §8.8.3), and whether the environment is known.
 // The body must not be written to.
 func (r *Ring) JWKS(env playback.EnvironmentID) (body []byte, etag string, ok bool) {
-	e, ok := r.current.Load().environments[env]
-	if !ok {
+	p := r.publication(env)
+	if p == nil {
 		return nil, "", false
 	}
-	return e.jwks, e.etag, true
+	return p.jwks, p.etag, true
 }
 
 // PublicKeys returns the environment's published keys, for Verify. The map
 // must not be written to.
 func (r *Ring) PublicKeys(env playback.EnvironmentID) PublicKeys {
-	e, ok := r.current.Load().environments[env]
-	if !ok {
+	p := r.publication(env)
+	if p == nil {
 		return nil
 	}
-	return e.public
+	return p.public
 }
 
 // signing returns the key that the environment signs with at this moment, nil

@@ -5,11 +5,14 @@ import (
 	"crypto/rsa"
 	"errors"
 	"log/slog"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/lestrrat-go/jwx/v2/jwk"
@@ -252,4 +255,38 @@ func TestRingReadersSeeWholeSnapshots(t *testing.T) {
 	}
 	close(done)
 	readers.Wait()
+}
+
+func TestJWKSLeavesOutRetiredKeysThatMayBeDeleted(t *testing.T) {
+	t.Parallel()
+	const keep = 24 * time.Hour
+	old, recent := keyOf(t, record{"K2", "rsa2048-2.pem", keystore.Retired}), keyOf(t, record{"K3", "rsa3072.pem", keystore.Retired})
+	old.RetiredAt, recent.RetiredAt = now.Add(-2*keep), now.Add(-time.Hour)
+	undated := keyOf(t, record{"K4", "rsa2048-2.pem", keystore.Retired})
+	at := now
+	ring := signer.NewRing(signer.RingConfig{
+		Backend: goBackend(t), Now: func() time.Time { return at },
+		KeepRetired: func(playback.EnvironmentID) time.Duration { return keep },
+	})
+	ring.Update(keystore.NewSnapshot(map[playback.EnvironmentID]keystore.Keyset{
+		"acme": {Keys: []*keystore.Key{keyOf(t, active), old, recent, undated}},
+	}))
+	published := func() []playback.KeyID {
+		body, _, _ := ring.JWKS("acme")
+		keys, err := signer.ParseJWKS(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(slices.Sorted(maps.Keys(ring.PublicKeys("acme"))), slices.Sorted(maps.Keys(keys))); diff != "" {
+			t.Errorf("the document and PublicKeys differ:\n%s", diff)
+		}
+		return slices.Sorted(maps.Keys(keys))
+	}
+	if diff := cmp.Diff([]playback.KeyID{"K1", "K3", "K4"}, published()); diff != "" {
+		t.Errorf("an hour after K3 was retired: (-want +got)\n%s", diff)
+	}
+	at = now.Add(keep - time.Hour)
+	if diff := cmp.Diff([]playback.KeyID{"K1", "K4"}, published()); diff != "" {
+		t.Errorf("when K3 may be deleted: (-want +got)\n%s", diff)
+	}
 }

@@ -22,8 +22,8 @@ const (
 	ReasonKeyIDConflict  Reason = "kid_conflict"    // header and claim name different keys
 	ReasonUnknownKey     Reason = "unknown_kid"     // no published key has the name
 	ReasonSignature      Reason = "bad_signature"   // not made with that key, or changed since
-	ReasonNoSubject      Reason = "no_sub"          // `sub` is absent, empty or not a string
-	ReasonAudience       Reason = "bad_aud"         // `aud` is absent or not a plain string, which players need
+	ReasonNoSubject      Reason = "no_sub"          // `sub` is absent, not a string or no ID
+	ReasonAudience       Reason = "bad_aud"         // `aud` is absent, not a plain string, or not one of Mux's
 	ReasonNoExpiry       Reason = "no_exp"          // `exp` is absent or not a number, which players take for expired
 	ReasonExpired        Reason = "expired"
 	ReasonNotYetValid    Reason = "not_yet_valid"   // `nbf` lies in the future
@@ -87,11 +87,15 @@ func verifyClaims(token *Decoded, now time.Time) (Reason, string) {
 	if name, ok := token.duplicate(); ok {
 		return ReasonDuplicateClaim, "The claim " + quote(name) + " stands there twice."
 	}
-	if sub, ok := token.text("sub"); !ok || sub == "" {
+	if sub, ok := token.text("sub"); !ok || !playback.ID(sub).Valid() { // the other IDs have the same grammar
 		return ReasonNoSubject, "The claim sub must be a playback ID, or the ID being counted."
 	}
-	if _, ok := token.text("aud"); !ok {
+	aud, ok := token.text("aud")
+	if !ok {
 		return ReasonAudience, "The claim aud must be a plain string such as \"v\"; an array is refused by players."
+	}
+	if !knownAudience(aud) {
+		return ReasonAudience, "The claim aud is " + quote(aud) + ", an audience that Mux does not have."
 	}
 	exp, ok := token.time("exp")
 	if !ok {
@@ -104,6 +108,15 @@ func verifyClaims(token *Decoded, now time.Time) (Reason, string) {
 		return ReasonNotYetValid, "The token is not valid before " + nbf.UTC().Format(time.RFC3339) + "."
 	}
 	return "", ""
+}
+
+func knownAudience(aud string) bool {
+	for kind := range playback.TokenTypes {
+		if kind.Aud() == aud {
+			return true
+		}
+	}
+	return false
 }
 
 // KeyID returns the key that the token names, in its header or as a claim.

@@ -1,0 +1,127 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/playgate/playgate/configs"
+	"github.com/playgate/playgate/identity"
+	"github.com/playgate/playgate/keystore"
+	"github.com/playgate/playgate/playback"
+)
+
+// checkTimeout bounds how long check-config waits for keys: a Vault that is
+// out of its reach is a warning, not a wait.
+const checkTimeout = 5 * time.Second
+
+// Check does all that New and Start do with a configuration short of serving,
+// for check-config: the error is everything that is wrong with it. It returns
+// what was loaded, and what is legal but dangerous. Keys that cannot be reached
+// from here are the latter: the gateway may run elsewhere.
+func Check(path string, environ []string) (*configs.Loaded, []configs.Problem, error) {
+	s, err := load(path, environ, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	problems, warnings := checkKeys(s.loaded.Config)
+	if len(problems) > 0 {
+		return nil, nil, problems
+	}
+	return s.loaded, append(s.warnings, warnings...), nil
+}
+
+// checkKeys reads the signing keys of every environment, once.
+func checkKeys(cfg *configs.Config) (problems configs.Problems, warnings []configs.Problem) {
+	if cfg.Keystore.Driver == "memory" {
+		return nil, nil
+	}
+	unreachable := func(err error) []configs.Problem {
+		return append(warnings, configs.Problem{Path: "keystore", Message: "the signing keys cannot be read from here: " + err.Error()})
+	}
+	source, err := newSource(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	defer func() { _ = source.Close() }() // nothing was written
+	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+	defer cancel()
+	for path, e := range cfg.Environments() {
+		set, refused, err := keystore.Load(ctx, source, e.ID)
+		for _, p := range refused {
+			warnings = append(warnings, configs.Problem{Path: path, Message: "signing key " + p.String()})
+		}
+		switch {
+		case errors.Is(err, keystore.ErrSeveralStateless):
+			problems = append(problems, configs.Problem{Path: path, Message: "signing keys: " + err.Error()})
+		case err != nil:
+			return problems, unreachable(err)
+		default:
+			warnings = append(warnings, keysetWarnings(path, e, set)...)
+		}
+	}
+	return problems, warnings
+}
+
+func keysetWarnings(path string, e *configs.Environment, set keystore.Keyset) (warnings []configs.Problem) {
+	if _, ok := set.Active(); !ok {
+		warnings = append(warnings, configs.Problem{Path: path, Message: "there is no active signing key: requests are answered 503 no_active_key"})
+	}
+	ended := func(k *keystore.Key) bool {
+		return k.State == keystore.Retired && !k.RetiredAt.IsZero() && time.Since(k.RetiredAt) >= keepRetired(e.Token.MaxTTL)
+	}
+	published := len(slices.DeleteFunc(slices.Clone(set.Keys), ended))
+	if published > 1 && e.Token.Kid == playback.KidClaim {
+		warnings = append(warnings, configs.Problem{
+			Path:    path + ".token.kid",
+			Message: fmt.Sprintf("claim, and %d keys are published: verifiers other than Mux look for the key ID in the header; use both", published),
+		})
+	}
+	return warnings
+}
+
+// externalMaxTTL is how long somebody else who has a private key may have
+// signed with it into the future (contract §6).
+const externalMaxTTL = 7 * 24 * time.Hour
+
+// keepRetired returns how long a key is published after it was retired: as
+// long as a token of anybody who had it may be good.
+func keepRetired(maxTTL time.Duration) time.Duration { return max(maxTTL, externalMaxTTL) }
+
+// keepRetired is that of an environment.
+func (s *state) keepRetired(env playback.EnvironmentID) time.Duration {
+	if e := s.minting[env]; e != nil {
+		return keepRetired(e.MaxTTL)
+	}
+	return externalMaxTTL
+}
+
+// checkKeySets reads the key sets that an environment's viewers are verified
+// with where they are files. One that cannot be opened was reported by configs.
+func checkKeySets(path string, e *configs.Environment) (problems, warnings []configs.Problem) {
+	for i, v := range e.Viewers {
+		if v.JWKSFile == "" {
+			continue
+		}
+		body, err := os.ReadFile(string(v.JWKSFile))
+		if err != nil {
+			continue
+		}
+		at := fmt.Sprintf("%s.viewers[%d].jwks_file", path, i)
+		usable, dropped, err := identity.ReadKeySet(body)
+		switch {
+		case err != nil:
+			problems = append(problems, configs.Problem{Path: at, Message: fmt.Sprintf("%s: %s", v.JWKSFile, err)})
+		case usable == 0:
+			warnings = append(warnings, configs.Problem{Path: at, Message: "no key of it can verify a viewer token: everybody is refused"})
+		}
+		for _, reason := range dropped {
+			warnings = append(warnings, configs.Problem{Path: at, Message: "not used: " + reason})
+		}
+	}
+	return problems, warnings
+}

@@ -1,0 +1,173 @@
+package app_test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/playgate/playgate/app"
+	"github.com/playgate/playgate/configs"
+)
+
+// minimal is a configuration whose keys are files beside it.
+const minimal = `
+server: {listen: "127.0.0.1:0", admin_listen: "127.0.0.1:0", drain_delay: 0}
+organizations:
+  - id: acme
+    environments:
+      - id: acme
+        access_tokens: [{id: backend, secret_sha256: 531854cef641648c7817441c3a04ae025e91d882aa1ac318057cba7e979b2140, permissions: [video:read]}]
+`
+
+// writeKeys puts signing keys beside a configuration, with their states.
+func writeKeys(t *testing.T, path string, states map[string]string) {
+	t.Helper()
+	dir := filepath.Join(filepath.Dir(path), "keys", "acme")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for id, state := range states {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
+		if err := os.WriteFile(filepath.Join(dir, id+".pem"), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if state == "" {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, id+".json"), []byte(state), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestCheckWarnsOfKeys(t *testing.T) {
+	t.Parallel()
+	const active, prepared = `{"state":"active"}`, `{"state":"prepared"}`
+	const longRetired = `{"state":"retired","retired_at":"2020-01-01T00:00:00Z"}`
+	inPlace := func(member string) string {
+		return strings.Replace(minimal, "- id: acme\n        access", "- id: acme\n        "+member+"\n        access", 1)
+	}
+	for name, test := range map[string]struct {
+		text string
+		keys map[string]string
+		want string // part of a warning or, after "!", none of one
+	}{
+		"no key":                            {minimal, map[string]string{}, "no active signing key"},
+		"two published keys, kid as claim":  {minimal, map[string]string{"K1": active, "K2": prepared}, "token.kid: claim, and 2 keys are published"},
+		"two published keys, kid in both":   {inPlace("token: {kid: both}"), map[string]string{"K1": active, "K2": prepared}, "!token.kid"},
+		"one key":                           {minimal, map[string]string{"K1": ""}, "!token.kid"},
+		"the second key may be deleted now": {minimal, map[string]string{"K1": active, "K2": longRetired}, "!token.kid"},
+		"a state that nobody knows":         {minimal, map[string]string{"K1": active, "K2": `{"state":"asleep"}`}, "K2.pem"},
+		"two active keys":                   {minimal, map[string]string{"K1": active, "K2": active}, "counts as retired"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := write(t, test.text)
+			writeKeys(t, path, test.keys)
+			_, warnings, err := app.Check(path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := configs.Problems(warnings).Error()
+			unwanted, none := strings.CutPrefix(test.want, "!")
+			if none && strings.Contains(all, unwanted) || !none && !strings.Contains(all, test.want) {
+				t.Errorf("warnings: %s\nwant %s", all, test.want)
+			}
+		})
+	}
+}
+
+func TestCheckFindsWhatWouldStopTheStart(t *testing.T) {
+	t.Parallel()
+	path := write(t, minimal)
+	writeKeys(t, path, map[string]string{"K1": "", "K2": ""})
+	_, _, err := app.Check(path, nil)
+	var problems configs.Problems
+	if !errors.As(err, &problems) || problems[0].Path != "organizations[0].environments[0]" || !strings.Contains(err.Error(), "K1.pem") || !strings.Contains(err.Error(), "K2.pem") {
+		t.Errorf("Check = %v, want both keys named at the environment's path", err)
+	}
+}
+
+func TestCheckReadsKeySetsInFiles(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(minimal, "        access", "        viewers: [{issuer: 'https://idp.example', jwks_file: jwks.json, algorithms: [RS256]}]\n        access", 1)
+	for body, wantProblem := range map[string]bool{"no JSON": true, `{"keys":5}`: true, `{"keys":[]}`: false} {
+		path := write(t, text)
+		if err := os.WriteFile(filepath.Join(filepath.Dir(path), "jwks.json"), []byte(body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, warnings, err := app.Check(path, nil)
+		said := configs.Problems(warnings).Error()
+		if wantProblem {
+			said = ""
+			if err != nil {
+				said = err.Error()
+			}
+		}
+		if (err != nil) != wantProblem || !strings.Contains(said, "viewers[0].jwks_file: ") {
+			t.Errorf("%s: %v, %s", body, err, said)
+		}
+	}
+}
+
+func TestAnEnvironmentWithoutRulesStartsAndDeniesEverything(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	text := strings.Replace(configuration, "        policy: {version: 1, rules: [{id: open, effect: allow, when: 'true'}]}\n", "", 1)
+	a, err := app.New(app.Options{Path: write(t, text), Log: &log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(log.String(), "there are no rules"); got != 1 {
+		t.Errorf("the start says %d times that there are no rules: %s", got, log.String())
+	}
+	if err := a.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Stop() })
+	if code, body := get(t, "http://"+a.Addr().String()+"/v1/playback-ids/P1/token"); code != http.StatusForbidden || !strings.Contains(body, "no_matching_rule") {
+		t.Errorf("token: %d %s", code, body)
+	}
+}
+
+func TestReloadChangesTheDrainDelay(t *testing.T) {
+	t.Parallel()
+	path := write(t, strings.Replace(configuration, "drain_delay: 0", "drain_delay: 1h", 1))
+	a, err := app.New(app.Options{Path: path, Log: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(configuration), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- a.Stop() }()
+	select {
+	case err := <-stopped:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Error("the stop waits for the delay that was replaced")
+	}
+}
