@@ -36,6 +36,7 @@ type App struct {
 
 	state    atomic.Pointer[state]
 	reloadMu sync.Mutex // one reload at a time; taken before any room's lock
+	watch    watch
 
 	identity *identity.Verifier
 	keys     *keystore.Watcher
@@ -44,6 +45,7 @@ type App struct {
 	server   *server.Server
 	admin    *http.Server
 
+	socket        net.Listener // what listener accepts from: itself, or below TLS
 	listener      net.Listener
 	adminListener net.Listener // nil: switched off
 
@@ -64,10 +66,11 @@ func New(opts Options) (*App, error) {
 		failed: make(chan error, 2), hurry: make(chan struct{}),
 	}
 	a.life.stopped = make(chan struct{})
-	first, err := load(opts.Path, opts.Environ, a.rules)
+	first, seen, err := load(opts.Path, opts.Environ, a.rules)
 	if err != nil {
 		return nil, err
 	}
+	a.watch.loaded(seen, false)
 	cfg := first.loaded.Config
 	a.log = newLogger(opts.Log, cfg.Log.Format, a.level)
 	if err := a.build(first, registry); err != nil {
@@ -127,7 +130,7 @@ func (a *App) listen(cfg *configs.Config) error {
 	if err != nil {
 		return fmt.Errorf("listening on server.listen: %w", err)
 	}
-	a.listener = listener
+	a.socket, a.listener = listener, listener
 	if cfg.Server.TLS.Enabled() {
 		a.listener = tls.NewListener(listener, &tls.Config{
 			MinVersion: tls.VersionTLS12,
@@ -185,7 +188,7 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.serving.Go(func() { a.watchServer("the listener", a.server.Serve(a.listener)) })
 	a.life.onStop("the server", a.server.Shutdown)
-	a.serving.Go(func() { watchFiles(background, a.watchedFiles, func() { _ = a.Reload() }) })
+	a.serving.Go(func() { a.watch.run(background, func() { _ = a.Reload() }) })
 	a.logStart()
 	return nil
 }
@@ -230,10 +233,7 @@ func (a *App) AdminAddr() net.Addr {
 
 // readiness says whether traffic should come here.
 func (a *App) readiness() readiness {
-	a.life.mu.Lock()
-	phase := a.life.phase
-	a.life.mu.Unlock()
-	if phase != started {
+	if a.life.now() != started {
 		return readiness{Status: statusNotReady, Reasons: []string{"draining or not started"}}
 	}
 	keys := a.keys.Snapshot()

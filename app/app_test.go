@@ -173,7 +173,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	a := newApp(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
+	go func() { ended <- a.Run(ctx, nil) }()
 	deadline := time.Now().Add(10 * time.Second)
 	for code := 0; code != http.StatusOK; code, _ = get(t, "http://"+a.AdminAddr().String()+"/readyz") {
 		if time.Now().After(deadline) {

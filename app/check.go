@@ -24,7 +24,7 @@ const checkTimeout = 5 * time.Second
 // what was loaded, and what is legal but dangerous. Keys that cannot be reached
 // from here are the latter: the gateway may run elsewhere.
 func Check(path string, environ []string) (*configs.Loaded, []configs.Problem, error) {
-	s, err := load(path, environ, nil)
+	s, _, err := load(path, environ, nil)
 	if err != nil {
 		return nil, nil, err
 	}

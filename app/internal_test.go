@@ -49,41 +49,54 @@ func TestLogNeverShowsATokenInsideAText(t *testing.T) {
 func TestWatchNoticesSettledChanges(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	file := filepath.Join(dir, "a.yaml")
-	put := func(text string) {
+	file, later := filepath.Join(dir, "a.yaml"), filepath.Join(dir, "later.yaml")
+	put := func(path, text string) {
 		t.Helper()
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	put("1")
+	put(file, "1")
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
+		var w watch
+		refused := false
+		load := func() { // what a load does: read both, and remember the versions
+			r := &fileReader{fileStates{}}
+			_, _ = r.read(file)
+			_, _ = r.read(later)
+			w.loaded(r.seen, refused)
+		}
+		load()
+		put(file, "changed before anybody watches")
 		var changes atomic.Int64
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			watchFiles(ctx, func() []string { return []string{file, filepath.Join(dir, "later.yaml")} }, func() { changes.Add(1) })
+			w.run(ctx, func() { changes.Add(1); load() })
 		}()
 		expect := func(want int64, why string) {
 			t.Helper()
-			time.Sleep(3 * watchInterval)
+			time.Sleep(4 * watchInterval)
 			synctest.Wait()
 			if got := changes.Load(); got != want {
 				t.Errorf("%s: %d changes, want %d", why, got, want)
 			}
 		}
-		expect(0, "nothing happened")
-		put("22")
-		expect(1, "a changed file")
-		if err := os.WriteFile(filepath.Join(dir, "later.yaml"), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		expect(2, "a file that was missing")
+		expect(1, "a change between reading and watching")
+		put(file, "22")
+		expect(2, "a changed file")
+		put(later, "")
+		expect(3, "a file that was missing")
+		refused = true
+		put(later, "broken")
+		expect(4, "a file that is refused is read once")
+		put(later, "mended!")
+		expect(5, "and again when it is mended")
 		if err := os.Remove(file); err != nil {
 			t.Fatal(err)
 		}
-		expect(3, "a file that is gone")
+		expect(6, "a file that is gone")
 		cancel()
 		<-ended
 	})

@@ -69,6 +69,13 @@ func (l *lifecycle) enter() error {
 	return nil
 }
 
+// now returns the phase.
+func (l *lifecycle) now() phase {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.phase
+}
+
 // leave moves to stopping; first reports whether this call is the one that
 // does the work.
 func (l *lifecycle) leave() (was phase, first bool) {
@@ -110,6 +117,7 @@ func (a *App) Stop() error {
 		delay := a.state.Load().loaded.Config.Server.DrainDelay
 		a.log.Info("draining", "delay", delay.String())
 		wait(delay, a.hurry)
+		quiesce(a.socket)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
@@ -129,13 +137,18 @@ func wait(d time.Duration, hurry <-chan struct{}) {
 	}
 }
 
+// Signals catches the signals that Run acts on. It is called before New, so
+// that a signal that comes early is neither lost nor deadly.
+func Signals() (signals <-chan os.Signal, stop func()) {
+	caught := make(chan os.Signal, 4)
+	signal.Notify(caught, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	return caught, func() { signal.Stop(caught) }
+}
+
 // Run starts the gateway, reloads on SIGHUP, and stops it on SIGTERM, SIGINT,
 // the end of ctx, or a listener's failure. A second SIGTERM or SIGINT skips
-// what is left of drain_delay.
-func (a *App) Run(ctx context.Context) error {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	defer signal.Stop(signals)
+// what is left of drain_delay. nil signals: none are expected.
+func (a *App) Run(ctx context.Context, signals <-chan os.Signal) error {
 	failed := a.startUnlessSignalled(ctx, signals)
 	if failed == nil {
 		failed = a.serveLoop(ctx, signals)

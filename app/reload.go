@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -12,45 +13,70 @@ import (
 // reloadTimeout bounds how long a reload may read keys.
 const reloadTimeout = 15 * time.Second
 
+// errNoEnvironments refuses a reload that would take everything away: that is
+// what an emptied or truncated file looks like.
+var errNoEnvironments = errors.New("the configuration has no environment any more; stop the gateway if that is meant")
+
 // Reload reads the configuration and everything it names again: rules, tenants,
 // viewers' issuers, certificates and keys. All that can fail is done first; a
 // problem leaves the old state fully in force, in the log and in a metric. No
-// request is dropped or sees a mixture.
+// request is dropped or sees a mixture. It waits a moment for files that are
+// being written.
+//
+// Signing keys have a state of their own: where an environment's new ones
+// contradict each other, its last good ones stay, whatever became of the rest;
+// the error is then a *KeysError.
 func (a *App) Reload() error {
 	a.reloadMu.Lock()
 	defer a.reloadMu.Unlock()
-	a.life.mu.Lock()
-	phase := a.life.phase
-	a.life.mu.Unlock()
-	if phase == stopping {
+	if a.life.now() == stopping {
 		return ErrStopped
 	}
-	err := a.reload()
-	if err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), reloadTimeout)
+	defer cancel()
+	a.watch.settle(ctx)
+	if err := a.reload(); err != nil {
 		a.metrics.reloadFailed.Inc()
 		a.metrics.reloadGood.Set(0)
 		a.log.Error("reload refused, the old configuration stays in force", "error", err)
 		return fmt.Errorf("reloading: %w", err)
 	}
 	a.metrics.reloadDone.Inc()
+	if err := a.keys.Reload(ctx); err != nil {
+		a.log.Error("reloaded, but signing keys were refused and their last good ones stay", "error", err)
+		return &KeysError{err}
+	}
 	a.log.Info("reloaded")
 	return nil
 }
 
-func (a *App) reload() error {
-	next, err := load(a.opts.Path, a.opts.Environ, a.rules)
+// KeysError says that a reload took effect, except for signing keys that
+// contradict each other.
+type KeysError struct{ Err error }
+
+// Error returns the cause.
+func (e *KeysError) Error() string { return "reloading signing keys: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *KeysError) Unwrap() error { return e.Err }
+
+func (a *App) reload() (err error) {
+	next, seen, err := load(a.opts.Path, a.opts.Environ, a.rules)
+	defer func() { a.watch.loaded(seen, err != nil) }()
 	if err != nil {
 		return err
 	}
-	for _, path := range configs.RestartOnly(a.state.Load().loaded.Config, next.loaded.Config) {
-		a.log.Warn("a changed setting takes a restart", "path", path)
+	inForce := a.state.Load()
+	if len(next.environments) == 0 && len(inForce.environments) > 0 {
+		return errNoEnvironments
 	}
 	if err := a.adopt(next); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), reloadTimeout)
-	defer cancel()
-	return a.keys.Reload(ctx)
+	for _, path := range configs.RestartOnly(inForce.loaded.Config, next.loaded.Config) {
+		a.log.Warn("a changed setting takes a restart", "path", path)
+	}
+	return nil
 }
 
 // adopt puts a state in force: the issuers first, because their list may be
@@ -79,6 +105,3 @@ func levelOf(name string) slog.Level {
 	_ = level.UnmarshalText([]byte(name)) // configs lets only slog's names pass
 	return level
 }
-
-// watchedFiles returns every file that the state in force was read from.
-func (a *App) watchedFiles() []string { return a.state.Load().loaded.Files }

@@ -31,10 +31,17 @@ type ruleMetrics = *policy.Metrics
 
 // load reads a configuration and builds all that depends on it: rules,
 // catalogues, tenants, edge. The error is configs.Problems, all of them at
-// once, wherever a path can be named.
-func load(path string, environ []string, metrics ruleMetrics) (*state, error) {
+// once, wherever a path can be named. seen are the versions of the files that
+// were read, whether they were accepted or not.
+func load(path string, environ []string, metrics ruleMetrics) (_ *state, seen fileStates, err error) {
+	reader := &fileReader{fileStates{}}
+	s, err := loadWith(reader, path, environ, metrics)
+	return s, reader.seen, err
+}
+
+func loadWith(reader *fileReader, path string, environ []string, metrics ruleMetrics) (*state, error) {
 	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}}
-	source := configs.Source{Path: path, Environ: environ, Check: func(path string, e *configs.Environment) (problems, warnings []configs.Problem) {
+	source := configs.Source{Path: path, Environ: environ, ReadFile: reader.read, Check: func(path string, e *configs.Environment) (problems, warnings []configs.Problem) {
 		compiled, problems, warnings := mintingOf(path, e, metrics)
 		s.minting[e.ID] = compiled
 		broken, unusable := checkKeySets(path, e)

@@ -28,6 +28,8 @@ const sessionLength = time.Hour
 // Run runs gateway, simulated Mux and identity provider in this process until
 // SIGTERM or SIGINT.
 func (c *demoCommand) Run(p *Process) (err error) {
+	signals, stop := app.Signals()
+	defer stop()
 	dir, err := os.MkdirTemp("", "playgate-demo-")
 	if err != nil {
 		return fmt.Errorf("making a folder for the demo: %w", err)
@@ -58,7 +60,7 @@ func (c *demoCommand) Run(p *Process) (err error) {
 
 Stop it with Ctrl-C.
 `, url, url, others.url, url)
-	return gateway.Run(context.Background())
+	return gateway.Run(context.Background(), signals)
 }
 
 // gateway builds the real gateway from the demo's configuration.

@@ -12,9 +12,11 @@ type serveCommand struct {
 
 // Run serves until SIGTERM or SIGINT.
 func (c *serveCommand) Run(p *Process) error {
+	signals, stop := app.Signals()
+	defer stop()
 	gateway, err := app.New(app.Options{Path: c.Config, Environ: p.Environ, Log: p.Stderr})
 	if err != nil {
 		return err
 	}
-	return gateway.Run(context.Background())
+	return gateway.Run(context.Background(), signals)
 }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	_ "github.com/playgate/playgate/cli" // the binary's sources: go test's cache must know them
 )
 
 // absent ends a test whose tools are missing: it fails in CI, and skips
@@ -78,6 +80,11 @@ func needChromium(t *testing.T) string {
 // node runs a script of e2e/node, which reads in as JSON and answers JSON.
 func node(t *testing.T, script string, in, out any) {
 	t.Helper()
+	for _, name := range []string{script, "kit.mjs", "browser.mjs"} { // go test's cache must know what was read
+		if _, err := os.ReadFile(filepath.Join("node", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	stdin, err := json.Marshal(in)
 	if err != nil {
 		t.Fatal(err)

@@ -57,7 +57,7 @@ install_programs() {
 	done
 }
 
-# install_node_modules runs `npm ci` where package-lock.json has changed since the last time.
+# install_node_modules runs `npm ci --ignore-scripts` where package-lock.json has changed since the last time.
 install_node_modules() {
 	local lock=$1/package-lock.json stamp=$1/node_modules/.playgate-lock
 	[ -f "$lock" ] || return 0
@@ -66,13 +66,13 @@ install_node_modules() {
 		warn "npm is missing; $1 stays without its packages"
 		return 0
 	fi
-	echo "setup: npm ci in $1" >&2
+	echo "setup: npm ci --ignore-scripts in $1" >&2
 	# Debian's chromium is used; a browser of npm's own is never downloaded.
 	if PUPPETEER_SKIP_DOWNLOAD=1 PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 \
-		npm ci --prefix "$1" --no-audit --no-fund --loglevel=error >&2; then
+		npm ci --ignore-scripts --prefix "$1" --no-audit --no-fund --loglevel=error >&2; then
 		cp "$lock" "$stamp"
 	else
-		warn "npm ci in $1 did not succeed"
+		warn "npm ci --ignore-scripts in $1 did not succeed"
 	fi
 }
 

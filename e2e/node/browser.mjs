@@ -1,12 +1,17 @@
 // A headless Chromium that knows only the hosts it is told: every other name
 // does not resolve, so that nothing can reach the network.
+import { mkdirSync, writeFileSync } from "node:fs";
 import { chromium } from "playwright-core";
+import { until } from "./kit.mjs";
 
 // launch starts the browser with an empty profile. hosts maps a host name to a
 // loopback address with a port; certificates are not looked at, since the
 // servers behind the names are the test's own.
-export async function launch({ executable, profile, hosts = {} }) {
-  const rules = Object.entries(hosts).map(([host, address]) => `MAP ${host} ${address}`);
+export async function launch({ executable, profile, hosts }) {
+  // Cookies of other sites are sent, as by most browsers, so that the gateway's own defences are what is seen.
+  mkdirSync(`${profile}/Default`);
+  writeFileSync(`${profile}/Default/Preferences`, JSON.stringify({ profile: { cookie_controls_mode: 0, block_third_party_cookies: false } }));
+  const rules = Object.entries(hosts ?? {}).map(([host, address]) => `MAP ${host} ${address}`);
   return chromium.launchPersistentContext(profile, {
     executablePath: executable,
     headless: true,
@@ -43,4 +48,25 @@ export function watch(page) {
     });
   });
   return seen;
+}
+
+// advances waits until a video has really played for some seconds: time went by
+// and frames were shown. Seeks, to a live edge or back in a loop, do not count.
+export async function advances(page, selector, seconds) {
+  const read = () => page.evaluate((which) => {
+    const element = document.querySelector(which);
+    const video = element.media?.nativeEl ?? element;
+    return { time: element.currentTime, frames: video.getVideoPlaybackQuality().totalVideoFrames };
+  }, selector);
+  const first = await read();
+  let last = first;
+  let played = 0;
+  await until(`${seconds} s of video`, async () => {
+    const now = await read();
+    const step = now.time - last.time;
+    if (step > 0 && step < 1) played += step;
+    last = now;
+    return played >= seconds && now.frames > first.frames;
+  });
+  return { played, frames: last.frames - first.frames };
 }

@@ -25,7 +25,7 @@ export function check(condition, message) {
 }
 
 // until polls a question until its answer is truthy, and returns that.
-export async function until(what, question, seconds = 20) {
+export async function until(what, question, seconds = 30) {
   const deadline = Date.now() + seconds * 1000;
   for (;;) {
     const got = await question();

@@ -1,0 +1,39 @@
+package app
+
+import (
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// emptyQueue is how long the accept loop gets to take what the kernel has
+// already accepted.
+const emptyQueue = 50 * time.Millisecond
+
+// quiesce makes the kernel drop new connection attempts on the listener, and
+// lets the accept loop take those that are complete. Closing a listener resets
+// what waits in its queue: clients that are connected, and may have sent a
+// request, would lose it. With a filter that lets no packet in, the queue runs
+// empty first; whoever was dropped tries again a second later and is refused,
+// which balancers understand. Sockets of connections made before are not
+// affected. It is best effort: without it a stop is as it always was.
+func quiesce(l net.Listener) {
+	tcp, ok := l.(*net.TCPListener)
+	if !ok {
+		return
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return
+	}
+	dropAll := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
+	var attached error
+	err = raw.Control(func(fd uintptr) {
+		attached = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, //nolint:gosec // a descriptor is an int
+			&unix.SockFprog{Len: 1, Filter: &dropAll[0]})
+	})
+	if err == nil && attached == nil {
+		time.Sleep(emptyQueue)
+	}
+}
