@@ -26,6 +26,7 @@ type answer struct {
 
 func startFloor(ctx context.Context, a answer) (*floor, error) {
 	var bind net.ListenConfig
+	bind.SetMultipathTCP(false) // like the gateway
 	listener, err := bind.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listening for the floor: %w", err)
