@@ -126,7 +126,7 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 // listen binds both addresses, so that a port that is taken stops the start.
 func (a *App) listen(cfg *configs.Config) error {
 	var bind net.ListenConfig
-	bind.SetMultipathTCP(false) // Go's default; it takes no socket filter (see quiesce), and costs time
+	bind.SetMultipathTCP(false)                                                  // Go's default; it takes no socket filter (see quiesce), and costs time
 	listener, err := bind.Listen(context.Background(), "tcp", cfg.Server.Listen) // tcp, not tcp4: dual-stack
 	if err != nil {
 		return fmt.Errorf("listening on server.listen: %w", err)

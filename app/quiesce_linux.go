@@ -30,7 +30,7 @@ func quiesce(l net.Listener) {
 	dropAll := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
 	var attached error
 	err = raw.Control(func(fd uintptr) {
-		attached = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, //nolint:gosec // a descriptor is an int
+		attached = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
 			&unix.SockFprog{Len: 1, Filter: &dropAll[0]})
 	})
 	if err == nil && attached == nil {

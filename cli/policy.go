@@ -49,6 +49,31 @@ func readDocument(name string) ([]byte, error) {
 	return os.ReadFile(name) //nolint:gosec // the operator names the file
 }
 
+// each runs a step for every document, and goes on behind one with problems,
+// so that all of them are reported; such a document fails the command.
+func (f *policyFiles) each(p *Process, step func(name string, document []byte) (passed bool, err error)) error {
+	failed := false
+	for _, name := range f.Files {
+		document, err := readDocument(name)
+		if err != nil {
+			return err
+		}
+		passed, err := step(name, document)
+		var problems policy.Problems
+		switch {
+		case errors.As(err, &problems):
+			reportProblems(p, name, problems)
+		case err != nil:
+			return err
+		}
+		failed = failed || !passed
+	}
+	if failed {
+		return errReported
+	}
+	return nil
+}
+
 type policyCheckCommand struct{ policyFiles }
 
 // Run checks every file before it fails.
@@ -57,27 +82,17 @@ func (c *policyCheckCommand) Run(p *Process) error {
 	if err != nil {
 		return err
 	}
-	failed := false
-	for _, name := range c.Files {
-		document, err := readDocument(name)
-		if err != nil {
-			return err
-		}
+	return c.each(p, func(name string, document []byte) (bool, error) {
 		warnings, err := policy.Check(document, options, known)
 		if err != nil {
-			failed = true
-			reportProblems(p, name, err)
-			continue
+			return false, err
 		}
 		for _, w := range warnings {
 			_, _ = fmt.Fprintf(p.Stderr, "warning: %s: %s\n", name, w)
 		}
-		_, _ = fmt.Fprintf(p.Stdout, "%s: ok\n", name)
-	}
-	if failed {
-		return errReported
-	}
-	return nil
+		_, err = fmt.Fprintf(p.Stdout, "%s: ok\n", name)
+		return true, err
+	})
 }
 
 type policyTestCommand struct{ policyFiles }
@@ -88,36 +103,17 @@ func (c *policyTestCommand) Run(p *Process) error {
 	if err != nil {
 		return err
 	}
-	failed := false
-	for _, name := range c.Files {
-		document, err := readDocument(name)
-		if err != nil {
-			return err
-		}
+	return c.each(p, func(name string, document []byte) (bool, error) {
 		report, err := policy.Test(document, options)
 		if err != nil {
-			failed = true
-			reportProblems(p, name, err)
-			continue
+			return false, err
 		}
-		failed = failed || report.Failures() > 0
-		if err := report.Print(p.Stdout, name); err != nil {
-			return err
-		}
-	}
-	if failed {
-		return errReported
-	}
-	return nil
+		return report.Failures() == 0, report.Print(p.Stdout, name)
+	})
 }
 
 // reportProblems prints what is wrong with a document, one line each.
-func reportProblems(p *Process, name string, err error) {
-	var problems policy.Problems
-	if !errors.As(err, &problems) {
-		_, _ = fmt.Fprintf(p.Stderr, "error: %s: %s\n", name, err)
-		return
-	}
+func reportProblems(p *Process, name string, problems policy.Problems) {
 	for _, problem := range problems {
 		_, _ = fmt.Fprintf(p.Stderr, "error: %s: %s\n", name, problem)
 	}

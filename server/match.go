@@ -158,8 +158,8 @@ func (t table) find(text string, root tenant.Root) (*compiled, [2]string) {
 	for _, r := range t {
 		switch {
 		case r.mount:
-			if root == tenant.RootNone && strings.HasPrefix(text, r.path) {
-				return r, [2]string{}
+			if root == tenant.RootNone && (strings.HasPrefix(text, r.path) || text == r.path[:len(r.path)-1]) {
+				return r, [2]string{} // without its last slash the page redirects to itself
 			}
 		case exact && len(r.segments) == p.n:
 			if values, ok := r.match(&p); ok {

@@ -160,7 +160,10 @@ func TestPagesAreServedBesideTheAPI(t *testing.T) {
 	if r := k.get("/demo/"); r.StatusCode != 202 {
 		t.Errorf("GET /demo/: answered %d", r.StatusCode)
 	}
-	k.want(k.get("/demo"), 404, playback.CodeNotFound)
+	if r := k.get("/demo"); r.StatusCode != 202 || r.Header.Get("X-Page") != "/demo" {
+		t.Errorf("GET /demo: answered %d: the pages redirect it themselves", r.StatusCode)
+	}
+	k.want(k.get("/demography"), 404, playback.CodeNotFound)
 	k.want(k.get("/demo/", "Host: stream."+acmeHost), 404, playback.CodeNotFound)
 }
 
