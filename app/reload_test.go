@@ -1,0 +1,81 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/playgate/playgate/app"
+	"github.com/playgate/playgate/keystore/keystoretest"
+)
+
+// started runs a gateway on a configuration file until the test ends.
+func started(t *testing.T, path string) *app.App {
+	t.Helper()
+	a, err := app.New(app.Options{Path: path, Log: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Stop() })
+	return a
+}
+
+func put(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReloadRefusesAnEmptiedFile: a file that was just truncated is valid YAML
+// and would take every environment away.
+func TestReloadRefusesAnEmptiedFile(t *testing.T) {
+	t.Parallel()
+	path := write(t, configuration)
+	a := started(t, path)
+	for _, emptied := range []string{"", "server: {drain_delay: 0}\n"} {
+		put(t, path, emptied)
+		if err := a.Reload(); err == nil {
+			t.Errorf("Reload of %q succeeded", emptied)
+		}
+		if code, body := get(t, "http://"+a.Addr().String()+"/v1/playback-ids/P1/token"); code != http.StatusOK {
+			t.Errorf("after %q: %d %s", emptied, code, body)
+		}
+	}
+}
+
+// TestContradictingKeysDoNotUndoAReload: rules and keys have states of their
+// own, and what is said of each is true.
+func TestContradictingKeysDoNotUndoAReload(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(configuration, "driver: memory", "driver: file", 1)
+	path := write(t, text)
+	keys := filepath.Join(filepath.Dir(path), "keys", "acme")
+	put(t, filepath.Join(keys, "ONE.pem"), string(keystoretest.PEM(t, 1)))
+	a := started(t, path)
+	url := "http://" + a.Addr().String() + "/v1/playback-ids/P1/token"
+	if code, body := get(t, url); code != http.StatusOK || !strings.Contains(body, `"rule":"open"`) {
+		t.Fatalf("%d %s", code, body)
+	}
+	put(t, filepath.Join(keys, "TWO.pem"), string(keystoretest.PEM(t, 2)))
+	put(t, path, strings.Replace(text, "id: open", "id: second", 1))
+	err := a.Reload()
+	var refused *app.KeysError
+	if !errors.As(err, &refused) || !strings.Contains(err.Error(), "TWO.pem") {
+		t.Errorf("Reload = %v, want a KeysError that names the key", err)
+	}
+	if code, body := get(t, url); code != http.StatusOK || !strings.Contains(body, `"rule":"second"`) || !strings.Contains(body, `"key_id":"ONE"`) {
+		t.Errorf("after the reload: %d %s, want the new rules and the last good key", code, body)
+	}
+}
