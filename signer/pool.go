@@ -52,7 +52,7 @@ func NewPool(cfg Config) *Pool {
 	if cfg.Queue <= 0 {
 		cfg.Queue = DefaultQueue
 	}
-	p := &Pool{ring: cfg.Ring, now: clock(cfg.Now), workers: cfg.Concurrency, queue: newQueue(cfg.Queue)}
+	p := &Pool{ring: cfg.Ring, now: clock(cfg.Now), workers: cfg.Concurrency, queue: newQueue(cfg.Queue, cfg.Concurrency)}
 	p.metrics = newMetrics(cfg.Registerer, p.queue.depth)
 	p.pace.Store(firstPace)
 	for range cfg.Concurrency {

@@ -37,7 +37,7 @@ type share struct {
 // queue is the jobs that wait for a worker, first come, first served, in two
 // lines: requests, and refresh-ahead, which is served when the other is empty.
 type queue struct {
-	limit, shareLimit, aheadLimit int
+	limit, shareLimit, aheadLimit, workers int
 
 	mu      sync.Mutex
 	arrived sync.Cond // with mu: a job arrived or the queue was closed
@@ -52,9 +52,10 @@ type queue struct {
 // there is only asked for if the machine becomes idle soon.
 const maxAhead = 64
 
-func newQueue(limit int) *queue {
+func newQueue(limit, workers int) *queue {
 	q := &queue{
 		limit:      limit,
+		workers:    workers,
 		shareLimit: max(1, limit/8),
 		aheadLimit: min(limit, maxAhead),
 		shares:     make(map[string]*share),
@@ -186,7 +187,10 @@ func (q *queue) take(batch []*job) []*job {
 	if line.Len() == 0 {
 		line = &q.ahead
 	}
-	for line.Len() > 0 && len(batch) < cap(batch) {
+	// What waits is shared with the other workers: a batch must not leave them
+	// idle.
+	most := min(cap(batch), max(1, (line.Len()+q.workers-1)/q.workers))
+	for line.Len() > 0 && len(batch) < most {
 		j := line.Remove(line.Front()).(*job) // the lines hold nothing else
 		j.place = nil
 		batch = append(batch, j)
