@@ -153,9 +153,13 @@ func overrule(active []*Key) []Problem {
 	var problems []Problem
 	for _, key := range active[1:] {
 		key.State = Retired
+		why := "the one activated last signs"
+		if key.ActivatedAt.Equal(active[0].ActivatedAt) {
+			why = "neither was activated later, so the one created last, or with the greater ID, signs (activated_at chooses)"
+		}
 		problems = append(problems, Problem{
 			Path:   key.Origin,
-			Reason: fmt.Sprintf("is active beside %s; the one activated last signs, so this one counts as retired", active[0].Origin),
+			Reason: fmt.Sprintf("is active beside %s; %s, and this one counts as retired", active[0].Origin, why),
 		})
 	}
 	return problems
