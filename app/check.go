@@ -32,7 +32,7 @@ func Check(path string, environ []string) (*configs.Loaded, []configs.Problem, e
 	if len(problems) > 0 {
 		return nil, nil, problems
 	}
-	return s.loaded, append(s.warnings, warnings...), nil
+	return s.loaded, append(s.loaded.Warnings, warnings...), nil
 }
 
 // checkKeys reads the signing keys of every environment, once.

@@ -15,6 +15,10 @@ import (
 // drainTimeout bounds how long requests in flight may hold up a stop.
 const drainTimeout = 20 * time.Second
 
+// emptyQueue is how long the accept loop gets to take what the kernel has
+// already accepted.
+const emptyQueue = 50 * time.Millisecond
+
 // ErrStopped is returned by Start and Reload once Stop was called.
 var ErrStopped = errors.New("the gateway was stopped")
 
@@ -117,7 +121,9 @@ func (a *App) Stop() error {
 		delay := a.state.Load().loaded.Config.Server.DrainDelay
 		a.log.Info("draining", "delay", delay.String())
 		wait(delay, a.hurry)
-		quiesce(a.socket)
+		if quiesce(a.socket) {
+			wait(emptyQueue, nil)
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
@@ -127,7 +133,7 @@ func (a *App) Stop() error {
 	return a.life.stopErr
 }
 
-// wait sleeps for d or until hurry is closed.
+// wait sleeps for d or until hurry is closed (nil: never).
 func wait(d time.Duration, hurry <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -2,30 +2,26 @@ package app
 
 import (
 	"net"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// emptyQueue is how long the accept loop gets to take what the kernel has
-// already accepted.
-const emptyQueue = 50 * time.Millisecond
-
-// quiesce makes the kernel drop new connection attempts on the listener, and
-// lets the accept loop take those that are complete. Closing a listener resets
+// quiesce makes the kernel drop new connection attempts on the listener, so
+// that the accept loop can take those that are complete; it reports whether
+// that is worth waiting for. Closing a listener resets
 // what waits in its queue: clients that are connected, and may have sent a
 // request, would lose it. With a filter that lets no packet in, the queue runs
 // empty first; whoever was dropped tries again a second later and is refused,
 // which balancers understand. Sockets of connections made before are not
 // affected. It is best effort: without it a stop is as it always was.
-func quiesce(l net.Listener) {
+func quiesce(l net.Listener) bool {
 	tcp, ok := l.(*net.TCPListener)
 	if !ok {
-		return
+		return false
 	}
 	raw, err := tcp.SyscallConn()
 	if err != nil {
-		return
+		return false
 	}
 	dropAll := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
 	var attached error
@@ -33,7 +29,5 @@ func quiesce(l net.Listener) {
 		attached = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
 			&unix.SockFprog{Len: 1, Filter: &dropAll[0]})
 	})
-	if err == nil && attached == nil {
-		time.Sleep(emptyQueue)
-	}
+	return err == nil && attached == nil
 }

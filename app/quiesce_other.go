@@ -5,4 +5,4 @@ package app
 import "net"
 
 // quiesce does nothing where the kernel cannot be told to drop packets.
-func quiesce(net.Listener) {}
+func quiesce(net.Listener) bool { return false }

@@ -91,7 +91,7 @@ func (a *App) adopt(next *state) error {
 	a.level.Set(levelOf(next.loaded.Config.Log.Level))
 	a.metrics.reloadGood.Set(1)
 	a.metrics.loadedAt.SetToCurrentTime()
-	for _, w := range next.warnings {
+	for _, w := range next.loaded.Warnings {
 		a.log.Warn("dangerous configuration", "path", w.Path, "warning", w.Message)
 	}
 	for _, name := range next.loaded.Ignored {

@@ -23,23 +23,20 @@ type state struct {
 	issuers      []identity.Issuer
 	environments []playback.EnvironmentID
 	certificate  *tls.Certificate // nil: plain HTTP
-	warnings     []configs.Problem
 }
-
-// ruleMetrics count what rules do; nil in check-config.
-type ruleMetrics = *policy.Metrics
 
 // load reads a configuration and builds all that depends on it: rules,
 // catalogues, tenants, edge. The error is configs.Problems, all of them at
 // once, wherever a path can be named. seen are the versions of the files that
-// were read, whether they were accepted or not.
-func load(path string, environ []string, metrics ruleMetrics) (_ *state, seen fileStates, err error) {
+// were read, whether they were accepted or not. The metrics count what rules do;
+// nil, in commands, counts nothing.
+func load(path string, environ []string, metrics *policy.Metrics) (_ *state, seen fileStates, err error) {
 	reader := &fileReader{fileStates{}}
 	s, err := loadWith(reader, path, environ, metrics)
 	return s, reader.seen, err
 }
 
-func loadWith(reader *fileReader, path string, environ []string, metrics ruleMetrics) (*state, error) {
+func loadWith(reader *fileReader, path string, environ []string, metrics *policy.Metrics) (*state, error) {
 	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}}
 	source := configs.Source{Path: path, Environ: environ, ReadFile: reader.read, Check: func(path string, e *configs.Environment) (problems, warnings []configs.Problem) {
 		compiled, problems, warnings := mintingOf(path, e, metrics)
@@ -51,7 +48,7 @@ func loadWith(reader *fileReader, path string, environ []string, metrics ruleMet
 	if err != nil {
 		return nil, err
 	}
-	s.loaded, s.warnings = loaded, loaded.Warnings
+	s.loaded = loaded
 	for _, e := range loaded.Config.Environments() {
 		s.environments = append(s.environments, e.ID)
 		s.issuers = append(s.issuers, issuersOf(e)...)
@@ -89,17 +86,14 @@ func issuersOf(e *configs.Environment) []identity.Issuer {
 	return out
 }
 
-// noRules is the document of an environment that has none.
-const noRules = "version: 1\n"
-
 // mintingOf compiles one environment's catalogue and rules. What is wrong with
 // the catalogue is reported by configs, which knows its lines.
-func mintingOf(path string, e *configs.Environment, metrics ruleMetrics) (_ *issuer.Environment, problems, warnings []configs.Problem) {
+func mintingOf(path string, e *configs.Environment, metrics *policy.Metrics) (_ *issuer.Environment, problems, warnings []configs.Problem) {
 	options := policyOptions(e)
 	options.Metrics = metrics
 	document := e.Policy.Document
 	if document == nil { // neither policy nor policy_file: no rule at all denies everything (contract §5)
-		document = []byte(noRules)
+		document = []byte(policy.NoRules)
 	}
 	rules, err := policy.Compile(document, options)
 	if err != nil {

@@ -2,11 +2,12 @@ package app
 
 import (
 	"context"
-	"io"
 	"maps"
 	"os"
 	"sync"
 	"time"
+
+	"github.com/playgate/playgate/configs"
 )
 
 const (
@@ -21,8 +22,6 @@ const (
 	quietTime = 300 * time.Millisecond
 	// longestQuiet is when to read them all the same.
 	longestQuiet = 3 * time.Second
-	// maxFile bounds what is read of one file, in bytes.
-	maxFile = 64 << 20
 )
 
 // fileState is what tells one version of a file from another.
@@ -59,12 +58,7 @@ type fileReader struct{ seen fileStates }
 
 func (r *fileReader) read(path string) ([]byte, error) {
 	r.seen[path] = stateOf(path)
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // it was only read
-	return io.ReadAll(io.LimitReader(f, maxFile+1))
+	return configs.ReadFile(path)
 }
 
 // watch knows which versions of which files the last load saw: those of the

@@ -65,7 +65,7 @@ func (s Source) Load() (*Loaded, error) {
 	}
 	l := &loader{report: newReport(), readFile: s.ReadFile, also: s.Check, files: []string{path}}
 	if l.readFile == nil {
-		l.readFile = readFile
+		l.readFile = ReadFile
 	}
 	raw := s.Data
 	if raw == nil {
@@ -111,8 +111,9 @@ const (
 	maxPolicy = 4 << 20
 )
 
-// readFile reads a file of at most maxFile bytes.
-func readFile(path string) (data []byte, err error) {
+// ReadFile reads a file as Load does where Source.ReadFile is nil: at most one
+// byte more than Load accepts.
+func ReadFile(path string) (data []byte, err error) {
 	f, err := os.Open(path) //nolint:gosec // the configuration says which files are read
 	if err != nil {
 		return nil, err

@@ -47,7 +47,7 @@ func TestSIGTERMDrainsWithoutLosingARequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "", "acme")
 	g := start(t, w.files)
-	var lost atomic.Int64
+	var answered, lost atomic.Int64
 	var firstLost atomic.Value
 	var all sync.WaitGroup
 	for n := range 8 {
@@ -70,6 +70,7 @@ func TestSIGTERMDrainsWithoutLosingARequest(t *testing.T) {
 						firstLost.CompareAndSwap(nil, fmt.Sprintf("status %d", res.StatusCode))
 						return
 					}
+					answered.Add(1)
 				case strings.Contains(err.Error(), "connection refused"):
 					return // the listener is closed: a balancer sends it elsewhere
 				default:
@@ -80,7 +81,7 @@ func TestSIGTERMDrainsWithoutLosingARequest(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(300 * time.Millisecond)
+	g.await("load from everybody", func() bool { return answered.Load() > 400 })
 	g.signal(syscall.SIGTERM)
 	g.await("not ready while draining", func() bool { return status(g.admin+"/readyz") == http.StatusServiceUnavailable })
 	if got := status(g.admin + "/livez"); got != http.StatusOK {
