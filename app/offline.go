@@ -115,7 +115,8 @@ func (o *Offline) Sign(ctx context.Context, req SignRequest, now time.Time) (pla
 func subjectOf(env *issuer.Environment, req SignRequest) (string, error) {
 	object, known := env.Catalogue.Lookup(req.PlaybackID)
 	if !known {
-		object = playback.Unknown(req.PlaybackID)
+		unknown := playback.Unknown(req.PlaybackID)
+		object = &unknown
 	}
 	if object.Public() {
 		return "", fmt.Errorf("playback ID %s is public: Mux refuses a token on it", req.PlaybackID)

@@ -45,18 +45,14 @@ func (i *Issuer) Issue(ctx context.Context, env *Environment, req *Request) (*An
 	}
 	now := i.cfg.Now()
 	inquiry := inquiry{env, object, req, now}
-	granted, err := inquiry.decide()
+	granted, err := inquiry.decide(req.desk.granted[:0])
 	if err != nil {
 		return nil, err
 	}
 	if err := checkStatus(object); err != nil {
 		return nil, err
 	}
-	answer := &Answer{Object: object, Rule: granted[0].rule, Items: make([]Item, len(granted))}
-	for n := range granted {
-		g := &granted[n]
-		answer.Items[n] = Item{Type: g.kind, Rule: g.rule, Params: g.params, Restriction: g.grant.RestrictionID, Custom: g.custom}
-	}
+	answer := req.desk.answerOf(object, granted)
 	if !object.Public() {
 		answer.Lifetime = lifetime(env, object, granted, now)
 		if err := checkMinTTL(req, answer.Lifetime, now); err != nil {
@@ -115,7 +111,8 @@ func resolve(env *Environment, req *Request) (*playback.Object, error) {
 	case env.DenyUnknown:
 		return nil, playback.Errorf(playback.CodeUnknownPlaybackID, "There is no such playback ID.")
 	default:
-		object = playback.Unknown(req.PlaybackID)
+		req.desk.unknown = playback.Unknown(req.PlaybackID)
+		object = &req.desk.unknown
 	}
 	return object, nil
 }
@@ -152,15 +149,15 @@ type inquiry struct {
 	now    time.Time
 }
 
-// decide asks the rules about every type and applies what they grant.
-func (q *inquiry) decide() ([]granted, error) {
+// decide asks the rules about every type, applies what they grant and appends
+// it to out, which is empty.
+func (q *inquiry) decide(out []granted) ([]granted, error) {
 	if q.req.All {
-		return q.decideAll()
+		return q.decideAll(out)
 	}
 	if err := checkAvailable(q.object, q.req); err != nil {
 		return nil, err
 	}
-	out := make([]granted, 0, len(q.req.Types))
 	for _, t := range q.req.Types {
 		d := q.ask(t)
 		if d.Grant == nil {
@@ -173,8 +170,7 @@ func (q *inquiry) decide() ([]granted, error) {
 
 // decideAll keeps the types that are granted; when there is none, the refusal
 // of the first type answers.
-func (q *inquiry) decideAll() ([]granted, error) {
-	var out []granted
+func (q *inquiry) decideAll(out []granted) ([]granted, error) {
 	var refusal *playback.Error
 	for t := range playback.TokenTypes {
 		if _, ok := q.object.Subject(t); !ok {
@@ -194,10 +190,12 @@ func (q *inquiry) decideAll() ([]granted, error) {
 }
 
 func (q *inquiry) ask(t playback.TokenType) playback.Decision {
-	return q.env.Rules.Decide(&playback.Question{
+	question := &q.req.desk.question
+	*question = playback.Question{
 		Viewer: q.req.Viewer, Object: q.object, Client: q.req.Client, SessionID: q.req.SessionID,
 		Type: t, Params: q.req.Params[t], Now: q.now,
-	})
+	}
+	return q.env.Rules.Decide(question)
 }
 
 // checkAvailable refuses what the catalogue says cannot be had.
@@ -325,15 +323,24 @@ func (i *Issuer) sign(ctx context.Context, env *Environment, req *Request, answe
 // signAll gets every token of an answer, side by side when there are several.
 func (i *Issuer) signAll(ctx context.Context, req *Request, answer *Answer, base playback.Claims) error {
 	turn := playback.Turn{Caller: req.Caller, Patient: req.Patient || len(answer.Items) > 1}
+	if len(answer.Items) == 1 {
+		hit, err := i.signItem(ctx, answer, &errand{item: &answer.Items[0], claims: &req.desk.claims, turn: turn}, base)
+		answer.Hit = hit
+		return err
+	}
+	return i.signMany(ctx, answer, turn, base)
+}
+
+// signMany gets several tokens. All are waited for, whatever becomes of one:
+// what was signed for nobody is in the cache when the client comes again.
+func (i *Issuer) signMany(ctx context.Context, answer *Answer, turn playback.Turn, base playback.Claims) error {
+	errands := make([]errand, len(answer.Items))
+	claims := make([]playback.Claims, len(answer.Items))
 	hits := make([]bool, len(answer.Items))
 	errs := make([]error, len(answer.Items))
 	one := func(n int) {
-		item := &answer.Items[n]
-		claims := base
-		claims.Sub, _ = answer.Object.Subject(item.Type)
-		claims.Aud = item.Type.Aud()
-		claims.Params, claims.Restriction, claims.Custom = item.Params, item.Restriction, item.Custom
-		item.Token, hits[n], errs[n] = i.cfg.Tokens.Token(ctx, &claims, answer.Lifetime, turn)
+		errands[n] = errand{item: &answer.Items[n], claims: &claims[n], turn: turn}
+		hits[n], errs[n] = i.signItem(ctx, answer, &errands[n], base)
 	}
 	var wg sync.WaitGroup
 	for n := 1; n < len(answer.Items); n++ {
@@ -348,4 +355,20 @@ func (i *Issuer) signAll(ctx context.Context, req *Request, answer *Answer, base
 	}
 	answer.Hit = !slices.Contains(hits, false)
 	return nil
+}
+
+// errand is one token to get.
+type errand struct {
+	item   *Item
+	claims *playback.Claims // room for them
+	turn   playback.Turn
+}
+
+func (i *Issuer) signItem(ctx context.Context, answer *Answer, e *errand, base playback.Claims) (hit bool, err error) {
+	*e.claims = base
+	e.claims.Sub, _ = answer.Object.Subject(e.item.Type)
+	e.claims.Aud = e.item.Type.Aud()
+	e.claims.Params, e.claims.Restriction, e.claims.Custom = e.item.Params, e.item.Restriction, e.item.Custom
+	e.item.Token, hit, err = i.cfg.Tokens.Token(ctx, e.claims, answer.Lifetime, e.turn)
+	return hit, err
 }

@@ -38,7 +38,8 @@ type Decider interface {
 
 // Request is one call for tokens, validated as far as it can be without
 // knowing the playback ID: IDs fit their grammar, Types is not empty (unless
-// All) and has no repetition, Params are canonical and checked per type.
+// All) and has no repetition, Params are canonical and checked per type. It
+// serves one Issue.
 type Request struct {
 	// Exactly one of these is set.
 	PlaybackID   playback.ID
@@ -69,6 +70,31 @@ type Request struct {
 	// Charge is called once, after the rules and before anything is signed,
 	// with the number of tokens of an All request. nil: nothing to charge.
 	Charge func(tokens int) error
+
+	desk desk
+}
+
+// desk is where one request is worked on. It is part of the Request, so that
+// an answer from the cache, which nearly all are, costs no allocation here; the
+// Answer is on it, too, and lives as long as the Request.
+type desk struct {
+	unknown  playback.Object
+	question playback.Question
+	granted  [1]granted // more than one type goes to the heap
+	claims   playback.Claims
+	answer   Answer
+	items    [1]Item
+}
+
+// answerOf begins the answer.
+func (d *desk) answerOf(object *playback.Object, all []granted) *Answer {
+	items := d.items[:0]
+	for n := range all {
+		g := &all[n]
+		items = append(items, Item{Type: g.kind, Rule: g.rule, Params: g.params, Restriction: g.grant.RestrictionID, Custom: g.custom})
+	}
+	d.answer = Answer{Object: object, Rule: all[0].rule, Items: items}
+	return &d.answer
 }
 
 // Answer is what Issue gives: one item per type, all living equally long.

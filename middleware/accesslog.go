@@ -85,7 +85,7 @@ func Log(c *fiber.Ctx, x *Exchange, logger *slog.Logger, took time.Duration) {
 	}
 	attrs := make([]slog.Attr, 0, 16)
 	attrs = append(attrs,
-		slog.String("request_id", x.ID),
+		slog.String("request_id", strings.Clone(x.ID)),
 		slog.String("method", strings.Clone(c.Method())),
 		slog.String("path", strings.Clone(path)),
 		slog.Int("status", status),

@@ -63,7 +63,7 @@ type Outcome struct {
 
 // Exchange is one request and what became known of it so far.
 type Exchange struct {
-	ID       string // the request ID, safe to keep
+	ID       string // the request ID; valid as long as the Exchange
 	Started  time.Time
 	Snapshot *Snapshot
 	Server   any       // the server's own counterpart of Snapshot
@@ -96,6 +96,7 @@ type Exchange struct {
 	credential credential
 	applied    applied
 	key        []byte
+	id         [maxRequestID]byte // what ID is a view of
 }
 
 // maxPooled bounds the buffers that an Exchange brings back to the pool.

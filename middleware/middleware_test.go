@@ -214,11 +214,12 @@ func TestRequestIDsAreUnique(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for range 1000 {
-		id := middleware.NewRequestID()
-		if len(id) != 32 || seen[id] {
-			t.Fatalf("NewRequestID() = %q", id)
+		x := new(middleware.Exchange)
+		x.Name("")
+		if len(x.ID) != 32 || seen[x.ID] {
+			t.Fatalf("an exchange is named %q", x.ID)
 		}
-		seen[id] = true
+		seen[x.ID] = true
 	}
 }
 

@@ -1,12 +1,13 @@
 package middleware
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/utils"
 )
 
 const (
@@ -32,31 +33,23 @@ func RequestID(cfg RequestIDConfig) fiber.Handler {
 		defer release(c, x)
 		x.Started = cfg.Now()
 		cfg.Open(x)
-		x.ID = requestID(c)
-		c.Response().Header.Set(headerRequestID, x.ID)
+		x.Name(c.Get(headerRequestID))
+		c.Response().Header.SetCanonical([]byte(headerRequestID), utils.UnsafeBytes(x.ID))
 		return c.Next()
 	}
 }
 
-func requestID(c *fiber.Ctx) string {
-	if id := c.Get(headerRequestID); wellFormed(id) {
-		return strings.Clone(id)
+// Name gives the exchange the request ID that was sent if it is well formed,
+// else 128 random bits in hexadecimal. The ID lives in the exchange itself.
+func (x *Exchange) Name(sent string) {
+	if wellFormed(sent) {
+		x.ID = utils.UnsafeString(append(x.id[:0], sent...))
+		return
 	}
-	return NewRequestID()
-}
-
-// NewRequestID returns 128 random bits in hexadecimal.
-func NewRequestID() string {
 	var raw [16]byte
-	for i := 0; i < len(raw); i += 8 {
-		n := rand.Uint64() //nolint:gosec // an ID must be unique, not unguessable
-		for j := range 8 {
-			raw[i+j] = byte(n >> (8 * j)) //nolint:gosec // taking the low byte is the point
-		}
-	}
-	var text [2 * len(raw)]byte
-	hex.Encode(text[:], raw[:])
-	return string(text[:])
+	binary.NativeEndian.PutUint64(raw[:8], rand.Uint64()) //nolint:gosec // an ID must be unique, not unguessable
+	binary.NativeEndian.PutUint64(raw[8:], rand.Uint64()) //nolint:gosec // the same
+	x.ID = utils.UnsafeString(hex.AppendEncode(x.id[:0], raw[:]))
 }
 
 func wellFormed(id string) bool {

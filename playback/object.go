@@ -50,7 +50,7 @@ type Object struct {
 
 // Unknown returns the object of a playback ID that the catalogue does not
 // hold: assumed signed, with no metadata.
-func Unknown(id ID) *Object { return &Object{ID: id, Policy: PolicySigned} }
+func Unknown(id ID) Object { return Object{ID: id, Policy: PolicySigned} }
 
 // Public reports whether the playback ID needs no token; Mux refuses a token
 // on it.

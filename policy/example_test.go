@@ -21,7 +21,7 @@ rules:
 	for _, country := range []string{"DE", "KP"} {
 		d := p.Decide(&playback.Question{
 			Viewer: &playback.Viewer{Issuer: "main", ID: "u1", Authenticated: true},
-			Object: playback.Unknown("PID1"),
+			Object: &playback.Object{ID: "PID1", Policy: playback.PolicySigned},
 			Client: &playback.Client{Country: country},
 		})
 		if d.Refusal != nil {

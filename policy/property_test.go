@@ -52,7 +52,7 @@ func TestDecideIsItsDefinition(t *testing.T) {
 	t.Parallel()
 	q := &playback.Question{
 		Viewer: &playback.Viewer{ID: "u1", Authenticated: true, Claims: map[string]any{"plan": "x", "roles": []any{"a"}, "zero": 0.0}},
-		Object: playback.Unknown("PID1"),
+		Object: &playback.Object{ID: "PID1", Policy: playback.PolicySigned},
 		Client: &playback.Client{Country: "DE"},
 		Now:    testTime(),
 	}

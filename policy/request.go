@@ -126,17 +126,18 @@ func (a *activation) ResolveName(name string) (any, bool) {
 		return a.viewer, true
 	case "request":
 		return &a.requested, true
-	case "playback", "asset", "live_stream":
-		if a.playback == nil {
-			a.behind()
-		}
-		switch name {
-		case "asset":
-			return a.asset, true
-		case "live_stream":
-			return a.liveStream, true
+	case "playback":
+		a.behind()
+		if a.playback == nil { // of an ID that is in no catalogue: made only if a rule asks
+			a.playback = newPlayback(a.question.Object)
 		}
 		return a.playback, true
+	case "asset":
+		a.behind()
+		return a.asset, true
+	case "live_stream":
+		a.behind()
+		return a.liveStream, true
 	case "environment":
 		return a.environment, true
 	case "now":
@@ -163,11 +164,16 @@ func (c *constants) viewerOf(v *playback.Viewer) *object {
 	return o
 }
 
-// behind makes playback, asset and live_stream.
+// behind makes playback, asset and live_stream, unless they are made; playback
+// only where it is kept.
 func (a *activation) behind() {
+	if a.asset != nil {
+		return
+	}
 	o := a.question.Object
-	if o == nil {
-		o = &playback.Object{}
+	if o == nil || o.Memo == nil && o.Asset == nil && o.LiveStream == nil {
+		a.asset, a.liveStream = a.constants.asset, a.constants.liveStream
+		return
 	}
 	k, ok := o.Memo.Load().(*kept)
 	if !ok {

@@ -153,7 +153,11 @@ func toGrants(grants []map[string]any) ref.Val {
 	return types.NewRefValList(types.DefaultTypeAdapter, vals)
 }
 
+// newPlayback converts a playback ID; nil is one of which nothing is known.
 func newPlayback(p *playback.Object) *object {
+	if p == nil {
+		p = &playback.Object{}
+	}
 	o := newObject(playbackShape)
 	o.members[playbackID] = types.String(p.ID)
 	o.members[playbackPolicy] = types.String(p.Policy)

@@ -139,7 +139,8 @@ func (s *Server) transportError(c *fiber.Ctx, err error) error {
 			refusal = requestTimeout()
 		}
 	}
-	x := &middleware.Exchange{ID: middleware.NewRequestID(), Started: s.cfg.Now()}
+	x := &middleware.Exchange{Started: s.cfg.Now()}
+	x.Name("")
 	c.Response().Header.Set(fiber.HeaderXRequestID, x.ID)
 	c.Response().Header.SetCanonical([]byte(fiber.HeaderCacheControl), []byte(noStore))
 	s.writeError(c, x, refusal)
