@@ -114,15 +114,15 @@ func (h *hitter) hit(t testing.TB) {
 	}
 }
 
-// TestHitAllocatesLittle is the bound of the first release: 25 objects from
-// socket to socket, everything on.
+// TestHitAllocatesLittle is the bound: 8 objects from socket to socket,
+// everything on.
 func TestHitAllocatesLittle(t *testing.T) {
 	h := newHitter(t)
 	for range 200 { // let pools fill
 		h.hit(t)
 	}
-	if got := testing.AllocsPerRun(2000, func() { h.hit(t) }); got > 25 && !raceEnabled {
-		t.Errorf("a hit allocates %.0f objects, want at most 25", got)
+	if got := testing.AllocsPerRun(2000, func() { h.hit(t) }); got > 8 && !raceEnabled {
+		t.Errorf("a hit allocates %.0f objects, want at most 8", got)
 	}
 }
 

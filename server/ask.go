@@ -10,6 +10,7 @@ import (
 // getToken answers GET /v1/playback-ids/{id}/token.
 func getToken(s *Server, r *compiled, c *fiber.Ctx, x *middleware.Exchange) error {
 	k := newCall(c, x, r.value(x, "id"))
+	defer k.release()
 	if err := k.checkPlaybackID("playback_id"); err != nil {
 		return err
 	}
@@ -36,6 +37,7 @@ func getToken(s *Server, r *compiled, c *fiber.Ctx, x *middleware.Exchange) erro
 // rules grant. How many that is, and what it costs, is known after the rules.
 func getTokens(s *Server, r *compiled, c *fiber.Ctx, x *middleware.Exchange) error {
 	k := newCall(c, x, r.value(x, "id"))
+	defer k.release()
 	if err := k.checkPlaybackID("playback_id"); err != nil {
 		return err
 	}

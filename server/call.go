@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -20,21 +21,30 @@ import (
 // bytes.
 const maxHint = 2048
 
-// call is one issuer.Request with everything it points to: one allocation,
-// made anew for each request, because the issuer and what is behind it may
-// keep parts of it.
+// call is one issuer.Request with everything it points to. Calls are pooled:
+// garbage of their size on every hit would have the collector go through the
+// whole token cache several times a second. What the issuer and the rooms
+// behind it may keep beyond Issue (strings, parameters) is not part of a call.
 type call struct {
 	issuer.Request
 
-	client   playback.Client
-	types    [playback.TokenTypes]playback.TokenType
-	deadline deadline
+	client playback.Client
+	types  [playback.TokenTypes]playback.TokenType
+}
+
+var calls = sync.Pool{New: func() any { return new(call) }} //nolint:gochecknoglobals // a pool has no state that anyone can observe
+
+// release gives the call back, with the answer that was made on it.
+func (k *call) release() {
+	*k = call{}
+	calls.Put(k)
 }
 
 // newCall begins a request for tokens with what is known of the caller. id is
-// the playback ID of the path, "" if the body names one; it is copied.
+// the playback ID of the path, "" if the body names one; it is copied. Who
+// has written the answer releases the call.
 func newCall(c *fiber.Ctx, x *middleware.Exchange, id string) *call {
-	k := new(call)
+	k := calls.Get().(*call) //nolint:forcetypeassert // the pool holds nothing else
 	k.Caller = x.Fair()
 	k.client.Country = playback.UnknownCountry
 	k.Client = &k.client
@@ -101,9 +111,10 @@ const issueTimeout = 5 * time.Second
 
 // issue asks the issuer, for at most the given time.
 func (s *Server) issue(x *middleware.Exchange, k *call, within time.Duration) (*issuer.Answer, error) {
-	k.deadline.start(within)
-	defer k.deadline.end()
-	answer, err := s.cfg.Issuer.Issue(&k.deadline, mintingOf(x), &k.Request)
+	limit := new(deadline) // not part of the call: its timer may fire when all is over
+	limit.start(within)
+	defer limit.end()
+	answer, err := s.cfg.Issuer.Issue(limit, mintingOf(x), &k.Request)
 	if err != nil && errors.Is(err, context.DeadlineExceeded) {
 		return nil, playback.Errorf(playback.CodeSigningOverloaded, "The answer took too long.").Because(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -170,7 +171,10 @@ type fakeIssuer struct {
 
 func (f *fakeIssuer) Issue(ctx context.Context, env *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
 	f.mu.Lock()
-	f.calls = append(f.calls, asked{env.ID, *req})
+	kept := *req // the request and what it points to are pooled
+	client := *req.Client
+	kept.Client, kept.Types = &client, slices.Clone(req.Types)
+	f.calls = append(f.calls, asked{env.ID, kept})
 	answer := f.answer
 	f.mu.Unlock()
 	if answer != nil {

@@ -28,6 +28,7 @@ func postTokens(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) er
 	if refusal != nil {
 		return refusal
 	}
+	defer k.release()
 	if err := s.limits.Charge(x, len(k.Types)-1); err != nil {
 		return err
 	}

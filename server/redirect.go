@@ -14,6 +14,7 @@ import (
 // licences.
 func follow(s *Server, r *compiled, c *fiber.Ctx, x *middleware.Exchange) error {
 	k := newCall(c, x, r.value(x, "id"))
+	defer k.release()
 	if err := k.checkPlaybackID("playback_id"); err != nil {
 		return err
 	}
@@ -32,6 +33,7 @@ func follow(s *Server, r *compiled, c *fiber.Ctx, x *middleware.Exchange) error 
 // followCounts answers GET /stats/counts, whose query says what is counted.
 func followCounts(s *Server, r *compiled, c *fiber.Ctx, x *middleware.Exchange) error {
 	k := newCall(c, x, "")
+	defer k.release()
 	kind, err := readCounted(k, rawQuery(c))
 	if err != nil {
 		return err
