@@ -16,6 +16,9 @@ type Endpoint struct {
 	// Route is the template, such as "/stream/{id}.m3u8": the only form of a
 	// path that labels a metric.
 	Route string
+	// Number is the route's place among all, from 1: an index for what is kept
+	// per route. 0 is no route.
+	Number int
 	// CORS: pages of cors_origins may call it.
 	CORS bool
 	// ViewerQuery: the query may carry the viewer token (contract §3), when

@@ -53,7 +53,8 @@ type tableKey struct {
 type applied struct {
 	on    bool
 	state limiter.Context
-	// wait is until the window ends, never longer than the window itself.
+	// wait is from the request's start until the window ends, never longer
+	// than the window itself.
 	wait int64 // seconds
 }
 
@@ -150,7 +151,7 @@ func (l *Limits) charge(x *Exchange, table tableKey, rate limiter.Rate, n int64)
 	if err != nil {
 		return err
 	}
-	x.applied = applied{true, state, min(Seconds(time.Unix(state.Reset, 0).Sub(l.now())), Seconds(rate.Period))}
+	x.applied = applied{true, state, min(Seconds(time.Unix(state.Reset, 0).Sub(x.Started)), Seconds(rate.Period))}
 	if !state.Reached {
 		return nil
 	}

@@ -58,6 +58,9 @@ func newTable(pages map[string]http.Handler) table {
 			},
 		}))
 	}
+	for i, r := range t {
+		r.Number = i + 1
+	}
 	return t
 }
 

@@ -32,7 +32,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	methods  []string
 	statuses []int
-	routes   map[string]*routeMetrics // never changes
+	routes   []*routeMetrics // by middleware.Endpoint.Number
 	refusals map[playback.Code]prometheus.Counter
 	denied   prometheus.Counter
 }
@@ -62,7 +62,6 @@ func newMetrics(routes table, registerer prometheus.Registerer) *metrics {
 		}, []string{"route", "method", "status"}),
 		methods:  append(append([]string(nil), fiber.DefaultMethods...), otherMethod),
 		statuses: statuses(),
-		routes:   map[string]*routeMetrics{},
 		refusals: map[playback.Code]prometheus.Counter{},
 		denied:   refusals.WithLabelValues(deniedByRule),
 	}
@@ -71,10 +70,10 @@ func newMetrics(routes table, registerer prometheus.Registerer) *metrics {
 		names = append(names, r.Route)
 	}
 	for _, name := range names {
-		m.routes[name] = &routeMetrics{
+		m.routes = append(m.routes, &routeMetrics{
 			name: name, took: took.WithLabelValues(name),
 			requests: make([]atomic.Pointer[prometheus.Counter], len(m.methods)*len(m.statuses)),
-		}
+		})
 	}
 	for _, doc := range append(playback.Codes(), transportCodes()...) {
 		m.refusals[doc.Code] = refusals.WithLabelValues(string(doc.Code))
@@ -87,11 +86,11 @@ func newMetrics(routes table, registerer prometheus.Registerer) *metrics {
 
 // observe counts one answer.
 func (m *metrics) observe(c *fiber.Ctx, x *middleware.Exchange, took time.Duration) {
-	name := noRoute
+	number := 0
 	if x.Endpoint != nil {
-		name = x.Endpoint.Route
+		number = x.Endpoint.Number
 	}
-	r := m.routes[name]
+	r := m.routes[number]
 	r.took.Observe(took.Seconds())
 	method := slices.Index(m.methods, c.Method())
 	if method < 0 {
@@ -101,7 +100,7 @@ func (m *metrics) observe(c *fiber.Ctx, x *middleware.Exchange, took time.Durati
 	child := &r.requests[method*len(m.statuses)+status]
 	counter := child.Load()
 	if counter == nil {
-		made := m.requests.WithLabelValues(name, m.methods[method], strconv.Itoa(m.statuses[status]))
+		made := m.requests.WithLabelValues(r.name, m.methods[method], strconv.Itoa(m.statuses[status]))
 		counter = &made
 		child.Store(counter)
 	}
