@@ -11,9 +11,10 @@
 //
 // Concurrency: a Ring's readers load one immutable snapshot and never wait.
 // Update may run beside them; a key that it takes away signs nothing that a
-// worker had not begun. A Pool's workers are goroutines of their own, each on a
-// thread of low priority; Stop waits for them. The one lock, queue.mu, is never
-// held while something is signed or waited for.
+// worker had not begun, and a prepared one signs nothing that a request asks
+// for. A Pool's workers are goroutines of their own, each on a thread of low
+// priority; Stop waits for them. The one lock, queue.mu, is never held while
+// something is signed or waited for.
 //
 // If an attacker controls the claims, they control what a token says, so the
 // encoder refuses whatever could add a member to the payload; but who may say

@@ -37,6 +37,7 @@ type Pool struct {
 	queue   *queue
 	metrics *metrics
 	pace    atomic.Int64 // nanoseconds that one signature takes one worker, smoothed
+	cost    atomic.Int64 // nanoseconds of a core's time that it takes, smoothed: less on a busy machine
 	running sync.WaitGroup
 }
 
@@ -55,6 +56,7 @@ func NewPool(cfg Config) *Pool {
 	p := &Pool{ring: cfg.Ring, now: clock(cfg.Now), workers: cfg.Concurrency, queue: newQueue(cfg.Queue, cfg.Concurrency)}
 	p.metrics = newMetrics(cfg.Registerer, p.queue.depth)
 	p.pace.Store(firstPace)
+	p.cost.Store(firstPace)
 	for range cfg.Concurrency {
 		p.running.Go(p.work)
 	}
@@ -73,7 +75,8 @@ func (p *Pool) Stop() {
 // Sign returns the token of the claims. The errors are *playback.Error:
 //
 //   - no_active_key: the claims' key is not the one that their environment
-//     signs with, or ceased to be while they waited; choose a key again;
+//     signs with (or, ahead, will sign with), or ceased to be while they
+//     waited; choose a key again;
 //   - signing_overloaded, with RetryAfter: the queue is full, the caller holds
 //     its share of it (errors.As finds an error whose CallersOwn is true), ctx
 //     ended first (its error is wrapped), or the pool stops;
@@ -81,10 +84,11 @@ func (p *Pool) Stop() {
 //
 // The claims are not kept.
 func (p *Pool) Sign(ctx context.Context, c *playback.Claims, turn playback.Turn) (playback.Token, error) {
-	j, input, err := p.prepare(ctx, c, turn)
+	j, err := p.prepare(ctx, c, turn)
 	if err != nil {
 		return playback.Token{}, err
 	}
+	j.done = make(chan struct{})
 	if o := p.queue.enter(ctx, j, turn); o != signed {
 		p.metrics.count(o, turn.Ahead)
 		return playback.Token{}, p.refusal(o, context.Cause(ctx))
@@ -100,36 +104,72 @@ func (p *Pool) Sign(ctx context.Context, c *playback.Claims, turn playback.Turn)
 	if j.err != nil {
 		return playback.Token{}, j.err
 	}
-	input = append(input, '.')
-	return playback.NewToken(string(base64.RawURLEncoding.AppendEncode(input, j.signature))), nil
+	return j.token(), nil
+}
+
+// Start is Sign without a goroutine that waits: land is called with what Sign
+// would return, once, by whoever knows it first, and must not wait. withdraw
+// gives the place in the queue back; land is not called then, unless a worker
+// has the job already. A patient caller that holds its share of the queue has
+// to wait before its work is in it, which is not started: false. The claims are
+// not kept.
+func (p *Pool) Start(c *playback.Claims, turn playback.Turn, land func(playback.Token, error)) (withdraw func(), ok bool) {
+	ctx := context.Background()
+	j, err := p.prepare(ctx, c, turn)
+	if err != nil {
+		land(playback.Token{}, err)
+		return func() {}, true
+	}
+	j.land = land
+	waits := turn.Patient
+	turn.Patient = false
+	switch o := p.queue.enter(ctx, j, turn); {
+	case o == shareHeld && waits:
+		return nil, false
+	case o != signed:
+		p.metrics.count(o, turn.Ahead)
+		land(playback.Token{}, p.refusal(o, nil))
+		return func() {}, true
+	}
+	return func() {
+		if p.queue.withdraw(j) {
+			p.metrics.count(abandoned, turn.Ahead)
+		}
+	}, true
+}
+
+// token is the compact form of what was signed.
+func (j *job) token() playback.Token {
+	input := append(j.input, '.')
+	return playback.NewToken(string(base64.RawURLEncoding.AppendEncode(input, j.signature)))
 }
 
 // prepare does what needs no worker: it encodes the claims and hashes them, on
 // the goroutine and at the priority of who asks.
-func (p *Pool) prepare(ctx context.Context, c *playback.Claims, turn playback.Turn) (*job, []byte, error) {
+func (p *Pool) prepare(ctx context.Context, c *playback.Claims, turn playback.Turn) (*job, error) {
 	if ctx.Err() != nil {
 		p.metrics.count(abandoned, turn.Ahead)
-		return nil, nil, p.refusal(abandoned, context.Cause(ctx))
+		return nil, p.refusal(abandoned, context.Cause(ctx))
 	}
-	key := p.ring.signing(c.Environment)
-	if key == nil || key.id != c.Key || key.thumbprint != c.Thumbprint {
+	key := p.ring.signing(c.Environment, keyName{c.Key, c.Thumbprint}, turn.Ahead)
+	if key == nil {
 		p.metrics.count(noActiveKey, turn.Ahead)
-		return nil, nil, p.refusal(noActiveKey, nil)
+		return nil, p.refusal(noActiveKey, nil)
 	}
 	const typical = 512 // bytes of header and payload in base64
 	input, err := appendInput(make([]byte, 0, typical+2*key.size), key.headerFor(c.Kid), c)
 	if err != nil {
 		p.metrics.count(failed, turn.Ahead)
-		return nil, nil, p.refusal(failed, err)
+		return nil, p.refusal(failed, err)
 	}
 	return &job{
 		env:    c.Environment,
 		key:    key,
+		input:  input,
 		digest: sha256.Sum256(input),
 		ahead:  turn.Ahead,
 		queued: p.now(),
-		done:   make(chan struct{}),
-	}, input, nil
+	}, nil
 }
 
 // finish ends a job that entered the queue and was not withdrawn; cause is why
@@ -139,7 +179,14 @@ func (p *Pool) finish(j *job, o outcome, cause error) {
 	if o != signed {
 		j.err = p.refusal(o, cause)
 	}
-	close(j.done)
+	switch {
+	case j.land == nil:
+		close(j.done)
+	case j.err != nil:
+		j.land(playback.Token{}, j.err)
+	default:
+		j.land(j.token(), nil)
+	}
 }
 
 // RetryAfter estimates when what waits now will have been signed, from the
@@ -148,6 +195,9 @@ func (p *Pool) RetryAfter() time.Duration {
 	drain := time.Duration(int64(p.queue.backlog()) * p.pace.Load() / int64(p.workers))
 	return max(time.Second, (drain + time.Second - 1).Truncate(time.Second))
 }
+
+// Cost returns how much of one core's time a signature takes, as measured.
+func (p *Pool) Cost() time.Duration { return time.Duration(p.cost.Load()) }
 
 // refusal is the error of an outcome other than signed.
 func (p *Pool) refusal(o outcome, cause error) error {

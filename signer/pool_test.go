@@ -125,6 +125,51 @@ func TestABackendThatFailsFailsOnlyItsJobs(t *testing.T) {
 	}
 }
 
+// TestStartLandsOnceOrIsWithdrawn: what Start promises beside Sign.
+func TestStartLandsOnceOrIsWithdrawn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorkshop(t, 8) // a caller's share is one place
+		gate := w.backend.shut()
+		landed := map[string][]error{}
+		start := func(name string, turn playback.Turn) (withdraw func(), ok bool) {
+			return w.pool.Start(claims(t, w.ring), turn, func(token playback.Token, err error) {
+				if v := signer.Verify(token.Reveal(), w.ring.PublicKeys("acme"), now); err == nil && !v.Valid {
+					t.Errorf("%s: a token does not verify: %s", name, v.Detail)
+				}
+				landed[name] = append(landed[name], err)
+			})
+		}
+		start("signing", playback.Turn{Caller: "u1"})
+		synctest.Wait() // the worker has it
+		start("share", playback.Turn{Caller: "u1"})
+		if _, ok := start("patient", playback.Turn{Caller: "u1", Patient: true}); ok {
+			t.Error("work that has to wait for its place was started")
+		}
+		withdraw, _ := start("withdrawn", playback.Turn{Caller: "u2"})
+		withdraw()
+		late, _ := start("waiting", playback.Turn{Caller: "u3", Patient: true})
+		close(gate)
+		synctest.Wait()
+		late() // too late: it has landed
+		w.pool.Stop()
+		start("stopped", playback.Turn{Caller: "u4"})
+		for name, want := range map[string]int{"signing": 1, "share": 1, "patient": 0, "withdrawn": 0, "waiting": 1, "stopped": 1} {
+			if got := landed[name]; len(got) != want {
+				t.Errorf("%s landed %d times: %v, want %d", name, len(got), got, want)
+			}
+		}
+		for _, name := range []string{"share", "stopped"} {
+			if is, _ := overloaded(errors.Join(landed[name]...)); !is {
+				t.Errorf("%s: %v, want a refusal", name, landed[name])
+			}
+		}
+		if err := errors.Join(append(landed["signing"], landed["waiting"]...)...); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestStopDrainsWhatWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

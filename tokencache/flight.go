@@ -8,11 +8,10 @@ import (
 	"github.com/playgate/playgate/playback"
 )
 
-// flight is one signature that several requests may wait for. It runs on a
-// goroutine and under a context of its own, so whoever started it may leave.
+// flight is one signature that several requests may wait for. It runs apart
+// from all of them, so whoever started it may leave.
 type flight struct {
-	ctx    context.Context
-	cancel context.CancelFunc
+	cancel func()        // does nothing until it has departed
 	turn   playback.Turn // whose place in the queue it takes
 
 	waiters int // guarded by shard.mu; at none the flight is cancelled
@@ -39,6 +38,9 @@ func (c *Cache) miss(ctx context.Context, s *shard, r request) (playback.Token, 
 		case <-ctx.Done():
 			s.leave(r.key, f)
 			return playback.Token{}, c.overloaded(context.Cause(ctx))
+		case <-c.root.Done():
+			s.leave(r.key, f)
+			return playback.Token{}, c.overloaded(errStopped)
 		}
 		if leads || !elects(f, r.turn) {
 			return f.token, f.err
@@ -83,20 +85,51 @@ func (s *shard) join(r request) (token playback.Token, f *flight, leads bool) {
 
 // enterLocked makes the flight of a key, in place of any other.
 func (s *shard) enterLocked(key Key, turn playback.Turn) *flight {
-	f := &flight{turn: turn, done: make(chan struct{})}
-	f.ctx, f.cancel = context.WithCancel(s.cache.root)
+	f := &flight{cancel: func() {}, turn: turn, done: make(chan struct{})}
 	s.flights[key] = f
 	return f
 }
 
-// depart starts a flight. It works on its own copy of the claims, because
+// depart starts a flight: in the signer's queue if there is a place, else on a
+// goroutine that waits for one. It works on its own copy of the claims, because
 // their owner may be gone before it lands.
 func (c *Cache) depart(s *shard, r request, f *flight) {
 	claims := *r.claims
 	r.claims = &claims
-	if !c.begin(func() { s.land(r, f, c.sign(f.ctx, &claims, r.turn)) }) {
+	if c.root.Err() != nil {
+		s.land(r, f, signed{err: c.overloaded(errStopped)})
+		return
+	}
+	land := func(token playback.Token, err error) { s.land(r, f, signed{token, err}) }
+	if withdraw, ok := c.start(&claims, r.turn, land); ok {
+		s.boarded(f, withdraw)
+		return
+	}
+	ctx, cancel := context.WithCancel(c.root)
+	s.boarded(f, cancel)
+	if !c.begin(func() { s.land(r, f, c.sign(ctx, &claims, r.turn)); cancel() }) {
+		cancel()
 		s.land(r, f, signed{err: c.overloaded(errStopped)})
 	}
+}
+
+// start calls the signer. A panic there fails this signature and no other.
+func (c *Cache) start(claims *playback.Claims, turn playback.Turn, land func(playback.Token, error)) (withdraw func(), ok bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			land(playback.Token{}, panicked(r))
+			withdraw, ok = func() {}, true
+		}
+	}()
+	return c.signer.Start(claims, turn, land)
+}
+
+// boarded notes how a flight is cancelled. Whoever departs it waits for it, so
+// nobody can have wanted that before.
+func (s *shard) boarded(f *flight, cancel func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.cancel = cancel
 }
 
 // signed is what came of a flight.
@@ -109,28 +142,33 @@ type signed struct {
 func (c *Cache) sign(ctx context.Context, claims *playback.Claims, turn playback.Turn) (out signed) {
 	defer func() {
 		if r := recover(); r != nil {
-			cause := fmt.Errorf("the signer panicked: %v", r)
-			out = signed{err: playback.Errorf(playback.CodeInternalError, "The token could not be signed.").Because(cause)}
+			out = signed{err: panicked(r)}
 		}
 	}()
 	token, err := c.signer.Sign(ctx, claims, turn)
 	return signed{token, err}
 }
 
+func panicked(value any) error {
+	cause := fmt.Errorf("the signer panicked: %v", value)
+	return playback.Errorf(playback.CodeInternalError, "The token could not be signed.").Because(cause)
+}
+
 // land ends a flight: the token is there before the flight is gone, so that
-// nobody starts another between the two.
-func (s *shard) land(r request, f *flight, out signed) {
+// nobody starts another between the two. It reports whether the token is
+// remembered.
+func (s *shard) land(r request, f *flight, out signed) (stored bool) {
 	s.mu.Lock()
 	if s.flights[r.key] == f {
 		delete(s.flights, r.key)
 	}
 	if out.err == nil {
-		s.storeLocked(r.key, out.token, r.claims.Exp)
+		stored = s.storeLocked(&r, out.token)
 	}
 	s.mu.Unlock()
 	f.signed = out
 	close(f.done)
-	f.cancel()
+	return stored
 }
 
 // leave is for a request that waits no more. The last one out cancels.
