@@ -107,41 +107,65 @@ func (p *Pool) Sign(ctx context.Context, c *playback.Claims, turn playback.Turn)
 	return j.token(), nil
 }
 
-// Start is Sign without a goroutine that waits: land is called with what Sign
-// would return, once, by whoever knows it first, and must not wait. withdraw
-// gives the place in the queue back; land is not called then, unless a worker
-// has the job already. A patient caller that holds its share of the queue has
-// to wait before its work is in it, which is not started: false. The claims are
-// not kept.
-func (p *Pool) Start(c *playback.Claims, turn playback.Turn, land func(playback.Token, error)) (withdraw func(), ok bool) {
+// Start is Sign for who does not want to wait in it. A patient caller that holds
+// its share of the queue has to wait before its work is in it, which is not
+// started: false.
+func (p *Pool) Start(c *playback.Claims, turn playback.Turn) (playback.Signing, bool) {
 	ctx := context.Background()
-	j, err := p.prepare(ctx, c, turn)
-	if err != nil {
-		land(playback.Token{}, err)
-		return func() {}, true
+	s := &signing{pool: p}
+	var err error
+	if s.job, err = p.prepare(ctx, c, turn); err != nil {
+		return refusedSigning(err), true
 	}
-	j.land = land
+	s.done = make(chan struct{})
 	waits := turn.Patient
 	turn.Patient = false
-	switch o := p.queue.enter(ctx, j, turn); {
+	switch o := p.queue.enter(ctx, s.job, turn); {
 	case o == shareHeld && waits:
 		return nil, false
 	case o != signed:
 		p.metrics.count(o, turn.Ahead)
-		land(playback.Token{}, p.refusal(o, nil))
-		return func() {}, true
+		return refusedSigning(p.refusal(o, nil)), true
 	}
-	return func() {
-		if p.queue.withdraw(j) {
-			p.metrics.count(abandoned, turn.Ahead)
-		}
-	}, true
+	return s, true
+}
+
+// signing is a job as who started it sees it.
+type signing struct {
+	*job
+
+	pool *Pool
+}
+
+// refusedSigning is one that ended as it began.
+func refusedSigning(err error) *signing {
+	done := make(chan struct{})
+	close(done)
+	return &signing{job: &job{err: err, done: done}}
+}
+
+// Done returns what is closed when the job is done.
+func (s *signing) Done() <-chan struct{} { return s.done }
+
+// Result returns the token, or why there is none.
+func (s *signing) Result() (playback.Token, error) {
+	if s.err != nil {
+		return playback.Token{}, s.err
+	}
+	return s.token(), nil
+}
+
+// Withdraw gives the place in the queue back, unless a worker has the job.
+func (s *signing) Withdraw() {
+	if s.pool != nil && s.pool.queue.withdraw(s.job) {
+		s.pool.metrics.count(abandoned, s.ahead)
+	}
 }
 
 // token is the compact form of what was signed.
 func (j *job) token() playback.Token {
-	input := append(j.input, '.')
-	return playback.NewToken(string(base64.RawURLEncoding.AppendEncode(input, j.signature)))
+	j.input = append(j.input, '.')
+	return playback.NewToken(string(base64.RawURLEncoding.AppendEncode(j.input, j.signature)))
 }
 
 // prepare does what needs no worker: it encodes the claims and hashes them, on
@@ -179,14 +203,7 @@ func (p *Pool) finish(j *job, o outcome, cause error) {
 	if o != signed {
 		j.err = p.refusal(o, cause)
 	}
-	switch {
-	case j.land == nil:
-		close(j.done)
-	case j.err != nil:
-		j.land(playback.Token{}, j.err)
-	default:
-		j.land(j.token(), nil)
-	}
+	close(j.done)
 }
 
 // RetryAfter estimates when what waits now will have been signed, from the

@@ -125,47 +125,53 @@ func TestABackendThatFailsFailsOnlyItsJobs(t *testing.T) {
 	}
 }
 
-// TestStartLandsOnceOrIsWithdrawn: what Start promises beside Sign.
-func TestStartLandsOnceOrIsWithdrawn(t *testing.T) {
+// TestStartedWorkIsDoneOrWithdrawn: what Start promises beside Sign.
+func TestStartedWorkIsDoneOrWithdrawn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorkshop(t, 8) // a caller's share is one place
 		gate := w.backend.shut()
-		landed := map[string][]error{}
-		start := func(name string, turn playback.Turn) (withdraw func(), ok bool) {
-			return w.pool.Start(claims(t, w.ring), turn, func(token playback.Token, err error) {
-				if v := signer.Verify(token.Reveal(), w.ring.PublicKeys("acme"), now); err == nil && !v.Valid {
-					t.Errorf("%s: a token does not verify: %s", name, v.Detail)
-				}
-				landed[name] = append(landed[name], err)
-			})
+		begin := func(turn playback.Turn) playback.Signing {
+			s, ok := w.pool.Start(claims(t, w.ring), turn)
+			if !ok {
+				t.Errorf("%+v was not started", turn)
+			}
+			return s
 		}
-		start("signing", playback.Turn{Caller: "u1"})
+		begun := begin(playback.Turn{Caller: "u1"})
 		synctest.Wait() // the worker has it
-		start("share", playback.Turn{Caller: "u1"})
-		if _, ok := start("patient", playback.Turn{Caller: "u1", Patient: true}); ok {
+		share := begin(playback.Turn{Caller: "u1"})
+		if _, ok := w.pool.Start(claims(t, w.ring), playback.Turn{Caller: "u1", Patient: true}); ok {
 			t.Error("work that has to wait for its place was started")
 		}
-		withdraw, _ := start("withdrawn", playback.Turn{Caller: "u2"})
-		withdraw()
-		late, _ := start("waiting", playback.Turn{Caller: "u3", Patient: true})
+		withdrawn := begin(playback.Turn{Caller: "u2"})
+		withdrawn.Withdraw()
+		waiting := begin(playback.Turn{Caller: "u3", Patient: true})
 		close(gate)
 		synctest.Wait()
-		late() // too late: it has landed
+		waiting.Withdraw() // too late
 		w.pool.Stop()
-		start("stopped", playback.Turn{Caller: "u4"})
-		for name, want := range map[string]int{"signing": 1, "share": 1, "patient": 0, "withdrawn": 0, "waiting": 1, "stopped": 1} {
-			if got := landed[name]; len(got) != want {
-				t.Errorf("%s landed %d times: %v, want %d", name, len(got), got, want)
-			}
+		stopped := begin(playback.Turn{Caller: "u4"})
+		select {
+		case <-withdrawn.Done():
+			t.Error("what was withdrawn was signed")
+		default:
 		}
-		for _, name := range []string{"share", "stopped"} {
-			if is, _ := overloaded(errors.Join(landed[name]...)); !is {
-				t.Errorf("%s: %v, want a refusal", name, landed[name])
+		for name, s := range map[string]playback.Signing{"share": share, "stopped": stopped} {
+			<-s.Done()
+			if _, err := s.Result(); err == nil {
+				t.Errorf("%s was not refused", name)
+			} else if is, _ := overloaded(err); !is {
+				t.Errorf("%s: %v, want a refusal", name, err)
 			}
+			s.Withdraw()
 		}
-		if err := errors.Join(append(landed["signing"], landed["waiting"]...)...); err != nil {
-			t.Error(err)
+		for name, s := range map[string]playback.Signing{"begun": begun, "waiting": waiting} {
+			<-s.Done()
+			token, err := s.Result()
+			if v := signer.Verify(token.Reveal(), w.ring.PublicKeys("acme"), now); err != nil || !v.Valid {
+				t.Errorf("%s: %v, %s", name, err, v.Detail)
+			}
 		}
 	})
 }

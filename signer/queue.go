@@ -22,10 +22,9 @@ type job struct {
 
 	place *list.Element // in queue.jobs or queue.ahead; nil: not waiting (guarded by queue.mu)
 
-	signature []byte // written before done is closed or land called, like err
+	signature []byte // written before done is closed, like err
 	err       error
 	done      chan struct{}
-	land      func(playback.Token, error) // in place of done, if set
 }
 
 // share is what one caller holds of the queue: its jobs that wait or are being

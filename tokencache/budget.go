@@ -1,9 +1,6 @@
 package tokencache
 
-import (
-	"runtime"
-	"time"
-)
+import "time"
 
 // aheadShare is how much of the cores' time may be spent on signing what
 // nobody waits for, refresh-ahead and twins together. A quarter leaves the
@@ -17,8 +14,7 @@ func (c *Cache) perSecond() float64 {
 	// A signature that costs nothing here (another machine makes it) is bounded
 	// by how many may be under way.
 	const least = time.Microsecond
-	cores := float64(runtime.GOMAXPROCS(0))
-	return aheadShare * cores / max(least, c.signer.Cost()).Seconds()
+	return aheadShare * float64(c.cores) / max(least, c.signer.Cost()).Seconds()
 }
 
 // budget paces what is signed ahead. Used by one goroutine.

@@ -22,12 +22,9 @@ import (
 // CallersOwn() bool somewhere in its chain.
 type Signer interface {
 	Sign(ctx context.Context, c *playback.Claims, turn playback.Turn) (playback.Token, error)
-	// Start has a token signed without anybody waiting for it: land is called
-	// once with what came of it, on any goroutine, and must not wait. withdraw
-	// tells that nobody wants it any more; land may then never be called. false:
-	// this one may have to wait for its place, so it takes Sign. The claims are
-	// not kept.
-	Start(c *playback.Claims, turn playback.Turn, land func(playback.Token, error)) (withdraw func(), ok bool)
+	// Start is Sign for who does not want to wait in it. false: this one may
+	// have to wait for its place, so it takes Sign. The claims are not kept.
+	Start(c *playback.Claims, turn playback.Turn) (playback.Signing, bool)
 	// RetryAfter estimates when a request for a signature will be served.
 	RetryAfter() time.Duration
 	// Cost returns how much of one core's time a signature takes.
@@ -68,6 +65,7 @@ type Cache struct {
 	seals    seals
 	schedule *schedule
 	twins    twins
+	cores    int           // when the cache was made: more processors of Go's are no more cores
 	roused   chan struct{} // holds one signal: there is something to sign ahead now
 	ahead    chan struct{} // a place for each token that is being signed ahead
 
@@ -100,7 +98,7 @@ func New(cfg Config) *Cache {
 	}
 	c := &Cache{
 		signer: cfg.Signer, now: cfg.Now, rand: cfg.Rand, log: cfg.Logger, seed: maphash.MakeSeed(),
-		seals: seals{all: make(map[sealName]*seal)}, schedule: newSchedule(),
+		cores: runtime.GOMAXPROCS(0), seals: seals{all: make(map[sealName]*seal)}, schedule: newSchedule(),
 		twins: twins{places: make(map[*entry]*list.Element)}, roused: make(chan struct{}, 1), ahead: make(chan struct{}, max(leastAhead, maxAhead*runtime.GOMAXPROCS(0))),
 	}
 	if c.now == nil {

@@ -53,8 +53,8 @@ func (m *mint) Sign(ctx context.Context, c *playback.Claims, turn playback.Turn)
 	return tokenOf(c), nil
 }
 
-// Start signs on a goroutine of its own; a panic there is an error.
-func (m *mint) Start(c *playback.Claims, turn playback.Turn, land func(playback.Token, error)) (withdraw func(), ok bool) {
+// Start signs on a goroutine of its own.
+func (m *mint) Start(c *playback.Claims, turn playback.Turn) (playback.Signing, bool) {
 	if turn.Patient {
 		return nil, false
 	}
@@ -64,20 +64,34 @@ func (m *mint) Start(c *playback.Claims, turn playback.Turn, land func(playback.
 	if start != nil {
 		start()
 	}
+	p := &pressing{done: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
+	p.cancel = cancel
 	own := *c
 	go func() {
+		defer close(p.done)
 		defer cancel()
 		defer func() {
 			if recover() != nil {
-				land(playback.Token{}, errors.New("a bug"))
+				p.err = errors.New("a bug")
 			}
 		}()
-		token, err := m.Sign(ctx, &own, turn)
-		land(token, err)
+		p.token, p.err = m.Sign(ctx, &own, turn)
 	}()
-	return cancel, true
+	return p, true
 }
+
+// pressing is what a mint works on.
+type pressing struct {
+	done   chan struct{}
+	cancel func()
+	token  playback.Token
+	err    error
+}
+
+func (p *pressing) Done() <-chan struct{}           { return p.done }
+func (p *pressing) Result() (playback.Token, error) { return p.token, p.err }
+func (p *pressing) Withdraw()                       { p.cancel() }
 
 // Claims remembers what a signer of tokens reads from them.
 func (m *mint) Claims(token playback.Token) (playback.Claims, error) {

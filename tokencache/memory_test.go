@@ -18,9 +18,7 @@ import (
 // pseudonym, too.
 type heavy struct{ mint }
 
-func (*heavy) Start(*playback.Claims, playback.Turn, func(playback.Token, error)) (func(), bool) {
-	return nil, false
-}
+func (*heavy) Start(*playback.Claims, playback.Turn) (playback.Signing, bool) { return nil, false }
 
 func (*heavy) Sign(_ context.Context, c *playback.Claims, _ playback.Turn) (playback.Token, error) {
 	if c.Custom != "" {

@@ -12,13 +12,12 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/playgate/playgate/playback"
-	"github.com/playgate/playgate/signer"
-	"github.com/playgate/playgate/tokencache"
-
 	"github.com/playgate/playgate/benchmarks/load"
 	"github.com/playgate/playgate/benchmarks/report"
 	"github.com/playgate/playgate/benchmarks/world"
+	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/signer"
+	"github.com/playgate/playgate/tokencache"
 )
 
 // maxMillion is what a million cached tokens may take, resident.
@@ -124,6 +123,9 @@ func Fill(ctx context.Context, tokens int) (Filled, error) {
 
 // imitation makes tokens of real claims with a signature that is none.
 type imitation struct{}
+
+// Start leaves it to Sign.
+func (imitation) Start(*playback.Claims, playback.Turn) (playback.Signing, bool) { return nil, false }
 
 func (imitation) Sign(_ context.Context, c *playback.Claims, _ playback.Turn) (playback.Token, error) {
 	encoded, err := signer.Encode(nil, c)
