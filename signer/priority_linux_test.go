@@ -5,8 +5,6 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/signer"
 )
@@ -14,16 +12,12 @@ import (
 // niceness is crypto/rsa that notes the priority of the thread that it runs on.
 type niceness struct {
 	signer.Backend
-	seen   atomic.Int64
-	policy atomic.Uint32
+	seen atomic.Int64
 }
 
 func (n *niceness) Sign(work []signer.Work) {
 	if raw, err := syscall.Getpriority(syscall.PRIO_PROCESS, syscall.Gettid()); err == nil {
 		n.seen.Store(int64(20 - raw)) // the system call returns 20 - nice
-	}
-	if attr, err := unix.SchedGetAttr(0, 0); err == nil {
-		n.policy.Store(attr.Policy)
 	}
 	n.Backend.Sign(work)
 }
@@ -40,8 +34,5 @@ func TestSigningThreadsYieldToTheRest(t *testing.T) {
 	}
 	if got := backend.seen.Load(); got <= own && got < 10 {
 		t.Errorf("a worker's niceness is %d, the program's %d", got, own)
-	}
-	if got := backend.policy.Load(); got != unix.SCHED_IDLE {
-		t.Errorf("a worker's scheduling policy is %d, want SCHED_IDLE", got)
 	}
 }
