@@ -6,7 +6,6 @@ type Signing interface {
 	Done() <-chan struct{}
 	// Result returns that, once Done is closed.
 	Result() (Token, error)
-	// Withdraw tells that nobody wants it any more. Done may then never be
-	// closed.
+	// Withdraw tells that nobody wants it any more. Done is closed in any case.
 	Withdraw()
 }

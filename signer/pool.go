@@ -158,7 +158,7 @@ func (s *signing) Result() (playback.Token, error) {
 // Withdraw gives the place in the queue back, unless a worker has the job.
 func (s *signing) Withdraw() {
 	if s.pool != nil && s.pool.queue.withdraw(s.job) {
-		s.pool.metrics.count(abandoned, s.ahead)
+		s.pool.finish(s.job, abandoned, context.Canceled)
 	}
 }
 

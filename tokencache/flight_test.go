@@ -287,3 +287,32 @@ func TestStopEndsWhatIsBeingSigned(t *testing.T) {
 		h.cache.Start() // too late, and harmless
 	})
 }
+
+// TestNobodyIsLeftWaitingWhenAllLeave: the leader goes first, so that the flight
+// is handed over, and then the last who waits.
+func TestNobodyIsLeftWaitingWhenAllLeave(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHangar(t)
+		first, leave := context.WithCancel(t.Context())
+		last, leaveToo := context.WithCancel(t.Context())
+		leader, waiter := h.ask(first, playback.Turn{Caller: "u1"}), h.ask(last, playback.Turn{Caller: "u2"})
+		leave()
+		synctest.Wait()
+		if !leader.done || waiter.done {
+			t.Errorf("the leader is done: %v, the waiter: %v", leader.done, waiter.done)
+		}
+		leaveToo()
+		synctest.Wait()
+		h.running.Wait()
+		if !waiter.done || waiter.err == nil {
+			t.Errorf("the waiter: %+v", waiter)
+		}
+		again := h.ask(t.Context(), playback.Turn{})
+		h.gate <- nil
+		h.stop()
+		if again.err != nil {
+			t.Errorf("the next: %v", again.err)
+		}
+	})
+}

@@ -14,7 +14,7 @@
 // What is said to be fair: production settings, no access logs, headers of the
 // same kind (Cache-Control, a random X-Request-Id), no ETag, token lifetimes and
 // claims like the gateway's. A peer knows no viewers, rules or limits, and its
-// requests carry no credential; that is in its favour.
+// requests are the gateway's, credential included, which it does not look at; that is in its favour.
 //
 // The package sends no load. It checks each peer once, by muxsim's rules, and a
 // peer that errs is never measured. A Server is not safe for concurrent use.

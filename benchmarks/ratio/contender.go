@@ -114,7 +114,8 @@ func (b *bench) missing(base, before, after string) (load, error) {
 }
 
 // peer measures a peer with the hot playback ID, or with another ID each time.
-// Its requests carry no credential: it would not read it.
+// Its requests are the gateway's, credential included, though nobody looks at
+// it there: what is compared is what is done about one request.
 func (b *bench) peer(name peers.Name, misses bool) *contender {
 	s := Series{Name: name.Title(), Connections: hitConnections}
 	if misses {
@@ -122,10 +123,10 @@ func (b *bench) peer(name peers.Name, misses bool) *contender {
 	}
 	return &contender{s, func(ctx context.Context, window time.Duration) (Window, error) {
 		server := b.running[name]
-		l := load{base: server.URL, path: peers.Path(hot), connections: hitConnections}
+		l := load{base: server.URL, path: peers.Path(hot), viewer: b.viewers[0], connections: hitConnections}
 		if misses {
 			var err error
-			if l, err = b.missing(server.URL, "GET /v1/playback-ids/"+b.nextRange(), "/token HTTP/1.1\r\nHost: bench\r\n\r\n"); err != nil {
+			if l, err = b.missing(server.URL, "GET /v1/playback-ids/"+b.nextRange(), "/token HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer VIEWER\r\n\r\n"); err != nil {
 				return Window{}, err
 			}
 		}

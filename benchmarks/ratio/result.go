@@ -185,7 +185,7 @@ func (r *Result) Markdown() string {
 func (b *bench) settings() string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "Everything on: %s. Hits: one viewer, one playback ID. Misses and bundles: %d viewers in turn, another playback ID each time. ", world.EverythingOn, missConnections)
-	fmt.Fprintf(&s, "An answer has %d bytes and these headers: %s. Floors and peers get requests without a credential.\n", len(b.answer.Body), strings.Join(headerNames(b.answer.Header), ", "))
+	fmt.Fprintf(&s, "An answer has %d bytes and these headers: %s. Floors and peers get the same requests.\n", len(b.answer.Body), strings.Join(headerNames(b.answer.Header), ", "))
 	for _, name := range []string{"playgate.yaml", "rules.yaml"} {
 		content, err := os.ReadFile(filepath.Join(b.Dir, "gateway", name)) //nolint:gosec // in the run's own folder
 		if err != nil {
