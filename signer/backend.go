@@ -49,6 +49,7 @@ type Work struct {
 	Key       Handle
 	Digest    [sha256.Size]byte
 	Signature []byte
+	Cost      time.Duration // of a core; 0: what the calling thread had
 	Err       error
 }
 

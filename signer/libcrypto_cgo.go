@@ -3,11 +3,18 @@
 package signer
 
 /*
-#cgo LDFLAGS: -ldl
+#cgo LDFLAGS: -ldl -lpthread
+#define _GNU_SOURCE
 #include <dlfcn.h>
-#include <stdatomic.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 // The twelve functions of libcrypto 3 that signing takes. Their prototypes are
 // those of OpenSSL's evp.h, rsa.h, err.h and crypto.h; the structures stay
@@ -63,23 +70,12 @@ static void *load_key(const unsigned char *der, long length) {
 
 static void free_key(void *key) { crypto.pkey_free(key); }
 
-// lane numbers the calling thread: 0, 1, 2, … in the order in which threads
-// first ask.
-static int lane(void) {
-	static atomic_int lanes;
-	static __thread int mine = -1;
-	if (mine < 0)
-		mine = atomic_fetch_add(&lanes, 1);
-	return mine;
-}
-
-// sign_all signs n SHA-256 digests with one key, of which there are several
-// copies, and returns how many it did: n, or the index of the one that failed.
-// One context serves them all, and one call from Go.
-static int sign_all(void **keys, int copies, int n, const unsigned char *digests, unsigned char *signatures, size_t length) {
+// sign_all signs n SHA-256 digests with one key and returns how many it did: n,
+// or the index of the one that failed. One context serves them all.
+static int sign_all(void *key, int n, const unsigned char *digests, unsigned char *signatures, size_t length) {
 	const int pkcs1 = 1; // RSA_PKCS1_PADDING
 	int done = 0;
-	void *ctx = crypto.ctx_new(keys[lane() % copies], NULL);
+	void *ctx = crypto.ctx_new(key, NULL);
 	if (ctx != NULL && crypto.sign_init(ctx) > 0 && crypto.set_padding(ctx, pkcs1) > 0 && crypto.set_md(ctx, crypto.sha256()) > 0) {
 		for (; done < n; done++) {
 			size_t got = length;
@@ -93,15 +89,102 @@ static int sign_all(void **keys, int copies, int n, const unsigned char *digests
 		crypto.err_clear(); // the queue of errors belongs to the thread
 	return done;
 }
+enum { batch = 8, longest = 1024 }; // digests of a task; bytes of a signature: RSA-8192
+
+// A task is one batch for the signing threads. They are plain threads of low
+// priority that never run Go: one that waits for a core holds nothing that a
+// request needs.
+struct task {
+	struct task *next;
+	void **keys;   // a copy for each thread
+	int n, length, done, index;
+	long long cpu; // nanoseconds of a core that it took
+	unsigned char digests[batch * 32], signatures[batch * longest];
+};
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t arrived;
+	struct task *first, **last;
+	int out; // where a task's index is written when it is done
+} line = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, &line.first, -1};
+
+static long long thread_time(void) {
+	struct timespec t;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+static void *serve(void *number) {
+	int me = (int)(intptr_t)number;
+	setpriority(PRIO_PROCESS, syscall(SYS_gettid), 10); // of this thread (sched(7)); a refusal costs latency only
+	for (;;) {
+		pthread_mutex_lock(&line.lock);
+		while (line.first == NULL)
+			pthread_cond_wait(&line.arrived, &line.lock);
+		struct task *t = line.first;
+		if ((line.first = t->next) == NULL)
+			line.last = &line.first;
+		pthread_mutex_unlock(&line.lock);
+		long long begun = thread_time();
+		t->done = sign_all(t->keys[me], t->n, t->digests, t->signatures, t->length);
+		t->cpu = thread_time() - begun;
+		int index = t->index;
+		while (write(line.out, &index, sizeof index) < 0)
+			;
+	}
+	return NULL;
+}
+
+// start_threads starts n signing threads, which last as long as the process. It
+// returns how many it could start.
+static int start_threads(int n, int out) {
+	sigset_t all, old;
+	int started = 0;
+	line.out = out;
+	sigfillset(&all); // signals are for Go's threads
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	for (; started < n; started++) {
+		pthread_t thread;
+		if (pthread_create(&thread, NULL, serve, (void *)(intptr_t)started) != 0)
+			break;
+		pthread_detach(thread);
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return started;
+}
+
+static struct task *new_task(int index) {
+	struct task *t = calloc(1, sizeof *t);
+	if (t != NULL)
+		t->index = index;
+	return t;
+}
+
+static void submit(struct task *t) {
+	pthread_mutex_lock(&line.lock);
+	t->next = NULL;
+	*line.last = t;
+	line.last = &t->next;
+	pthread_cond_signal(&line.arrived);
+	pthread_mutex_unlock(&line.lock);
+}
 */
 import "C"
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"runtime"
 	"strings"
 	"sync"
+	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -153,10 +236,98 @@ func evpLoad(der []byte) unsafe.Pointer {
 
 func evpFree(key unsafe.Pointer) { C.free_key(key) }
 
-// evpSign signs digests, one behind the other in one slice, with one of a key's
-// copies into signatures of length bytes each, likewise, and returns how many
-// it did.
-func evpSign(copies []unsafe.Pointer, digests, signatures []byte, length int) int {
-	n := len(digests) / sha256.Size
-	return int(C.sign_all(unsafe.SliceData(copies), C.int(len(copies)), C.int(n), (*C.uchar)(unsafe.SliceData(digests)), (*C.uchar)(unsafe.SliceData(signatures)), C.size_t(length)))
+// longestSignature is what a task has room for, in bytes.
+const longestSignature = C.longest
+
+// threads are the signing threads of the process, started once. Whoever has a
+// task signed waits on a channel, and holds none of Go's processors meanwhile.
+type threads struct {
+	number int
+	free   chan *slot
+	slots  []*slot
 }
+
+// slot is a task, in C's memory, and who waits for it.
+type slot struct {
+	task *C.struct_task
+	done chan struct{}
+}
+
+var signingThreads = sync.OnceValues(startThreads) //nolint:gochecknoglobals // like the library
+
+// startThreads starts a thread for each core, and a goroutine that tells who
+// waits for a task that it is done.
+func startThreads() (*threads, error) {
+	var pipe [2]int
+	if err := syscall.Pipe2(pipe[:], syscall.O_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("making the signing threads' pipe: %w", err)
+	}
+	if err := syscall.SetNonblock(pipe[0], true); err != nil {
+		return nil, fmt.Errorf("making the signing threads' pipe: %w", err)
+	}
+	n := int(C.start_threads(C.int(runtime.GOMAXPROCS(0)), C.int(pipe[1])))
+	if n == 0 {
+		return nil, errors.New("no signing thread can be started")
+	}
+	const each = 4 // tasks for each thread: one that it works on, one that waits, and as many that are being read
+	t := &threads{number: n, free: make(chan *slot, each*n)}
+	for i := range each * n {
+		task := C.new_task(C.int(i))
+		if task == nil {
+			return nil, errors.New("no memory for the signing threads")
+		}
+		t.slots = append(t.slots, &slot{task, make(chan struct{}, 1)})
+		t.free <- t.slots[i]
+	}
+	go t.listen(os.NewFile(uintptr(pipe[0]), "signing threads"))
+	return t, nil
+}
+
+func (t *threads) listen(done *os.File) {
+	var numbers [64 * 4]byte
+	for {
+		n, err := io.ReadAtLeast(done, numbers[:], 4)
+		if err != nil { // nobody closes it
+			panic("signer: reading from the signing threads: " + err.Error())
+		}
+		for n%4 != 0 {
+			more, err := done.Read(numbers[n:])
+			if err != nil {
+				panic("signer: reading from the signing threads: " + err.Error())
+			}
+			n += more
+		}
+		for i := 0; i < n; i += 4 {
+			t.slots[binary.NativeEndian.Uint32(numbers[i:])].done <- struct{}{}
+		}
+	}
+}
+
+// sign has a thread sign a batch with one key, and returns how many were signed
+// and what each cost.
+func (t *threads) sign(k *opensslKey, work []Work) (done int, each time.Duration) {
+	s := <-t.free
+	defer func() { t.free <- s }()
+	s.task.keys, s.task.n, s.task.length = k.copies, C.int(len(work)), C.int(k.length)
+	digests := unsafe.Slice((*byte)(unsafe.Pointer(&s.task.digests)), len(work)*sha256.Size)
+	for i := range work {
+		copy(digests[i*sha256.Size:], work[i].Digest[:])
+	}
+	C.submit(s.task)
+	<-s.done
+	done = int(s.task.done)
+	signed := bytes.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&s.task.signatures)), done*k.length))
+	for i := range done {
+		work[i].Signature = signed[i*k.length : (i+1)*k.length : (i+1)*k.length]
+	}
+	return done, time.Duration(s.task.cpu) / time.Duration(len(work))
+}
+
+// evpCopies makes the array of a key's copies, one for each thread.
+func evpCopies(keys []unsafe.Pointer) *unsafe.Pointer {
+	array := (*unsafe.Pointer)(C.calloc(C.size_t(len(keys)), C.size_t(unsafe.Sizeof(keys[0]))))
+	copy(unsafe.Slice(array, len(keys)), keys)
+	return array
+}
+
+func freeCopies(array *unsafe.Pointer) { C.free(unsafe.Pointer(array)) }

@@ -4,7 +4,6 @@ package signer
 
 import (
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -13,7 +12,10 @@ import (
 )
 
 // opensslBackend is libcrypto 3, loaded at run time.
-type opensslBackend struct{ version string }
+type opensslBackend struct {
+	version string
+	threads *threads
+}
 
 // opensslKey is a key as EVP_PKEYs, one for each core: OpenSSL allows many
 // threads to use one at once, but only the first to do so finds its blinding
@@ -22,8 +24,8 @@ type opensslBackend struct{ version string }
 // private parts wiped (RSA_free), when nothing refers to the key any more;
 // every use keeps it alive until the C call has returned.
 type opensslKey struct {
-	copies []unsafe.Pointer
-	length int // of a signature, bytes
+	copies *unsafe.Pointer // to an array in C's memory, by thread
+	length int             // of a signature, bytes
 }
 
 func openOpenSSL() (Backend, error) {
@@ -31,7 +33,11 @@ func openOpenSSL() (Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	return opensslBackend{version}, nil
+	threads, err := signingThreads()
+	if err != nil {
+		return nil, err
+	}
+	return opensslBackend{version, threads}, nil
 }
 
 func (opensslBackend) Name() string       { return BackendOpenSSL }
@@ -45,7 +51,7 @@ const opensslBatch = 8
 
 func (opensslBackend) Batch() int { return opensslBatch }
 
-func (opensslBackend) Load(key *rsa.PrivateKey) (Handle, error) {
+func (b opensslBackend) Load(key *rsa.PrivateKey) (Handle, error) {
 	own, err := precomputed(key)
 	if err != nil {
 		return nil, err
@@ -53,19 +59,29 @@ func (opensslBackend) Load(key *rsa.PrivateKey) (Handle, error) {
 	der := x509.MarshalPKCS1PrivateKey(own)
 	defer clear(der)
 	handle := &opensslKey{length: own.Size()}
-	for range max(1, runtime.GOMAXPROCS(0)) {
+	if handle.length > longestSignature {
+		return nil, fmt.Errorf("keys of more than %d bits are not supported", 8*longestSignature)
+	}
+	var keys []unsafe.Pointer
+	for range b.threads.number {
 		pkey := evpLoad(der)
 		if pkey == nil {
 			return nil, errors.New("libcrypto does not accept the key")
 		}
-		handle.copies = append(handle.copies, pkey)
+		keys = append(keys, pkey)
 		runtime.AddCleanup(handle, evpFree, pkey)
 	}
+	handle.copies = evpCopies(keys)
+	runtime.AddCleanup(handle, freeCopies, handle.copies)
 	return handle, nil
 }
 
-// Sign computes runs of signatures with one key together.
-func (opensslBackend) Sign(work []Work) {
+// Threads returns how many threads of its own the backend signs on.
+func (b opensslBackend) Threads() int { return b.threads.number }
+
+// Sign computes runs of signatures with one key together, on a thread of the
+// backend's own.
+func (b opensslBackend) Sign(work []Work) {
 	for len(work) > 0 {
 		key, ok := work[0].Key.(*opensslKey)
 		if !ok {
@@ -74,29 +90,18 @@ func (opensslBackend) Sign(work []Work) {
 			continue
 		}
 		run := 1
-		for run < len(work) && work[run].Key == work[0].Key {
+		for run < min(len(work), opensslBatch) && work[run].Key == work[0].Key {
 			run++
 		}
-		done := key.sign(work[:run])
+		done, each := b.threads.sign(key, work[:run])
+		runtime.KeepAlive(key)
+		for i := range done {
+			work[i].Cost = each
+		}
 		if done < run {
 			work[done].Err = fmt.Errorf("libcrypto could not sign with a key of %d bits", 8*key.length)
 			done++
 		}
 		work = work[done:]
 	}
-}
-
-// sign signs what it is given with the key, up to the first that fails.
-func (k *opensslKey) sign(work []Work) (done int) {
-	digests := make([]byte, 0, maxBatch*sha256.Size)
-	for i := range work {
-		digests = append(digests, work[i].Digest[:]...)
-	}
-	signatures := make([]byte, len(work)*k.length)
-	done = evpSign(k.copies, digests, signatures, k.length)
-	runtime.KeepAlive(k)
-	for i := range done {
-		work[i].Signature = signatures[i*k.length : (i+1)*k.length : (i+1)*k.length]
-	}
-	return done
 }

@@ -53,11 +53,12 @@ func NewPool(cfg Config) *Pool {
 	if cfg.Queue <= 0 {
 		cfg.Queue = DefaultQueue
 	}
-	p := &Pool{ring: cfg.Ring, now: clock(cfg.Now), workers: cfg.Concurrency, queue: newQueue(cfg.Queue, cfg.Concurrency)}
+	workers := callers(cfg.Ring.backend, cfg.Concurrency)
+	p := &Pool{ring: cfg.Ring, now: clock(cfg.Now), workers: workers, queue: newQueue(cfg.Queue, workers)}
 	p.metrics = newMetrics(cfg.Registerer, p.queue.depth)
 	p.pace.Store(firstPace)
 	p.cost.Store(firstPace)
-	for range cfg.Concurrency {
+	for range workers {
 		p.running.Go(p.work)
 	}
 	return p

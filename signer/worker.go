@@ -20,10 +20,25 @@ type worker struct {
 	work  []Work // of live, in the same order
 }
 
+// threaded is a backend that signs on threads of its own: its callers wait.
+type threaded interface{ Threads() int }
+
+// callers returns how many workers keep so many signatures under way: where the
+// backend has threads of its own, two batches for each, so that none waits for
+// the next.
+func callers(b Backend, concurrency int) int {
+	if t, ok := b.(threaded); ok && concurrency >= t.Threads() {
+		return 2 * t.Threads()
+	}
+	return concurrency
+}
+
 // work runs one worker until the queue is closed and empty.
 func (p *Pool) work() {
-	runtime.LockOSThread() // for good: the thread ends with the goroutine, and so does its priority
-	lowerPriority()
+	if _, elsewhere := p.ring.backend.(threaded); !elsewhere {
+		runtime.LockOSThread() // for good: the thread ends with the goroutine, and so does its priority
+		lowerPriority()
+	}
 	size := min(max(1, p.ring.backend.Batch()), maxBatch)
 	w := &worker{pool: p, taken: make([]*job, 0, size), live: make([]*job, 0, size), work: make([]Work, 0, size)}
 	for w.next() {
@@ -72,6 +87,9 @@ func (w *worker) sign() {
 		j.signature = work.Signature
 		p.metrics.observe(j.queued, begun, each)
 		learn(&p.pace, each)
+		if work.Cost > 0 {
+			cost = work.Cost
+		}
 		learn(&p.cost, cost)
 		p.finish(j, signed, nil)
 	}
