@@ -321,54 +321,54 @@ func (i *Issuer) sign(ctx context.Context, env *Environment, req *Request, answe
 }
 
 // signAll gets every token of an answer, side by side when there are several.
+// All are waited for, whatever becomes of one: what was signed for nobody is in
+// the cache when the client comes again.
 func (i *Issuer) signAll(ctx context.Context, req *Request, answer *Answer, base playback.Claims) error {
 	turn := playback.Turn{Caller: req.Caller, Patient: req.Patient || len(answer.Items) > 1}
-	if len(answer.Items) == 1 {
-		hit, err := i.signItem(ctx, answer, &errand{item: &answer.Items[0], claims: &req.desk.claims, turn: turn}, base)
-		answer.Hit = hit
-		return err
+	errands := req.desk.errands[:]
+	if len(answer.Items) > len(errands) {
+		errands = make([]errand, len(answer.Items))
 	}
-	return i.signMany(ctx, answer, turn, base)
-}
-
-// signMany gets several tokens. All are waited for, whatever becomes of one:
-// what was signed for nobody is in the cache when the client comes again.
-func (i *Issuer) signMany(ctx context.Context, answer *Answer, turn playback.Turn, base playback.Claims) error {
-	errands := make([]errand, len(answer.Items))
-	claims := make([]playback.Claims, len(answer.Items))
-	hits := make([]bool, len(answer.Items))
-	errs := make([]error, len(answer.Items))
-	one := func(n int) {
-		errands[n] = errand{item: &answer.Items[n], claims: &claims[n], turn: turn}
-		hits[n], errs[n] = i.signItem(ctx, answer, &errands[n], base)
+	for n := range answer.Items {
+		errands[n] = errand{item: &answer.Items[n], claims: base, turn: turn}
 	}
-	var wg sync.WaitGroup
-	for n := 1; n < len(answer.Items); n++ {
-		wg.Go(func() { one(n) })
+	if len(errands) == 1 {
+		i.run(ctx, answer, &errands[0]) // beside nothing: no wait group on the heap
+	} else {
+		i.runAll(ctx, answer, errands)
 	}
-	one(0)
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
+	answer.Hit = true
+	for n := range errands {
+		if errands[n].err != nil {
+			return errands[n].err
 		}
+		answer.Hit = answer.Hit && errands[n].hit
 	}
-	answer.Hit = !slices.Contains(hits, false)
 	return nil
 }
 
-// errand is one token to get.
+// errand is one token to get, and what came of it.
 type errand struct {
 	item   *Item
-	claims *playback.Claims // room for them
+	claims playback.Claims
 	turn   playback.Turn
+	hit    bool
+	err    error
 }
 
-func (i *Issuer) signItem(ctx context.Context, answer *Answer, e *errand, base playback.Claims) (hit bool, err error) {
-	*e.claims = base
-	e.claims.Sub, _ = answer.Object.Subject(e.item.Type)
-	e.claims.Aud = e.item.Type.Aud()
-	e.claims.Params, e.claims.Restriction, e.claims.Custom = e.item.Params, e.item.Restriction, e.item.Custom
-	e.item.Token, hit, err = i.cfg.Tokens.Token(ctx, e.claims, answer.Lifetime, e.turn)
-	return hit, err
+func (i *Issuer) runAll(ctx context.Context, answer *Answer, errands []errand) {
+	var wg sync.WaitGroup
+	for n := 1; n < len(errands); n++ {
+		wg.Go(func() { i.run(ctx, answer, &errands[n]) })
+	}
+	i.run(ctx, answer, &errands[0])
+	wg.Wait()
+}
+
+func (i *Issuer) run(ctx context.Context, answer *Answer, e *errand) {
+	c := &e.claims
+	c.Sub, _ = answer.Object.Subject(e.item.Type)
+	c.Aud = e.item.Type.Aud()
+	c.Params, c.Restriction, c.Custom = e.item.Params, e.item.Restriction, e.item.Custom
+	e.item.Token, e.hit, e.err = i.cfg.Tokens.Token(ctx, c, answer.Lifetime, e.turn)
 }

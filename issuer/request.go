@@ -81,7 +81,7 @@ type desk struct {
 	unknown  playback.Object
 	question playback.Question
 	granted  [1]granted // more than one type goes to the heap
-	claims   playback.Claims
+	errands  [1]errand  // the same
 	answer   Answer
 	items    [1]Item
 }
