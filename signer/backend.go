@@ -37,7 +37,7 @@ type Backend interface {
 	// Load makes a key ready for use. The handle is freed when nothing
 	// refers to it any more, so never while a signature is being computed.
 	Load(key *rsa.PrivateKey) (Handle, error)
-	// Sign leaves Signature or Err in each Work; at most Batch of them.
+	// Sign leaves Signature and Cost, or Err, in each Work; at most Batch of them.
 	Sign(work []Work)
 }
 
@@ -49,7 +49,7 @@ type Work struct {
 	Key       Handle
 	Digest    [sha256.Size]byte
 	Signature []byte
-	Cost      time.Duration // of a core; 0: what the calling thread had
+	Cost      time.Duration // what it took of a core
 	Err       error
 }
 

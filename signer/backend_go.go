@@ -27,7 +27,9 @@ func (goBackend) Sign(work []Work) {
 			w.Err = errForeignHandle
 			continue
 		}
+		begun := threadTime()
 		w.Signature, w.Err = rsa.SignPKCS1v15(nil, key, crypto.SHA256, w.Digest[:])
+		w.Cost = threadTime() - begun
 	}
 	// A worker that is never idle would keep its P for 10 ms at a time, and
 	// requests that need no signature would wait for it.

@@ -12,8 +12,9 @@
 // Concurrency: a Ring's readers load one immutable snapshot and never wait.
 // Update may run beside them; a key that it takes away signs nothing that a
 // worker had not begun, and a prepared one signs nothing that a request asks
-// for. A Pool's workers are goroutines of their own, each on a thread of low
-// priority; Stop waits for them. The one lock, queue.mu, is never held while
+// for. A Pool's workers are goroutines of their own, and Stop waits for them.
+// What computes has a thread of low priority: with crypto/rsa the worker's own,
+// with libcrypto one of C's, which never runs Go. The one lock, queue.mu, is never held while
 // something is signed or waited for.
 //
 // If an attacker controls the claims, they control what a token says, so the

@@ -106,8 +106,9 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t arrived;
 	struct task *first, **last;
-	int out; // where a task's index is written when it is done
-} line = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, &line.first, -1};
+	int out;  // where a task's index is written when it is done
+	int nice; // of the threads
+} line = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, &line.first, -1, 0};
 
 static long long thread_time(void) {
 	struct timespec t;
@@ -117,7 +118,7 @@ static long long thread_time(void) {
 
 static void *serve(void *number) {
 	int me = (int)(intptr_t)number;
-	setpriority(PRIO_PROCESS, syscall(SYS_gettid), 10); // of this thread (sched(7)); a refusal costs latency only
+	setpriority(PRIO_PROCESS, syscall(SYS_gettid), line.nice); // of this thread (sched(7)); a refusal costs latency only
 	for (;;) {
 		pthread_mutex_lock(&line.lock);
 		while (line.first == NULL)
@@ -138,10 +139,11 @@ static void *serve(void *number) {
 
 // start_threads starts n signing threads, which last as long as the process. It
 // returns how many it could start.
-static int start_threads(int n, int out) {
+static int start_threads(int n, int out, int nice) {
 	sigset_t all, old;
 	int started = 0;
 	line.out = out;
+	line.nice = nice;
 	sigfillset(&all); // signals are for Go's threads
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	for (; started < n; started++) {
@@ -173,6 +175,7 @@ static void submit(struct task *t) {
 import "C"
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
@@ -265,11 +268,11 @@ func startThreads() (*threads, error) {
 	if err := syscall.SetNonblock(pipe[0], true); err != nil {
 		return nil, fmt.Errorf("making the signing threads' pipe: %w", err)
 	}
-	n := int(C.start_threads(C.int(runtime.GOMAXPROCS(0)), C.int(pipe[1])))
+	n := int(C.start_threads(C.int(runtime.GOMAXPROCS(0)), C.int(pipe[1]), C.int(workerNice)))
 	if n == 0 {
 		return nil, errors.New("no signing thread can be started")
 	}
-	const each = 4 // tasks for each thread: one that it works on, one that waits, and as many that are being read
+	const each = 4 // tasks for each thread: one that it works on, one that waits, and as many being filled or read
 	t := &threads{number: n, free: make(chan *slot, each*n)}
 	for i := range each * n {
 		task := C.new_task(C.int(i))
@@ -284,22 +287,13 @@ func startThreads() (*threads, error) {
 }
 
 func (t *threads) listen(done *os.File) {
-	var numbers [64 * 4]byte
+	reader := bufio.NewReader(done) // takes all that are done at once
+	var number [4]byte
 	for {
-		n, err := io.ReadAtLeast(done, numbers[:], 4)
-		if err != nil { // nobody closes it
+		if _, err := io.ReadFull(reader, number[:]); err != nil { // nobody closes it
 			panic("signer: reading from the signing threads: " + err.Error())
 		}
-		for n%4 != 0 {
-			more, err := done.Read(numbers[n:])
-			if err != nil {
-				panic("signer: reading from the signing threads: " + err.Error())
-			}
-			n += more
-		}
-		for i := 0; i < n; i += 4 {
-			t.slots[binary.NativeEndian.Uint32(numbers[i:])].done <- struct{}{}
-		}
+		t.slots[binary.NativeEndian.Uint32(number[:])].done <- struct{}{}
 	}
 }
 

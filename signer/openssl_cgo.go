@@ -20,7 +20,7 @@ type opensslBackend struct {
 // opensslKey is a key as EVP_PKEYs, one for each core: OpenSSL allows many
 // threads to use one at once, but only the first to do so finds its blinding
 // (rsa_ossl.c, rsa_get_blinding) without a lock and a slower path, which costs
-// two signatures in a hundred (BenchmarkCopies). They are freed, and their
+// two signatures in a hundred. They are freed, and their
 // private parts wiped (RSA_free), when nothing refers to the key any more;
 // every use keeps it alive until the C call has returned.
 type opensslKey struct {
@@ -43,10 +43,10 @@ func openOpenSSL() (Backend, error) {
 func (opensslBackend) Name() string       { return BackendOpenSSL }
 func (b opensslBackend) Describe() string { return b.version }
 
-// opensslBatch is how many signatures one call from Go computes: enough to
-// make the way between Go and C, and back to a worker's thread, cheap beside
-// them, and few enough that nobody waits long for the last of them (2 ms). One
-// batch of 8 at a time made a tenth more than single signatures under load.
+// opensslBatch is how many signatures a thread computes at a time: enough to
+// make the way to it and back cheap beside them, and few enough that nobody
+// waits long for the last of them (2 ms). Batches of 8 made a tenth more than
+// single signatures under load.
 const opensslBatch = 8
 
 func (opensslBackend) Batch() int { return opensslBatch }

@@ -6,8 +6,8 @@ import (
 )
 
 // workerNice is the niceness of signing threads: with it the scheduler gives
-// them about a tenth of a contended core. SCHED_IDLE answered hits sooner, but
-// let misses starve beside them (docs/performance.md).
+// them about a tenth of a contended core. Under SCHED_IDLE misses starve beside
+// hits (docs/performance.md).
 const workerNice = 10
 
 // lowerPriority makes the calling thread yield to the rest of the program, so

@@ -67,10 +67,9 @@ func (w *worker) sign() {
 		w.live = append(w.live, j)
 		w.work = append(w.work, Work{Key: j.key.handle, Digest: j.digest})
 	}
-	begun, idle := p.now(), threadTime()
+	begun := p.now()
 	err := w.compute()
-	count := time.Duration(max(1, len(w.work)))
-	each, cost := p.now().Sub(begun)/count, (threadTime()-idle)/count
+	each := p.now().Sub(begun) / time.Duration(max(1, len(w.work)))
 	p.queue.leave(w.taken)
 	n := 0
 	for _, j := range w.taken {
@@ -87,10 +86,7 @@ func (w *worker) sign() {
 		j.signature = work.Signature
 		p.metrics.observe(j.queued, begun, each)
 		learn(&p.pace, each)
-		if work.Cost > 0 {
-			cost = work.Cost
-		}
-		learn(&p.cost, cost)
+		learn(&p.cost, work.Cost)
 		p.finish(j, signed, nil)
 	}
 }

@@ -65,7 +65,7 @@ type Cache struct {
 	seals    seals
 	schedule *schedule
 	twins    twins
-	cores    int           // when the cache was made: more processors of Go's are no more cores
+	cores    int           // when the cache was made
 	roused   chan struct{} // holds one signal: there is something to sign ahead now
 	ahead    chan struct{} // a place for each token that is being signed ahead
 
@@ -96,10 +96,11 @@ func New(cfg Config) *Cache {
 	if cfg.MaxBytes <= 0 {
 		cfg.MaxBytes = DefaultMaxBytes
 	}
+	cores := runtime.GOMAXPROCS(0)
 	c := &Cache{
 		signer: cfg.Signer, now: cfg.Now, rand: cfg.Rand, log: cfg.Logger, seed: maphash.MakeSeed(),
-		cores: runtime.GOMAXPROCS(0), seals: seals{all: make(map[sealName]*seal)}, schedule: newSchedule(),
-		twins: twins{places: make(map[*entry]*list.Element)}, roused: make(chan struct{}, 1), ahead: make(chan struct{}, max(leastAhead, maxAhead*runtime.GOMAXPROCS(0))),
+		cores: cores, seals: seals{all: make(map[sealName]*seal)}, schedule: newSchedule(),
+		twins: twins{places: make(map[*entry]*list.Element)}, roused: make(chan struct{}, 1), ahead: make(chan struct{}, max(leastAhead, maxAhead*cores)),
 	}
 	if c.now == nil {
 		c.now = time.Now //nolint:forbidigo // the one default of this package
