@@ -43,7 +43,7 @@ func Short() Size {
 	}
 }
 
-// Full is for `make bench-full`: the sizes that issue and documentation name; some
+// Full is for `make bench-full`: the sizes of the documentation; some
 // five minutes a round.
 func Full() Size {
 	return Size{
