@@ -36,15 +36,15 @@ func (v *Verifier) recall(raw string, host playback.EnvironmentID) (*Identity, b
 	}
 	held := v.roster.Load().memory
 	now := v.now().UnixNano()
-	k := memoryKey{digest: digest(raw)}
-	if identity, ok := held.recall(k, now); ok && (host == "" || host == identity.Environment) {
+	k := held.keyOf(raw)
+	if identity, ok := held.recall(k, raw, now); ok && (host == "" || host == identity.Environment) {
 		return identity, true
 	}
 	if host == "" {
 		return nil, false
 	}
 	k.host = host
-	return held.recall(k, now)
+	return held.recall(k, raw, now)
 }
 
 // Verify verifies a token for the environment and remembers its identity. c
@@ -96,7 +96,7 @@ func (v *Verifier) verify(t *token, environment playback.EnvironmentID) (*Identi
 	}
 	if now.Before(until) {
 		current.remember(t, &remembered{
-			identity: identity, size: len(t.raw), key: k, source: issuer.source, until: until.UnixNano(),
+			identity: identity, token: t.raw, key: k, source: issuer.source, until: until.UnixNano(),
 		})
 	}
 	return identity, nil
