@@ -134,6 +134,7 @@ func New(cfg Config) *Server {
 	)
 	fast := s.app.Server()
 	fast.CloseOnShutdown = true
+	fast.LazyRequestTime = true // an Exchange has its own; the clock is not free
 	next := fast.Handler
 	fast.Handler = func(c *fasthttp.RequestCtx) {
 		// fiber answers methods that it does not know by itself, without
