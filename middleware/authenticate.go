@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -16,7 +17,7 @@ import (
 // they promise. The text of a token is a view; an implementation copies what
 // it keeps.
 type Viewers interface {
-	Remembered(token string, host playback.EnvironmentID) (*identity.Identity, bool)
+	Remembered(token string, host playback.EnvironmentID, now time.Time) (*identity.Identity, bool)
 	Inspect(token string) (identity.Claim, error)
 	Verify(token string, claim identity.Claim, env playback.EnvironmentID) (*identity.Identity, error)
 }
@@ -75,7 +76,7 @@ func (a *Authenticator) inspectToken(x *Exchange) {
 	if x.Host != nil {
 		host = x.Host.ID
 	}
-	if id, ok := a.viewers.Remembered(cred.text, host); ok {
+	if id, ok := a.viewers.Remembered(cred.text, host, x.Now); ok {
 		cred.identity, cred.owner = id, x.Snapshot.byID[id.Environment]
 	} else {
 		a.readClaim(x)
@@ -140,6 +141,7 @@ func (a *Authenticator) Authenticate(x *Exchange) error {
 				return err
 			}
 			cred.identity = id
+			x.Now = time.Time{} // it may have waited for keys
 		}
 		x.Kind, x.Viewer = ViewerCaller, cred.identity.Viewer
 	}

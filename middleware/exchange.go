@@ -68,6 +68,7 @@ type Outcome struct {
 type Exchange struct {
 	ID       string // the request ID; valid as long as the Exchange
 	Started  time.Time
+	Now      time.Time // Started, until something had to be waited for: then zero, and the clock tells
 	Snapshot *Snapshot
 	Server   any       // the server's own counterpart of Snapshot
 	Endpoint *Endpoint // nil until routed

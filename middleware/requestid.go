@@ -32,6 +32,7 @@ func RequestID(cfg RequestIDConfig) fiber.Handler {
 		x := acquire(c)
 		defer release(c, x)
 		x.Started = cfg.Now()
+		x.Now = x.Started
 		cfg.Open(x)
 		x.Name(c.Get(headerRequestID))
 		c.Response().Header.SetCanonical([]byte(headerRequestID), utils.UnsafeBytes(x.ID))

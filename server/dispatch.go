@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"io"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -79,6 +80,7 @@ func readBody(c *fiber.Ctx, x *middleware.Exchange, r *compiled) error {
 	if r.body == ignored || stream == nil {
 		return nil
 	}
+	x.Now = time.Time{} // it may have to be waited for
 	b, err := readUpTo(stream, x.Body[:0], length, r.limit)
 	x.Body = b
 	switch {

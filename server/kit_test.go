@@ -111,7 +111,7 @@ type fakeIdentity struct {
 	verified atomic.Int64
 }
 
-func (f *fakeIdentity) Remembered(token string, host playback.EnvironmentID) (*identity.Identity, bool) {
+func (f *fakeIdentity) Remembered(token string, host playback.EnvironmentID, _ time.Time) (*identity.Identity, bool) {
 	v, ok := f.memory.Load(token)
 	if !ok {
 		return nil, false
