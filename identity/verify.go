@@ -13,6 +13,12 @@ type Identity struct {
 	Environment playback.EnvironmentID
 	Viewer      *playback.Viewer
 	Expires     time.Time // the token's exp
+	Name        string    // NameOf the two, made once
+}
+
+// NameOf names a viewer among the callers of all environments.
+func NameOf(environment playback.EnvironmentID, viewer *playback.Viewer) string {
+	return "v:" + string(environment) + ":" + viewer.Issuer + ":" + viewer.ID
 }
 
 // Remembered returns the identity of a token that was verified in the last
@@ -87,10 +93,9 @@ func (v *Verifier) verify(t *token, environment playback.EnvironmentID) (*Identi
 	if refusal := t.check(now, issuer.MaxLifetime); refusal != nil {
 		return nil, refusal
 	}
+	viewer := &playback.Viewer{Issuer: issuer.Alias, ID: t.subject, Authenticated: true, Claims: t.claims, Memo: new(playback.Memo)}
 	identity := &Identity{
-		Environment: issuer.Environment,
-		Viewer:      &playback.Viewer{Issuer: issuer.Alias, ID: t.subject, Authenticated: true, Claims: t.claims, Memo: new(playback.Memo)},
-		Expires:     t.expires,
+		Environment: issuer.Environment, Viewer: viewer, Expires: t.expires, Name: NameOf(issuer.Environment, viewer),
 	}
 	until := now.Add(rememberFor)
 	if t.expires.Before(until) {

@@ -3,7 +3,6 @@ package middleware
 import (
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -173,22 +172,17 @@ func Permit(x *Exchange, p tenant.Permission) error {
 
 // Fair returns the name under which the caller takes places in the signing
 // queue. Viewers and addresses of two environments are two callers: what one
-// environment's viewer does must not be felt by another's.
+// environment's viewer does must not be felt by another's. The name of a viewer
+// was made with the identity, once and not per request.
 func (x *Exchange) Fair() string {
 	switch x.Kind {
 	case BackendCaller:
 		return "t:" + x.Token.ID
 	case ViewerCaller:
-		env, issuer := string(x.Environment.ID), x.Viewer.Issuer
-		var b strings.Builder
-		b.Grow(len("v:::") + len(env) + len(issuer) + len(x.Viewer.ID))
-		b.WriteString("v:")
-		b.WriteString(env)
-		b.WriteByte(':')
-		b.WriteString(issuer)
-		b.WriteByte(':')
-		b.WriteString(x.Viewer.ID)
-		return b.String()
+		if id := x.credential.identity; id != nil && id.Name != "" {
+			return id.Name
+		}
+		return identity.NameOf(x.Environment.ID, x.Viewer)
 	case AnonymousCaller, NoCaller:
 	}
 	return "a:" + string(x.Environment.ID) + ":" + AddressKey(x.Client)

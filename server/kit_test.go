@@ -145,10 +145,8 @@ func (f *fakeIdentity) Verify(token string, _ identity.Claim, env playback.Envir
 	if parts[0] == "idp-shared" {
 		alias = "shared"
 	}
-	id := &identity.Identity{
-		Environment: env,
-		Viewer:      &playback.Viewer{Issuer: alias, ID: parts[2], Authenticated: true},
-	}
+	viewer := &playback.Viewer{Issuer: alias, ID: parts[2], Authenticated: true}
+	id := &identity.Identity{Environment: env, Viewer: viewer, Name: identity.NameOf(env, viewer)}
 	if alias != "shared" {
 		f.memory.Store(strings.Clone(token), id)
 	}

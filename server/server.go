@@ -102,7 +102,7 @@ func New(cfg Config) *Server {
 		limits: middleware.NewLimits(cfg.Now, cfg.Registerer),
 	}
 	s.SetAccessLog(cfg.AccessLog)
-	s.metrics = newMetrics(s.routes, cfg.Registerer)
+	s.metrics = newMetrics(s.routes.all, cfg.Registerer)
 	s.app = fiber.New(fiber.Config{
 		ReadTimeout:                  readTimeout,
 		WriteTimeout:                 writeTimeout,
