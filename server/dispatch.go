@@ -14,8 +14,7 @@ import (
 
 // dispatch runs a request through the stages of contract §8, in their order:
 // the first that fails answers.
-func (s *Server) dispatch(c *fiber.Ctx) error {
-	x := middleware.From(c)
+func (s *Server) dispatch(c *fiber.Ctx, x *middleware.Exchange) error {
 	r, values := s.routes.find(c.Path(), x.Root)
 	if r == nil || s.networkPath(c) {
 		return playback.Errorf(playback.CodeNotFound, "There is no such path.")

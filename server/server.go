@@ -75,6 +75,7 @@ type Server struct {
 	auth    *middleware.Authenticator
 	limits  *middleware.Limits
 	metrics *metrics
+	log     *middleware.AccessLog
 
 	draining atomic.Bool
 	sampling atomic.Uint64 // a middleware.Sampling
@@ -118,20 +119,11 @@ func New(cfg Config) *Server {
 		RequestMethods:               append(append([]string(nil), fiber.DefaultMethods...), otherMethod),
 		ErrorHandler:                 s.transportError,
 	})
-	// The order of the whole edge, from the outside in; dispatch goes on with
-	// the stages of contract §8.
-	s.app.Use(
-		middleware.RequestID(middleware.RequestIDConfig{Now: cfg.Now, Open: s.open}),
-		middleware.AccessLog(middleware.AccessLogConfig{
-			Logger: cfg.Logger, Now: cfg.Now, Observe: s.metrics.observe,
-			Sampling: func() middleware.Sampling { return middleware.Sampling(s.sampling.Load()) },
-		}),
-		s.finish,
-		middleware.Recover(),
-		middleware.ClientIP(),
-		middleware.Host(),
-		s.dispatch,
-	)
+	s.log = middleware.NewAccessLog(middleware.AccessLogConfig{
+		Logger: cfg.Logger, Now: cfg.Now, Observe: s.metrics.observe,
+		Sampling: func() middleware.Sampling { return middleware.Sampling(s.sampling.Load()) },
+	})
+	s.app.Use(s.answer)
 	fast := s.app.Server()
 	fast.CloseOnShutdown = true
 	fast.LazyRequestTime = true // an Exchange has its own; the clock is not free
@@ -213,19 +205,17 @@ func (s *Server) SetAccessLog(text string) {
 	s.sampling.Store(uint64(sampling))
 }
 
-// open begins a request: its snapshot, and what every answer says.
-func (s *Server) open(x *middleware.Exchange) {
+// answer is the whole edge, from the outside in: every request comes here and
+// is answered when it returns nil, as it always does. dispatch goes on with the
+// stages of contract §8.
+func (s *Server) answer(c *fiber.Ctx) error {
+	x := middleware.Open(s.cfg.Now())
+	defer x.Close()
 	snapshot := s.cfg.Snapshot()
 	x.Snapshot, x.Server = snapshot.edge, snapshot
-}
-
-// finish writes the error, if there is one, and the headers that depend on
-// everything below it.
-func (s *Server) finish(c *fiber.Ctx) error {
+	middleware.RequestID(c, x)
 	c.Response().Header.SetCanonical([]byte(fiber.HeaderCacheControl), []byte(noStore))
-	err := c.Next()
-	x := middleware.From(c)
-	if err != nil {
+	if err := s.enter(c, x); err != nil {
 		s.writeError(c, x, err)
 	}
 	s.limits.WriteLimit(c, x)
@@ -233,7 +223,21 @@ func (s *Server) finish(c *fiber.Ctx) error {
 	if s.draining.Load() {
 		c.Context().SetConnectionClose()
 	}
+	s.log.Record(c, x)
 	return nil
+}
+
+// enter runs a request up to its answer, or returns the error that answers it;
+// a panic is one.
+func (s *Server) enter(c *fiber.Ctx, x *middleware.Exchange) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = middleware.Recovered(value)
+		}
+	}()
+	middleware.ClientIP(c, x)
+	middleware.Host(c, x)
+	return s.dispatch(c, x)
 }
 
 const noStore = "private, no-store"
