@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/utils"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
@@ -123,18 +124,18 @@ func New(cfg Config) *Server {
 		Logger: cfg.Logger, Now: cfg.Now, Observe: s.metrics.observe,
 		Sampling: func() middleware.Sampling { return middleware.Sampling(s.sampling.Load()) },
 	})
-	s.app.Use(s.answer)
 	fast := s.app.Server()
 	fast.CloseOnShutdown = true
 	fast.LazyRequestTime = true // an Exchange has its own; the clock is not free
-	next := fast.Handler
-	fast.Handler = func(c *fasthttp.RequestCtx) {
-		// fiber answers methods that it does not know by itself, without
-		// envelope or request ID.
-		if !isKnownMethod(string(c.Method())) {
-			c.Request.Header.SetMethod(otherMethod)
+	// fiber would look for a route, and answer methods that it does not know by
+	// itself, without envelope or request ID.
+	fast.Handler = func(rc *fasthttp.RequestCtx) {
+		if !isKnownMethod(utils.UnsafeString(rc.Method())) {
+			rc.Request.Header.SetMethod(otherMethod)
 		}
-		next(c)
+		c := s.app.AcquireCtx(rc)
+		defer s.app.ReleaseCtx(c)
+		s.answer(c)
 	}
 	return s
 }
@@ -206,9 +207,8 @@ func (s *Server) SetAccessLog(text string) {
 }
 
 // answer is the whole edge, from the outside in: every request comes here and
-// is answered when it returns nil, as it always does. dispatch goes on with the
-// stages of contract §8.
-func (s *Server) answer(c *fiber.Ctx) error {
+// is answered when it returns. dispatch goes on with the stages of contract §8.
+func (s *Server) answer(c *fiber.Ctx) {
 	x := middleware.Open(s.cfg.Now())
 	defer x.Close()
 	snapshot := s.cfg.Snapshot()
@@ -224,7 +224,6 @@ func (s *Server) answer(c *fiber.Ctx) error {
 		c.Context().SetConnectionClose()
 	}
 	s.log.Record(c, x)
-	return nil
 }
 
 // enter runs a request up to its answer, or returns the error that answers it;
