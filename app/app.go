@@ -131,9 +131,9 @@ func (a *App) listen(cfg *configs.Config) error {
 	if err != nil {
 		return fmt.Errorf("listening on server.listen: %w", err)
 	}
-	a.socket, a.listener = listener, listener
+	a.socket, a.listener = listener, server.LazyDeadlines(listener)
 	if cfg.Server.TLS.Enabled() {
-		a.listener = tls.NewListener(listener, &tls.Config{
+		a.listener = tls.NewListener(a.listener, &tls.Config{
 			MinVersion: tls.VersionTLS12,
 			NextProtos: []string{"http/1.1"},
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {

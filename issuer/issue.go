@@ -43,7 +43,10 @@ func (i *Issuer) Issue(ctx context.Context, env *Environment, req *Request) (*An
 	if err != nil {
 		return nil, err
 	}
-	now := i.cfg.Now()
+	if req.Now.IsZero() {
+		req.Now = i.cfg.Now()
+	}
+	now := req.Now
 	inquiry := inquiry{env, object, req, now}
 	granted, err := inquiry.decide(req.desk.granted[:0])
 	if err != nil {
@@ -314,6 +317,7 @@ func (i *Issuer) sign(ctx context.Context, env *Environment, req *Request, answe
 		base := playback.Claims{Environment: env.ID, Key: key, Thumbprint: thumbprint, Kid: env.Kid, Exp: answer.Lifetime.Exp}
 		err := i.signAll(ctx, req, answer, base)
 		if attempt == 0 && errors.Is(err, playback.CodeNoActiveKey) {
+			req.Now = time.Time{} // it may have waited
 			continue
 		}
 		return err
@@ -324,7 +328,7 @@ func (i *Issuer) sign(ctx context.Context, env *Environment, req *Request, answe
 // All are waited for, whatever becomes of one: what was signed for nobody is in
 // the cache when the client comes again.
 func (i *Issuer) signAll(ctx context.Context, req *Request, answer *Answer, base playback.Claims) error {
-	turn := playback.Turn{Caller: req.Caller, Patient: req.Patient || len(answer.Items) > 1}
+	turn := playback.Turn{Caller: req.Caller, Patient: req.Patient || len(answer.Items) > 1, At: req.Now}
 	errands := req.desk.errands[:]
 	if len(answer.Items) > len(errands) {
 		errands = make([]errand, len(answer.Items))

@@ -42,6 +42,9 @@ type Policy struct {
 	maxTTL      time.Duration
 	refusals    refusals
 	activations sync.Pool
+	revision    *revision
+	steady      bool      // of any rule
+	nobody      []verdict // on a viewer of whom nothing is known
 }
 
 // rule is a compiled rule.
@@ -51,6 +54,7 @@ type rule struct {
 	path    string
 	deny    bool
 	when    *expression
+	steady  bool            // when reads only the viewer, see verdict
 	refusal *playback.Error // deny rules: their reason
 	grant   *playback.Grant
 	custom  []claim
@@ -92,6 +96,7 @@ func compile(text []byte, o Options) (*Policy, []testCase, error) {
 		defaultTTL:  cmp.Or(o.DefaultTTL, usualDefaultTTL),
 		maxTTL:      cmp.Or(o.MaxTTL, usualMaxTTL),
 		refusals:    newRefusals(),
+		revision:    new(revision),
 	}
 	p.activations.New = func() any { return &activation{constants: p.constants} }
 	for i := range doc.rules {
@@ -106,6 +111,7 @@ func compile(text []byte, o Options) (*Policy, []testCase, error) {
 	if err := d.problems.err(); err != nil {
 		return nil, nil, err
 	}
+	p.judgeNobody()
 	for _, r := range p.rules() {
 		r.errors = o.Metrics.counter(o.Environment, r.id)
 	}
@@ -139,6 +145,7 @@ func (l *language) rule(d *decoder, text *ruleText) *rule {
 		return e
 	}
 	r.when = compile(text.when, l.condition)
+	r.steady = r.when != nil && readsOnlyViewer(r.when.ast)
 	for _, c := range text.custom {
 		r.custom = append(r.custom, claim{c.name, compile(c.expressionText, l.claim)})
 	}

@@ -151,7 +151,10 @@ func shardCount(entries int, bytes int64) int {
 func (c *Cache) Token(ctx context.Context, claims *playback.Claims, life playback.Lifetime, turn playback.Turn) (playback.Token, bool, error) {
 	key := KeyOf(claims)
 	s := c.shardOf(key)
-	now := c.now()
+	now := turn.At
+	if now.IsZero() {
+		now = c.now()
+	}
 	if token, ok := s.hit(key, life, now); ok {
 		c.metrics.hit.Inc()
 		return token, true, nil
