@@ -85,7 +85,7 @@ func (m *memory) keyOf(token string) memoryKey {
 }
 
 func (m *memory) shard(k memoryKey) *shard {
-	return &m.shards[k.hash&uint64(len(m.shards)-1)]
+	return &m.shards[k.hash&uint64(len(m.shards)-1)] //nolint:gosec // at least one
 }
 
 // recall returns the token's identity if it still stands, and forgets it if

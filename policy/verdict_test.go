@@ -8,9 +8,9 @@ import (
 	"github.com/playgate/playgate/policy"
 )
 
-func member(id string) *playback.Viewer {
+func member() *playback.Viewer {
 	return &playback.Viewer{
-		Issuer: "main", ID: id, Authenticated: true, Memo: new(playback.Memo),
+		Issuer: "main", ID: "u1", Authenticated: true, Memo: new(playback.Memo),
 		Claims: map[string]any{"plan": "premium", "roles": []any{"a"}, "until": 1_780_000_000.0},
 	}
 }
@@ -21,7 +21,7 @@ func allows(p *policy.Policy, q *playback.Question) bool { return p.Decide(q).Gr
 // viewer is nothing to another's, whichever is asked in between.
 func TestVerdictEndsWithTheDocument(t *testing.T) {
 	t.Parallel()
-	viewer := member("u1")
+	viewer := member()
 	before := mustCompile(t, when(`viewer.claims.plan == "premium"`), policy.Options{})
 	after := mustCompile(t, when(`viewer.claims.plan == "platinum"`), policy.Options{})
 	for range 3 {
@@ -39,10 +39,10 @@ func TestVerdictEndsWithTheDocument(t *testing.T) {
 func TestVerdictEndsWithTheIdentity(t *testing.T) {
 	t.Parallel()
 	p := mustCompile(t, when(`viewer.claims.plan == "premium"`), policy.Options{})
-	if !allows(p, &playback.Question{Viewer: member("u1")}) {
+	if !allows(p, &playback.Question{Viewer: member()}) {
 		t.Error("the premium viewer is refused")
 	}
-	downgraded := member("u1")
+	downgraded := member()
 	downgraded.Claims = map[string]any{"plan": "free"}
 	if allows(p, &playback.Question{Viewer: downgraded}) {
 		t.Error("the viewer keeps what the last token allowed")
@@ -74,7 +74,7 @@ func TestWhatMayChangeIsAskedEveryTime(t *testing.T) {
 		`live_stream.status == ""&& playback.known`,
 	} {
 		p := mustCompile(t, when(condition), policy.Options{})
-		viewer := member("u1")
+		viewer := member()
 		first := &playback.Question{
 			Viewer: viewer, Now: at, Type: playback.Video, Client: &playback.Client{Country: "DE"},
 			Object: &playback.Object{ID: "PID1", Known: true, Asset: &playback.Asset{Passthrough: "film-1"}},
@@ -99,23 +99,23 @@ func TestWhatMayChangeIsAskedEveryTime(t *testing.T) {
 func TestVerdictsAgreeWithEvaluation(t *testing.T) {
 	t.Parallel()
 	for condition, want := range map[string]bool{
-		`viewer.authenticated`:                                    true,
-		`viewer.?id.orValue("") == "u1"`:                          true,
-		`has(viewer.claims.plan) && !has(viewer.claims.nothing)`:  true,
-		`viewer.claims[?"plan"].orValue("") == "premium"`:         true,
-		`viewer.claims.roles.exists(r, r == "a")`:                 true,
-		`viewer.claims.roles.map(r, r + viewer.id) == ["au1"]`:    true,
+		`viewer.authenticated`:                                     true,
+		`viewer.?id.orValue("") == "u1"`:                           true,
+		`has(viewer.claims.plan) && !has(viewer.claims.nothing)`:   true,
+		`viewer.claims[?"plan"].orValue("") == "premium"`:          true,
+		`viewer.claims.roles.exists(r, r == "a")`:                  true,
+		`viewer.claims.roles.map(r, r + viewer.id) == ["au1"]`:     true,
 		`viewer.claims.?plan.optMap(p, p == "free").orValue(true)`: false,
-		`viewer.issuer != "main"`:                                 false,
-		`viewer.claims.nothing == 1`:                              false, // an error, each time
-		`viewer.grants.size() > 0`:                                false,
-		`dyn(viewer).id == "u1"`:                                  true,
-		`viewer == viewer`:                                        true,
-		`type(viewer.id) == string`:                               true,
-		`true`:                                                    true,
+		`viewer.issuer != "main"`:                                  false,
+		`viewer.claims.nothing == 1`:                               false, // an error, each time
+		`viewer.grants.size() > 0`:                                 false,
+		`dyn(viewer).id == "u1"`:                                   true,
+		`viewer == viewer`:                                         true,
+		`type(viewer.id) == string`:                                true,
+		`true`:                                                     true,
 	} {
 		p := mustCompile(t, when(condition), policy.Options{})
-		known, unknown := member("u1"), member("u1")
+		known, unknown := member(), member()
 		unknown.Memo = nil
 		for range 2 {
 			for _, v := range []*playback.Viewer{known, unknown} {

@@ -61,7 +61,7 @@ func lazy(t testing.TB, c net.Conn) net.Conn {
 func TestDeadlineInForceIsNeverLater(t *testing.T) {
 	t.Parallel()
 	start := time.Now().Add(time.Hour) // later than the connection
-	after := func(d time.Duration) time.Time { return start.Add(d) }
+	after := start.Add
 	for name, c := range map[string]struct{ asked, want []time.Time }{
 		"none":             {[]time.Time{{}}, []time.Time{{}}},
 		"the same":         {[]time.Time{after(time.Minute), after(time.Minute)}, []time.Time{after(time.Minute)}},
@@ -120,7 +120,7 @@ func TestDeadlineReachesACallUnderWay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		inner, other := net.Pipe()
-		defer other.Close() //nolint:errcheck // a pipe
+		defer other.Close()
 		conn := lazy(t, inner)
 		for _, call := range []func([]byte) (int, error){conn.Read, conn.Write} {
 			if err := conn.SetDeadline(time.Now().Add(time.Hour)); err != nil {
@@ -156,12 +156,12 @@ func BenchmarkDeadlines(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // only its address was wanted
+	defer l.Close()
 	inner, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer inner.Close() //nolint:errcheck // the same
+	defer inner.Close()
 	lazily := lazy(b, inner)
 	for name, conn := range map[string]net.Conn{"eager": inner, "lazy": lazily} {
 		b.Run(name, func(b *testing.B) {
