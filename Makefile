@@ -48,6 +48,7 @@ setup: ## Install what the tests need (quick when it is there)
 .PHONY: test
 test: setup ## Install what the tests need and run all of them
 	$(call tool,lint,gotestsum) --format pkgname-and-test-fails --format-hide-empty-pkg -- -race -shuffle=on -timeout 20m $(TESTFLAGS) ./...
+	runner=$(call tool,lint,gotestsum) && cd benchmarks && "$$runner" --format pkgname-and-test-fails --format-hide-empty-pkg -- -shuffle=on -timeout 10m $(TESTFLAGS) ./...
 
 .PHONY: race
 race: ## Test PKGS with the race detector; installs nothing
@@ -62,16 +63,20 @@ cover: ## Test coverage of PKGS, in coverage.out
 	$(GO) test -coverpkg=./... -coverprofile=coverage.out $(TESTFLAGS) $(PKGS)
 	$(GO) tool cover -func=coverage.out | tail -1
 
-.PHONY: bench
-bench: ## Run the benchmark suite (BENCHFLAGS=--help for its options)
-	$(GO) run ./benchmarks $(BENCHFLAGS)
+.PHONY: bench bench-full bench-peers
+bench: ## Run the benchmark suite, short form (BENCHFLAGS=-h lists its flags)
+	$(GO) -C benchmarks run . $(BENCHFLAGS)
+bench-full: ## Run the benchmark suite with the sizes of the documentation (20 minutes)
+	$(GO) -C benchmarks run . -full $(BENCHFLAGS)
+bench-peers: setup ## Measure the gateway beside what people write by hand
+	$(GO) -C benchmarks run . $(BENCHFLAGS) peers
 
 .PHONY: bench-go
 bench-go: ## Run the Go micro-benchmarks of PKGS; keep the output for bench-compare
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 $(PKGS)
 
 .PHONY: bench-compare
-bench-compare: ## Compare two outputs of bench-go: OLD=file NEW=file
+bench-compare: ## Compare two outputs of bench-go, or benchmarks.txt of two suite runs: OLD=file NEW=file
 	$(call tool,lint,benchstat) $(OLD) $(NEW)
 
 ##@ Checks
@@ -91,6 +96,7 @@ lint-format:
 	$(call tool,lint,golangci-lint) fmt --diff
 lint-go:
 	$(call tool,lint,golangci-lint) run
+	lint=$(call tool,lint,golangci-lint) && cd benchmarks && "$$lint" run
 lint-scripts:
 	tools/lint-scripts.sh
 lint-workflows:
@@ -108,6 +114,8 @@ generate-check: ## Fail when a generated file is not what its source says
 modules-check: ## Fail when go.mod is not what the imports say
 	$(GO) mod tidy -diff
 	$(GO) mod verify
+	$(GO) -C benchmarks mod tidy -diff
+	$(GO) -C benchmarks mod verify
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities that the code can reach (asks the Go vulnerability database)

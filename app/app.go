@@ -110,7 +110,7 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 	}
 	a.life.onStop("the key store", func(context.Context) error { return keeper.Close() })
 	a.keys = keystore.NewWatcher(keystore.Config{
-		Source: keeper, Driver: cfg.Keystore.Driver, Interval: refreshInterval(cfg), OnChange: a.ring.Update,
+		Source: keeper, Driver: cfg.Keystore.Driver, Interval: refreshInterval(cfg), OnChange: a.takeKeys,
 		Logger: a.log, Now: time.Now, Registerer: registry,
 	})
 	a.identity = identity.New(identity.Config{Logger: a.log, Now: time.Now, Registerer: registry})
@@ -189,6 +189,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.life.onStop("the key watcher", func(context.Context) error { a.keys.Stop(); return nil })
 	a.cache.Start()
 	a.life.onStop("the token cache", func(context.Context) error { a.cache.Stop(); return nil })
+	a.serving.Go(func() { a.tuneCollector(background) })
 	a.settle(ctx)
 
 	if a.adminListener != nil {

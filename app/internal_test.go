@@ -7,11 +7,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/playgate/playgate/configs"
 )
 
 func TestCleanupsRunLastToFirstAndErrorsJoin(t *testing.T) {
@@ -113,4 +116,46 @@ func TestWatchNoticesSettledChanges(t *testing.T) {
 		cancel()
 		<-ended
 	})
+}
+
+func TestProcessorsAreAddedUnlessTheOperatorSaysOtherwise(t *testing.T) {
+	cores := runtime.GOMAXPROCS(0)
+	cfg := &configs.Config{}
+	for _, test := range []struct {
+		environ []string
+		workers int
+		want    int
+	}{
+		{nil, 0, cores + (cores+1)/2},
+		{nil, 4, cores + 2},
+		{[]string{"A=B", "GOMAXPROCS="}, 1, cores + 1},
+		{[]string{"GOMAXPROCS=7"}, 0, cores},
+	} {
+		cfg.Signer.Concurrency = test.workers
+		undo := addProcessors(cfg, test.environ)
+		if got := runtime.GOMAXPROCS(0); got != test.want {
+			t.Errorf("%d workers, %q: %d processors, want %d", test.workers, test.environ, got, test.want)
+		}
+		undo()
+		if got := runtime.GOMAXPROCS(0); got != cores {
+			t.Errorf("%d processors are left, want %d", got, cores)
+		}
+	}
+}
+
+func TestMemoryIsLeftToWhoDecidedIt(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		environ []string
+		want    bool
+	}{
+		{nil, false},
+		{[]string{"GOGC=", "HOME=/"}, false},
+		{[]string{"GOGC=50"}, true},
+		{[]string{"HOME=/", "GOMEMLIMIT=1GiB"}, true},
+	} {
+		if got := decided(test.environ); got != test.want {
+			t.Errorf("decided(%q) = %v", test.environ, got)
+		}
+	}
 }

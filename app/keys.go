@@ -14,7 +14,28 @@ import (
 	"github.com/playgate/playgate/keystore/memory"
 	"github.com/playgate/playgate/keystore/vault"
 	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/signer"
+	"github.com/playgate/playgate/tokencache"
 )
+
+// takeKeys puts new keys in force, and then tells the cache which of them
+// follows which.
+func (a *App) takeKeys(snapshot keystore.Snapshot) {
+	a.ring.Update(snapshot)
+	environments := snapshot.Environments()
+	rotations := make([]tokencache.Rotation, len(environments))
+	for i, env := range environments {
+		rotations[i] = rotationOf(a.ring, env)
+	}
+	a.cache.SetRotations(rotations)
+}
+
+func rotationOf(ring *signer.Ring, env playback.EnvironmentID) tokencache.Rotation {
+	r := tokencache.Rotation{Environment: env}
+	r.Active.ID, r.Active.Thumbprint, _ = ring.Active(env)
+	r.Prepared.ID, r.Prepared.Thumbprint, _ = ring.Prepared(env)
+	return r
+}
 
 func refreshInterval(cfg *configs.Config) time.Duration {
 	if cfg.Keystore.Driver == "vault" {

@@ -155,6 +155,7 @@ func Signals() (signals <-chan os.Signal, stop func()) {
 // the end of ctx, or a listener's failure. A second SIGTERM or SIGINT skips
 // what is left of drain_delay. nil signals: none are expected.
 func (a *App) Run(ctx context.Context, signals <-chan os.Signal) error {
+	defer addProcessors(a.state.Load().loaded.Config, a.opts.Environ)()
 	failed := a.startUnlessSignalled(ctx, signals)
 	if failed == nil {
 		failed = a.serveLoop(ctx, signals)

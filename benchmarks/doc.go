@@ -1,13 +1,15 @@
-// Command benchmarks measures the gateway beside its floors, in one run on one
-// machine: a cached token beside a bare fiber handler that answers the same
-// bytes, and a fresh token beside `openssl speed`, which only signs. It prints
-// ratios, because absolute figures on a shared machine mean little.
+// Command benchmarks measures the gateway, in this folder:
 //
-// "Everything on" means: an RS256 viewer token per request, four rules, viewer
-// and IP limits, metrics, and the access log sampled at 1/100. The load comes
-// from wrk over loopback, on the same cores. Every answer's token is checked
-// before and after a run; a wrong one fails it.
+//	go run . [flags]          every scenario, then the ratios to the floors
+//	go run . [flags] peers    the ratios to the floors and to what people write by hand
 //
-// It starts and stops its own servers on free loopback ports, and sends load
-// nowhere else.
+// The scenarios are in package scenario, the load in package load; `go run . -h`
+// lists the flags. Each run starts and stops its own servers on free loopback
+// ports, and sends load nowhere else. One bad token, one wrong answer or a
+// generator that fell behind fails it; so does a check that does not depend on
+// the machine, as that a herd makes one signature. A check of speed that is
+// missed is printed as MISSED and fails nothing.
+//
+// With -out the report, the raw figures, the plots and a file for benchstat are
+// kept in a folder of that folder.
 package main

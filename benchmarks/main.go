@@ -2,102 +2,193 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
+
+	"github.com/playgate/playgate/benchmarks/ratio"
+	"github.com/playgate/playgate/benchmarks/report"
+	"github.com/playgate/playgate/benchmarks/scenario"
+	"github.com/playgate/playgate/benchmarks/world"
 )
 
 // options are the flags.
 type options struct {
-	rounds      int
-	window      time.Duration
-	connections int
-	out         string
+	full    bool
+	only    string
+	rounds  int
+	out     string
+	gateway string
+	seed    uint64
+}
+
+// scenarios returns the scenarios that were asked for.
+func (o *options) scenarios() ([]scenario.Scenario, error) {
+	all := scenario.All()
+	if o.only == "" {
+		return all, nil
+	}
+	var chosen []scenario.Scenario
+	for name := range strings.SplitSeq(o.only, ",") {
+		n := slices.IndexFunc(all, func(s scenario.Scenario) bool { return s.Name == name })
+		if n < 0 {
+			return nil, fmt.Errorf("no such scenario: %q", name)
+		}
+		chosen = append(chosen, all[n])
+	}
+	return chosen, nil
 }
 
 func main() {
-	var o options
-	flag.IntVar(&o.rounds, "rounds", 5, "how often each pair is measured, in turn")
-	flag.DurationVar(&o.window, "window", 3*time.Second, "length of one measurement")
-	flag.IntVar(&o.connections, "connections", 32, "connections of the load generator")
-	flag.StringVar(&o.out, "out", "", "also write the report and raw results to this folder")
-	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, o, os.Stdout); err != nil {
+	err := command(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "benchmarks:", err)
-		stop()
-		os.Exit(1) //nolint:gocritic // stop was called
+		os.Exit(1)
 	}
 }
 
-// run measures everything and writes the report.
-func run(ctx context.Context, o options, w io.Writer) (err error) {
+// command runs what the arguments say.
+func command(ctx context.Context, args []string, w io.Writer) error {
+	var o options
+	flags := flag.NewFlagSet("benchmarks", flag.ContinueOnError)
+	flags.BoolVar(&o.full, "full", false, "the sizes of the documentation: 50,000 viewers, 100,000 playback IDs, 10 s windows (short of 20 minutes)")
+	flags.StringVar(&o.only, "only", "", "only these scenarios, with commas; no ratios")
+	flags.IntVar(&o.rounds, "rounds", 0, "how often each scenario runs; the tables hold medians (0: 1, with -full 3)")
+	flags.StringVar(&o.out, "out", "", "keep the results in a new folder of this folder")
+	flags.StringVar(&o.gateway, "gateway", "", "measure this binary of the gateway; else it is built from the checkout")
+	flags.Uint64Var(&o.seed, "seed", 1, "of the viewers' sessions")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if o.rounds == 0 {
+		o.rounds = 1
+		if o.full {
+			o.rounds = 3
+		}
+	}
+	switch flags.Arg(0) {
+	case "":
+		return o.run(ctx, w, false)
+	case "peers":
+		return o.run(ctx, w, true)
+	case "fill": // the suite starts itself with this
+		return fill(ctx, flags.Arg(1), w)
+	}
+	return fmt.Errorf("no such command: %q", flags.Arg(0))
+}
+
+func fill(ctx context.Context, tokens string, w io.Writer) error {
+	n, err := strconv.Atoi(tokens)
+	if err != nil {
+		return fmt.Errorf("reading the number of tokens: %w", err)
+	}
+	filled, err := scenario.Fill(ctx, n)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(w).Encode(filled)
+}
+
+// run measures and reports. peers: the ratios, to all peers, and no scenario.
+func (o *options) run(ctx context.Context, w io.Writer, peers bool) (err error) {
+	// The generator shares the cores with what it measures: less work for its collector.
+	debug.SetGCPercent(400)
 	dir, err := os.MkdirTemp("", "playgate-bench-")
 	if err != nil {
 		return fmt.Errorf("making a work folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	gateway, err := startGateway(ctx, dir)
-	if err != nil {
-		return err
+	if o.gateway == "" {
+		if o.gateway, err = world.Build(ctx, dir); err != nil {
+			return err
+		}
 	}
-	defer func() { err = errors.Join(err, gateway.stop()) }()
-	sample, err := gateway.sample(ctx)
-	if err != nil {
-		return err
+	result := &report.Run{
+		Date: time.Now(), Command: strings.Join(append([]string{"go run ."}, os.Args[1:]...), " "), Commit: report.Commit(ctx), Machine: report.ThisMachine(),
+		Short: !o.full, EverythingOn: world.EverythingOn, Rounds: o.rounds,
 	}
-	floor, err := startFloor(ctx, sample)
-	if err != nil {
-		return err
+	var judged error
+	if !peers {
+		if err := o.runScenarios(ctx, dir, w, result); err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "\n%s\n", result.Markdown())
+		for _, c := range result.Failed() {
+			judged = errors.Join(judged, fmt.Errorf("%s: %s, must be %s", c.Name, c.Value, c.Bound))
+		}
 	}
-	defer func() { err = errors.Join(err, floor.stop()) }()
-
-	report := newReport(o)
-	for round := range o.rounds {
-		fmt.Fprintf(w, "round %d of %d\n", round+1, o.rounds)
-		r, err := measure(ctx, o, dir, gateway, floor)
+	if o.only == "" {
+		if err := o.runRatios(ctx, dir, w, result, peers); err != nil {
+			return err
+		}
+	}
+	if o.out != "" {
+		folder, err := result.Save(o.out)
 		if err != nil {
 			return err
 		}
-		report.rounds = append(report.rounds, r)
+		fmt.Fprintf(w, "kept in %s\n", folder)
 	}
-	if _, err := gateway.sample(ctx); err != nil {
-		return fmt.Errorf("after the load: %w", err)
-	}
-	if err := report.write(w); err != nil {
-		return err
-	}
-	if o.out == "" {
-		return nil
-	}
-	return report.save(filepath.Clean(o.out))
+	return judged
 }
 
-// measure runs one round: floor, hits, floor again, openssl, misses, openssl
-// again, so that a drift of the machine falls on both sides of each ratio.
-func measure(ctx context.Context, o options, dir string, g *gateway, f *floor) (round, error) {
-	var r round
-	load := wrk{dir: dir, window: o.window, connections: o.connections}
-	var errs []error
-	keep := func(res result, err error) result {
-		errs = append(errs, err)
-		return res
+func (o *options) runScenarios(ctx context.Context, dir string, w io.Writer, result *report.Run) error {
+	chosen, err := o.scenarios()
+	if err != nil {
+		return err
 	}
-	r.FloorBefore = keep(load.run(ctx, f.url, "", ""))
-	r.Hit = keep(load.run(ctx, g.tokenURL(), g.viewer, ""))
-	r.FloorAfter = keep(load.run(ctx, f.url, "", ""))
-	before, err := opensslSpeed(ctx, o.window)
-	errs = append(errs, err)
-	r.Miss = keep(load.run(ctx, g.url, g.viewer, missScript))
-	after, err := opensslSpeed(ctx, o.window)
-	errs = append(errs, err)
-	r.SignaturesBefore, r.SignaturesAfter = before, after
-	return r, errors.Join(errs...)
+	size := scenario.Short()
+	if o.full {
+		size = scenario.Full()
+	}
+	bench, err := scenario.New(scenario.Config{Dir: dir, Binary: o.gateway, Log: w, Size: size, Seed: o.seed})
+	if err != nil {
+		return err
+	}
+	for round := range o.rounds {
+		for _, s := range chosen {
+			if round > 0 && s.Once(size) {
+				continue
+			}
+			fmt.Fprintf(w, "%s, round %d of %d\n", s.Name, round+1, o.rounds)
+			began := time.Now()
+			done, err := bench.Run(ctx, s)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(w, "  took %s\n", time.Since(began).Round(100*time.Millisecond))
+			done.Round = round + 1
+			result.Scenarios = append(result.Scenarios, done)
+		}
+	}
+	return nil
+}
+
+// runRatios measures beside the floors, or beside all peers.
+func (o *options) runRatios(ctx context.Context, dir string, w io.Writer, result *report.Run, peers bool) error {
+	c := ratio.Config{Dir: dir, Binary: o.gateway, Peers: peers, Progress: w, Rounds: 5}
+	if !peers && !o.full {
+		c.Rounds = 3
+	}
+	ratios, err := ratio.Run(ctx, c)
+	if err != nil {
+		return err
+	}
+	result.Ratios = &report.Ratios{Raw: ratios, Text: ratios.Markdown()}
+	fmt.Fprintf(w, "\n%s\n", result.Ratios.Text)
+	return nil
 }

@@ -68,7 +68,23 @@ func (s *Counters) Get(ctx context.Context, key string, rate limiter.Rate) (limi
 // Increment counts several hits at once. The key may be a view: it is copied
 // when it is kept.
 func (s *Counters) Increment(_ context.Context, key string, count int64, rate limiter.Rate) (limiter.Context, error) {
-	now := s.now()
+	return s.increment(s.now(), key, count, rate), nil
+}
+
+// moment is the counters at the time of one request: the clock is read once
+// per request, not once per limit.
+type moment struct {
+	*Counters
+
+	now time.Time
+}
+
+// Increment counts several hits at once.
+func (m *moment) Increment(_ context.Context, key string, count int64, rate limiter.Rate) (limiter.Context, error) {
+	return m.increment(m.now, key, count, rate), nil
+}
+
+func (s *Counters) increment(now time.Time, key string, count int64, rate limiter.Rate) limiter.Context {
 	shard := s.shard(key)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
@@ -85,7 +101,7 @@ func (s *Counters) Increment(_ context.Context, key string, count int64, rate li
 		*w = window{opened: now}
 	}
 	w.count += count
-	return w.state(rate), nil
+	return w.state(rate)
 }
 
 // Peek returns the state of a key without counting.

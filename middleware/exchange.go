@@ -100,6 +100,7 @@ type Exchange struct {
 
 	credential credential
 	applied    applied
+	moment     moment
 	key        []byte
 	id         [maxRequestID]byte // what ID is a view of
 }

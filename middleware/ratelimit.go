@@ -146,7 +146,8 @@ func (l *Limits) charge(x *Exchange, table tableKey, rate limiter.Rate, n int64)
 	if rate.Limit == 0 {
 		return nil
 	}
-	limit := limiter.Limiter{Store: l.table(table), Rate: rate}
+	x.moment = moment{l.table(table), x.Started}
+	limit := limiter.Limiter{Store: &x.moment, Rate: rate}
 	state, err := limit.Increment(context.Background(), utils.UnsafeString(x.key), n)
 	if err != nil {
 		return err

@@ -111,8 +111,7 @@ const issueTimeout = 5 * time.Second
 
 // issue asks the issuer, for at most the given time.
 func (s *Server) issue(x *middleware.Exchange, k *call, within time.Duration) (*issuer.Answer, error) {
-	limit := new(deadline) // not part of the call: its timer may fire when all is over
-	limit.start(within)
+	limit := &deadline{after: within} // not part of the call: its timer may fire when all is over
 	defer limit.end()
 	answer, err := s.cfg.Issuer.Issue(limit, mintingOf(x), &k.Request)
 	if err != nil && errors.Is(err, context.DeadlineExceeded) {

@@ -8,26 +8,19 @@ import (
 
 // deadline is a context that ends after a time, like that of
 // context.WithTimeout, which costs five allocations and a timer per request.
-// This one starts its timer when somebody first waits for it, which an answer
-// from the cache never does. It may outlive its request.
+// This one looks at the clock when somebody first asks it for anything, which
+// an answer from the cache never does. It may outlive its request.
 type deadline struct {
-	begun time.Time
 	after time.Duration
 
 	mu    sync.Mutex // guards what follows
+	at    time.Time  // when the time is over; zero: nobody has asked
 	done  chan struct{}
 	timer *time.Timer
 	err   error
 }
 
 var _ context.Context = (*deadline)(nil)
-
-// start begins the time. It is called once, before anyone else has the
-// context.
-func (d *deadline) start(after time.Duration) {
-	d.begun = time.Now() //nolint:forbidigo // a timer runs on the real clock, whatever the tests inject
-	d.after = after
-}
 
 // end releases whoever still waits.
 func (d *deadline) end() { d.finish(context.Canceled) }
@@ -48,7 +41,18 @@ func (d *deadline) finish(err error) {
 }
 
 // Deadline returns when the time is over.
-func (d *deadline) Deadline() (time.Time, bool) { return d.begun.Add(d.after), true }
+func (d *deadline) Deadline() (time.Time, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.endLocked(), true
+}
+
+func (d *deadline) endLocked() time.Time {
+	if d.at.IsZero() {
+		d.at = time.Now().Add(d.after) //nolint:forbidigo // a timer runs on the real clock, whatever the tests inject
+	}
+	return d.at
+}
 
 // Done returns a channel that is closed when the time is over or the request
 // has been answered.
@@ -60,7 +64,7 @@ func (d *deadline) Done() <-chan struct{} {
 		if d.err != nil {
 			close(d.done)
 		} else {
-			d.timer = time.AfterFunc(d.after-time.Since(d.begun), func() { d.finish(context.DeadlineExceeded) })
+			d.timer = time.AfterFunc(time.Until(d.endLocked()), func() { d.finish(context.DeadlineExceeded) })
 		}
 	}
 	return d.done
@@ -68,7 +72,7 @@ func (d *deadline) Done() <-chan struct{} {
 
 // Err returns why Done is closed, nil if it is not.
 func (d *deadline) Err() error {
-	if time.Since(d.begun) >= d.after {
+	if end, _ := d.Deadline(); time.Until(end) <= 0 {
 		d.finish(context.DeadlineExceeded)
 	}
 	d.mu.Lock()

@@ -139,10 +139,11 @@ func appendError(b []byte, refusal *playback.Error, id string) []byte {
 	return append(b, "}}"...)
 }
 
-// sendJSON sends x.Buf.
+// sendJSON sends x.Buf, which the response and the exchange trade for the
+// buffer of an earlier answer: nothing is copied.
 func sendJSON(c *fiber.Ctx, x *middleware.Exchange) {
 	c.Response().Header.SetContentType(fiber.MIMEApplicationJSON)
-	c.Response().SetBody(x.Buf)
+	x.Buf = c.Response().SwapBody(x.Buf)
 }
 
 // transportError answers what fasthttp refuses before any adapter runs: a

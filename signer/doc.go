@@ -12,10 +12,11 @@
 //
 // Concurrency: a Ring's readers load one immutable snapshot and never wait.
 // Update may run beside them; a key that it takes away signs nothing that a
-// worker had not begun. A Pool's workers are goroutines of their own, each on a
-// thread of low priority; those of the lane for keys elsewhere mostly wait, and
-// run at the usual one. Stop waits for all of them. Each of the two queues has
-// one lock, which is never held while something is signed or waited for.
+// worker had not begun, and a prepared one signs nothing that a request asks
+// for. A Pool's workers are goroutines of their own, each on a thread of low
+// priority; those of the lane for keys elsewhere mostly wait, and run at the
+// usual one. Stop waits for all of them. Each of the two queues has one lock,
+// which is never held while something is signed or waited for.
 //
 // If an attacker controls the claims, they control what a token says, so the
 // encoder refuses whatever could add a member to the payload; but who may say

@@ -5,6 +5,7 @@ package signer
 /*
 #cgo LDFLAGS: -ldl
 #include <dlfcn.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -62,13 +63,23 @@ static void *load_key(const unsigned char *der, long length) {
 
 static void free_key(void *key) { crypto.pkey_free(key); }
 
-// sign_all signs n SHA-256 digests with one key and returns how many it did:
-// n, or the index of the one that failed. One context serves them all, and one
-// call from Go.
-static int sign_all(void *key, int n, const unsigned char *digests, unsigned char *signatures, size_t length) {
+// lane numbers the calling thread: 0, 1, 2, … in the order in which threads
+// first ask.
+static int lane(void) {
+	static atomic_int lanes;
+	static __thread int mine = -1;
+	if (mine < 0)
+		mine = atomic_fetch_add(&lanes, 1);
+	return mine;
+}
+
+// sign_all signs n SHA-256 digests with one key, of which there are several
+// copies, and returns how many it did: n, or the index of the one that failed.
+// One context serves them all, and one call from Go.
+static int sign_all(void **keys, int copies, int n, const unsigned char *digests, unsigned char *signatures, size_t length) {
 	const int pkcs1 = 1; // RSA_PKCS1_PADDING
 	int done = 0;
-	void *ctx = crypto.ctx_new(key, NULL);
+	void *ctx = crypto.ctx_new(keys[lane() % copies], NULL);
 	if (ctx != NULL && crypto.sign_init(ctx) > 0 && crypto.set_padding(ctx, pkcs1) > 0 && crypto.set_md(ctx, crypto.sha256()) > 0) {
 		for (; done < n; done++) {
 			size_t got = length;
@@ -142,9 +153,10 @@ func evpLoad(der []byte) unsafe.Pointer {
 
 func evpFree(key unsafe.Pointer) { C.free_key(key) }
 
-// evpSign signs digests, one behind the other in one slice, into signatures of
-// length bytes each, likewise, and returns how many it did.
-func evpSign(key unsafe.Pointer, digests, signatures []byte, length int) int {
+// evpSign signs digests, one behind the other in one slice, with one of a key's
+// copies into signatures of length bytes each, likewise, and returns how many
+// it did.
+func evpSign(copies []unsafe.Pointer, digests, signatures []byte, length int) int {
 	n := len(digests) / sha256.Size
-	return int(C.sign_all(key, C.int(n), (*C.uchar)(unsafe.SliceData(digests)), (*C.uchar)(unsafe.SliceData(signatures)), C.size_t(length)))
+	return int(C.sign_all(unsafe.SliceData(copies), C.int(len(copies)), C.int(n), (*C.uchar)(unsafe.SliceData(digests)), (*C.uchar)(unsafe.SliceData(signatures)), C.size_t(length)))
 }

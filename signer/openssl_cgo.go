@@ -15,12 +15,14 @@ import (
 // opensslBackend is libcrypto 3, loaded at run time.
 type opensslBackend struct{ version string }
 
-// opensslKey is one EVP_PKEY, which OpenSSL allows many threads to use at once
-// (each has a context of its own). It is freed, and its private parts wiped
-// (RSA_free), when nothing refers to it any more; every use keeps it alive
-// until the C call has returned.
+// opensslKey is a key as EVP_PKEYs, one for each core: OpenSSL allows many
+// threads to use one at once, but only the first to do so finds its blinding
+// (rsa_ossl.c, rsa_get_blinding) without a lock and a slower path, which costs
+// two signatures in a hundred (BenchmarkCopies). They are freed, and their
+// private parts wiped (RSA_free), when nothing refers to the key any more;
+// every use keeps it alive until the C call has returned.
 type opensslKey struct {
-	pkey   unsafe.Pointer
+	copies []unsafe.Pointer
 	length int // of a signature, bytes
 }
 
@@ -50,12 +52,15 @@ func (opensslBackend) Load(key *rsa.PrivateKey) (Handle, error) {
 	}
 	der := x509.MarshalPKCS1PrivateKey(own)
 	defer clear(der)
-	pkey := evpLoad(der)
-	if pkey == nil {
-		return nil, errors.New("libcrypto does not accept the key")
+	handle := &opensslKey{length: own.Size()}
+	for range max(1, runtime.GOMAXPROCS(0)) {
+		pkey := evpLoad(der)
+		if pkey == nil {
+			return nil, errors.New("libcrypto does not accept the key")
+		}
+		handle.copies = append(handle.copies, pkey)
+		runtime.AddCleanup(handle, evpFree, pkey)
 	}
-	handle := &opensslKey{pkey, own.Size()}
-	runtime.AddCleanup(handle, evpFree, pkey)
 	return handle, nil
 }
 
@@ -88,7 +93,7 @@ func (k *opensslKey) sign(work []Work) (done int) {
 		digests = append(digests, work[i].Digest[:]...)
 	}
 	signatures := make([]byte, len(work)*k.length)
-	done = evpSign(k.pkey, digests, signatures, k.length)
+	done = evpSign(k.copies, digests, signatures, k.length)
 	runtime.KeepAlive(k)
 	for i := range done {
 		work[i].Signature = signatures[i*k.length : (i+1)*k.length : (i+1)*k.length]

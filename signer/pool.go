@@ -38,6 +38,7 @@ type Pool struct {
 	remote  *remote // for keys that sign elsewhere
 	metrics *metrics
 	pace    atomic.Int64 // nanoseconds that one signature takes one worker, smoothed
+	cost    atomic.Int64 // nanoseconds of a core's time that it takes, smoothed: less on a busy machine
 	running sync.WaitGroup
 }
 
@@ -57,6 +58,7 @@ func NewPool(cfg Config) *Pool {
 	p.remote = newRemote(p, cfg.Queue)
 	p.metrics = newMetrics(cfg.Registerer, func() float64 { return p.queue.depth() + p.remote.queue.depth() })
 	p.pace.Store(firstPace)
+	p.cost.Store(firstPace)
 	for range cfg.Concurrency {
 		p.running.Go(p.work)
 	}
@@ -75,7 +77,8 @@ func (p *Pool) Stop() {
 // Sign returns the token of the claims. The errors are *playback.Error:
 //
 //   - no_active_key: the claims' key is not the one that their environment
-//     signs with, or ceased to be while they waited; choose a key again;
+//     signs with (or, ahead, will sign with), or ceased to be while they
+//     waited; choose a key again;
 //   - signing_overloaded, with RetryAfter: the queue is full, the caller holds
 //     its share of it (errors.As finds an error whose CallersOwn is true), ctx
 //     ended first (its error is wrapped), or the pool stops;
@@ -85,10 +88,11 @@ func (p *Pool) Stop() {
 //
 // The claims are not kept.
 func (p *Pool) Sign(ctx context.Context, c *playback.Claims, turn playback.Turn) (playback.Token, error) {
-	j, input, err := p.prepare(ctx, c, turn)
+	j, err := p.prepare(ctx, c, turn)
 	if err != nil {
 		return playback.Token{}, err
 	}
+	j.done = make(chan struct{})
 	q := p.queue
 	if j.key.remote != nil {
 		var cancel context.CancelFunc
@@ -111,36 +115,99 @@ func (p *Pool) Sign(ctx context.Context, c *playback.Claims, turn playback.Turn)
 	if j.err != nil {
 		return playback.Token{}, j.err
 	}
-	input = append(input, '.')
-	return playback.NewToken(string(base64.RawURLEncoding.AppendEncode(input, j.signature))), nil
+	return j.token(), nil
+}
+
+// Start is Sign for who does not want to wait in it. Not started is (false) what
+// may have to wait before it is in the queue, for a patient caller that holds
+// its share of it, and what is signed elsewhere.
+func (p *Pool) Start(c *playback.Claims, turn playback.Turn) (playback.Signing, bool) {
+	ctx := context.Background()
+	s := &signing{pool: p}
+	var err error
+	if s.job, err = p.prepare(ctx, c, turn); err != nil {
+		return refusedSigning(err), true
+	}
+	if s.key.remote != nil {
+		return nil, false // its time is bounded by Sign
+	}
+	s.done = make(chan struct{})
+	waits := turn.Patient
+	turn.Patient = false
+	switch o := p.queue.enter(ctx, s.job, turn); {
+	case o == shareHeld && waits:
+		return nil, false
+	case o != signed:
+		p.metrics.count(o, turn.Ahead)
+		return refusedSigning(p.refusal(o, nil)), true
+	}
+	return s, true
+}
+
+// signing is a job as who started it sees it.
+type signing struct {
+	*job
+
+	pool *Pool
+}
+
+// refusedSigning is one that ended as it began.
+func refusedSigning(err error) *signing {
+	done := make(chan struct{})
+	close(done)
+	return &signing{job: &job{err: err, done: done}}
+}
+
+// Done returns what is closed when the job is done.
+func (s *signing) Done() <-chan struct{} { return s.done }
+
+// Result returns the token, or why there is none.
+func (s *signing) Result() (playback.Token, error) {
+	if s.err != nil {
+		return playback.Token{}, s.err
+	}
+	return s.token(), nil
+}
+
+// Withdraw gives the place in the queue back, unless a worker has the job.
+func (s *signing) Withdraw() {
+	if s.pool != nil && s.pool.queue.withdraw(s.job) {
+		s.pool.metrics.count(abandoned, s.ahead)
+	}
+}
+
+// token is the compact form of what was signed.
+func (j *job) token() playback.Token {
+	j.input = append(j.input, '.')
+	return playback.NewToken(string(base64.RawURLEncoding.AppendEncode(j.input, j.signature)))
 }
 
 // prepare does what needs no worker: it encodes the claims and hashes them, on
 // the goroutine and at the priority of who asks.
-func (p *Pool) prepare(ctx context.Context, c *playback.Claims, turn playback.Turn) (*job, []byte, error) {
+func (p *Pool) prepare(ctx context.Context, c *playback.Claims, turn playback.Turn) (*job, error) {
 	if ctx.Err() != nil {
 		p.metrics.count(abandoned, turn.Ahead)
-		return nil, nil, p.refusal(abandoned, context.Cause(ctx))
+		return nil, p.refusal(abandoned, context.Cause(ctx))
 	}
-	key := p.ring.signing(c.Environment)
-	if key == nil || key.id != c.Key || key.thumbprint != c.Thumbprint {
+	key := p.ring.signing(c.Environment, keyName{c.Key, c.Thumbprint}, turn.Ahead)
+	if key == nil {
 		p.metrics.count(noActiveKey, turn.Ahead)
-		return nil, nil, p.refusal(noActiveKey, nil)
+		return nil, p.refusal(noActiveKey, nil)
 	}
 	const typical = 512 // bytes of header and payload in base64
 	input, err := appendInput(make([]byte, 0, typical+2*key.size), key.headerFor(c.Kid), c)
 	if err != nil {
 		p.metrics.count(failed, turn.Ahead)
-		return nil, nil, p.refusal(failed, err)
+		return nil, p.refusal(failed, err)
 	}
 	return &job{
 		env:    c.Environment,
 		key:    key,
+		input:  input,
 		digest: sha256.Sum256(input),
 		ahead:  turn.Ahead,
 		queued: p.now(),
-		done:   make(chan struct{}),
-	}, input, nil
+	}, nil
 }
 
 // finish ends a job that entered the queue and was not withdrawn; cause is why
@@ -160,6 +227,9 @@ func (p *Pool) RetryAfter() time.Duration {
 	drain += p.remote.drain()
 	return max(time.Second, (drain + time.Second - 1).Truncate(time.Second))
 }
+
+// Cost returns how much of one core's time a signature takes, as measured.
+func (p *Pool) Cost() time.Duration { return time.Duration(p.cost.Load()) }
 
 // refusal is the error of an outcome other than signed.
 func (p *Pool) refusal(o outcome, cause error) error {

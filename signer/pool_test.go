@@ -125,6 +125,57 @@ func TestABackendThatFailsFailsOnlyItsJobs(t *testing.T) {
 	}
 }
 
+// TestStartedWorkIsDoneOrWithdrawn: what Start promises beside Sign.
+func TestStartedWorkIsDoneOrWithdrawn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorkshop(t, 8) // a caller's share is one place
+		gate := w.backend.shut()
+		begin := func(turn playback.Turn) playback.Signing {
+			s, ok := w.pool.Start(claims(t, w.ring), turn)
+			if !ok {
+				t.Errorf("%+v was not started", turn)
+			}
+			return s
+		}
+		begun := begin(playback.Turn{Caller: "u1"})
+		synctest.Wait() // the worker has it
+		share := begin(playback.Turn{Caller: "u1"})
+		if _, ok := w.pool.Start(claims(t, w.ring), playback.Turn{Caller: "u1", Patient: true}); ok {
+			t.Error("work that has to wait for its place was started")
+		}
+		withdrawn := begin(playback.Turn{Caller: "u2"})
+		withdrawn.Withdraw()
+		waiting := begin(playback.Turn{Caller: "u3", Patient: true})
+		close(gate)
+		synctest.Wait()
+		waiting.Withdraw() // too late
+		w.pool.Stop()
+		stopped := begin(playback.Turn{Caller: "u4"})
+		select {
+		case <-withdrawn.Done():
+			t.Error("what was withdrawn was signed")
+		default:
+		}
+		for name, s := range map[string]playback.Signing{"share": share, "stopped": stopped} {
+			<-s.Done()
+			if _, err := s.Result(); err == nil {
+				t.Errorf("%s was not refused", name)
+			} else if is, _ := overloaded(err); !is {
+				t.Errorf("%s: %v, want a refusal", name, err)
+			}
+			s.Withdraw()
+		}
+		for name, s := range map[string]playback.Signing{"begun": begun, "waiting": waiting} {
+			<-s.Done()
+			token, err := s.Result()
+			if v := signer.Verify(token.Reveal(), w.ring.PublicKeys("acme"), now); err != nil || !v.Valid {
+				t.Errorf("%s: %v, %s", name, err, v.Detail)
+			}
+		}
+	})
+}
+
 func TestStopDrainsWhatWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -5,19 +5,25 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/signer"
 )
 
-// niceness is crypto/rsa that notes the niceness of the thread that it runs on.
+// niceness is crypto/rsa that notes the priority of the thread that it runs on.
 type niceness struct {
 	signer.Backend
-	seen atomic.Int64
+	seen   atomic.Int64
+	policy atomic.Uint32
 }
 
 func (n *niceness) Sign(work []signer.Work) {
 	if raw, err := syscall.Getpriority(syscall.PRIO_PROCESS, syscall.Gettid()); err == nil {
 		n.seen.Store(int64(20 - raw)) // the system call returns 20 - nice
+	}
+	if attr, err := unix.SchedGetAttr(0, 0); err == nil {
+		n.policy.Store(attr.Policy)
 	}
 	n.Backend.Sign(work)
 }
@@ -34,5 +40,8 @@ func TestSigningThreadsYieldToTheRest(t *testing.T) {
 	}
 	if got := backend.seen.Load(); got <= own && got < 10 {
 		t.Errorf("a worker's niceness is %d, the program's %d", got, own)
+	}
+	if got := backend.policy.Load(); got != unix.SCHED_IDLE {
+		t.Errorf("a worker's scheduling policy is %d, want SCHED_IDLE", got)
 	}
 }

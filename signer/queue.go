@@ -14,6 +14,7 @@ import (
 type job struct {
 	env    playback.EnvironmentID
 	key    *admittedKey
+	input  []byte // what is signed: header and payload
 	digest [sha256.Size]byte
 	ahead  bool
 	share  *share // nil: the gateway's own
@@ -48,16 +49,20 @@ type queue struct {
 	closed  bool
 }
 
-// maxAhead bounds the line of refresh-ahead. It is short, because what waits
-// there is only asked for if the machine becomes idle soon.
-const maxAhead = 64
+// maxAhead bounds the line of refresh-ahead for each worker: two batches, so
+// that none finds the line empty. It is short, because what waits there is only
+// signed if the machine becomes idle soon.
+const maxAhead = 2 * maxBatch
+
+// leastAhead is the bound where there are few workers.
+const leastAhead = 64
 
 func newQueue(limit, workers int) *queue {
 	q := &queue{
 		limit:      limit,
 		workers:    workers,
 		shareLimit: max(1, limit/8),
-		aheadLimit: min(limit, maxAhead),
+		aheadLimit: min(limit, max(leastAhead, maxAhead*workers)),
 		shares:     make(map[string]*share),
 	}
 	q.arrived.L = &q.mu

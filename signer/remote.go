@@ -94,7 +94,7 @@ func byKey(batch []*job) [][]*job {
 func (r *remote) call(key *admittedKey, jobs []*job) {
 	live := jobs[:0]
 	for _, j := range jobs {
-		if r.pool.ring.signing(j.env) != key {
+		if r.pool.ring.signing(j.env, key.keyName, j.ahead) != key {
 			r.pool.finish(j, noActiveKey, nil)
 			continue
 		}

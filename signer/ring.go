@@ -45,6 +45,9 @@ type ringState struct {
 
 type environmentKeys struct {
 	active *admittedKey // nil: cannot sign
+	// prepared is the key that follows, nil if there is none: of several, the
+	// one that was made first. It signs only ahead of being asked for.
+	prepared *admittedKey
 	// published is what is published now, and what after each end of a retired
 	// key; the last one has no end.
 	published []publication
@@ -99,8 +102,8 @@ func NewRing(cfg RingConfig) *Ring {
 // Update replaces the keys. Each key that may sign now or soon and was not
 // here before must pass the self-check first; one that fails is logged and
 // stays out, whatever its state says, and its environment cannot sign. Keys
-// that are gone, or no longer active, do not sign from the moment Update
-// returns. The same snapshot twice costs nothing.
+// that are gone, or neither active nor prepared any more, do not sign from the
+// moment Update returns. The same snapshot twice costs nothing.
 func (r *Ring) Update(snapshot keystore.Snapshot) {
 	r.update.Lock()
 	defer r.update.Unlock()
@@ -117,6 +120,7 @@ func (r *Ring) Update(snapshot keystore.Snapshot) {
 
 func (r *Ring) environment(env playback.EnvironmentID, set keystore.Keyset, old, next *ringState) *environmentKeys {
 	e := &environmentKeys{published: r.publications(env, set.Keys)}
+	var follows *keystore.Key
 	for _, key := range set.Keys {
 		if key.State == keystore.Retired {
 			continue // published, never used: nothing to check
@@ -128,8 +132,11 @@ func (r *Ring) environment(env playback.EnvironmentID, set keystore.Keyset, old,
 				slog.String("environment", string(env)), slog.Any("key", key), slog.Any("error", err))
 			continue
 		}
-		if key.State == keystore.Active {
+		switch {
+		case key.State == keystore.Active:
 			e.active = admitted
+		case follows == nil || key.CreatedAt.Before(follows.CreatedAt):
+			follows, e.prepared = key, admitted
 		}
 	}
 	return e
@@ -175,6 +182,16 @@ func (r *Ring) Active(env playback.EnvironmentID) (playback.KeyID, playback.Thum
 	return e.active.id, e.active.thumbprint, true
 }
 
+// Prepared returns the key that the environment will sign with next, and
+// whether it has one that passed the self-check.
+func (r *Ring) Prepared(env playback.EnvironmentID) (playback.KeyID, playback.Thumbprint, bool) {
+	e, ok := r.current.Load().environments[env]
+	if !ok || e.prepared == nil {
+		return "", playback.Thumbprint{}, false
+	}
+	return e.prepared.id, e.prepared.thumbprint, true
+}
+
 // JWKS returns the environment's public keys as an RFC 7517 document with a
 // strong entity tag (RFC 9110 §8.8.3), and whether the environment is known.
 // The body must not be written to.
@@ -196,11 +213,17 @@ func (r *Ring) PublicKeys(env playback.EnvironmentID) PublicKeys {
 	return p.public
 }
 
-// signing returns the key that the environment signs with at this moment, nil
-// if it has none.
-func (r *Ring) signing(env playback.EnvironmentID) *admittedKey {
-	if e, ok := r.current.Load().environments[env]; ok {
+// signing returns the named key if the environment signs with it at this
+// moment, else nil: its active key, and what is signed ahead of being asked for
+// with its prepared key, too.
+func (r *Ring) signing(env playback.EnvironmentID, name keyName, ahead bool) *admittedKey {
+	e, ok := r.current.Load().environments[env]
+	switch {
+	case !ok:
+	case e.active != nil && e.active.keyName == name:
 		return e.active
+	case ahead && e.prepared != nil && e.prepared.keyName == name:
+		return e.prepared
 	}
 	return nil
 }

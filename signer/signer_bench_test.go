@@ -83,3 +83,48 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 }
+
+// instant is a backend that costs nothing, so that what is measured is the pool.
+type instant struct{ signer.Backend }
+
+func (instant) Batch() int { return 8 }
+
+func (instant) Sign(work []signer.Work) {
+	for i := range work {
+		work[i].Signature = make([]byte, 256)
+	}
+}
+
+// BenchmarkPoolItself is a signature without the signature.
+func BenchmarkPoolItself(b *testing.B) {
+	for name, callers := range map[string]int{"one caller": 0, "32 callers": 16} {
+		b.Run(name, func(b *testing.B) {
+			backend := &swapped{Backend: goBackend(b)}
+			ring := newRing(b, backend, record{"K1", "rsa2048-1.pem", keystore.Active})
+			backend.Backend = instant{backend.Backend} // once the key has passed its self-check
+			pool := signer.NewPool(signer.Config{Ring: ring})
+			defer pool.Stop()
+			c := claims(b, ring)
+			b.ReportAllocs()
+			if callers == 0 {
+				for b.Loop() {
+					if _, err := pool.Sign(b.Context(), c, playback.Turn{Caller: "u1"}); err != nil {
+						b.Error(err)
+					}
+				}
+				return
+			}
+			b.SetParallelism(callers)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := pool.Sign(b.Context(), c, playback.Turn{Caller: "u1"}); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// swapped is a backend that a test changes behind a ring's back.
+type swapped struct{ signer.Backend }

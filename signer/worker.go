@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -40,20 +41,21 @@ func (w *worker) next() bool {
 	return len(w.taken) > 0
 }
 
-// sign serves the batch. A key that is not the active one at this moment does
-// not sign, however long its job has waited.
+// sign serves the batch. A key that may not sign at this moment does not sign,
+// however long its job has waited.
 func (w *worker) sign() {
 	p := w.pool
 	for _, j := range w.taken {
-		if p.ring.signing(j.env) != j.key {
+		if p.ring.signing(j.env, j.key.keyName, j.ahead) != j.key {
 			continue
 		}
 		w.live = append(w.live, j)
 		w.work = append(w.work, Work{Key: j.key.handle, Digest: j.digest})
 	}
-	begun := p.now()
+	begun, idle := p.now(), threadTime()
 	err := w.compute()
-	each := p.now().Sub(begun) / time.Duration(max(1, len(w.work)))
+	count := time.Duration(max(1, len(w.work)))
+	each, cost := p.now().Sub(begun)/count, (threadTime()-idle)/count
 	p.queue.leave(w.taken)
 	n := 0
 	for _, j := range w.taken {
@@ -69,7 +71,8 @@ func (w *worker) sign() {
 		}
 		j.signature = work.Signature
 		p.metrics.observe(j.queued, begun, each)
-		p.learn(each)
+		learn(&p.pace, each)
+		learn(&p.cost, cost)
 		p.finish(j, signed, nil)
 	}
 }
@@ -88,9 +91,9 @@ func (w *worker) compute() (err error) {
 	return nil
 }
 
-// learn smooths the pace over the last signatures. Two workers may overwrite
+// learn smooths an estimate over the last signatures. Two workers may overwrite
 // each other's; an estimate bears that.
-func (p *Pool) learn(each time.Duration) {
-	old := p.pace.Load()
-	p.pace.Store(old + (int64(each)-old)/16)
+func learn(estimate *atomic.Int64, last time.Duration) {
+	old := estimate.Load()
+	estimate.Store(old + (int64(last)-old)/16)
 }

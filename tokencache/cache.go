@@ -1,6 +1,7 @@
 package tokencache
 
 import (
+	"container/list"
 	"context"
 	"fmt"
 	"hash/maphash"
@@ -21,8 +22,16 @@ import (
 // CallersOwn() bool somewhere in its chain.
 type Signer interface {
 	Sign(ctx context.Context, c *playback.Claims, turn playback.Turn) (playback.Token, error)
+	// Start is Sign for who does not want to wait in it. false: this one may
+	// have to wait for its place, so it takes Sign. The claims are not kept.
+	Start(c *playback.Claims, turn playback.Turn) (playback.Signing, bool)
 	// RetryAfter estimates when a request for a signature will be served.
 	RetryAfter() time.Duration
+	// Cost returns how much of one core's time a signature takes.
+	Cost() time.Duration
+	// Claims reads the claims of a token that Sign gave; Environment, Key,
+	// Thumbprint and Kid are not asked for.
+	Claims(token playback.Token) (playback.Claims, error)
 }
 
 // Config is what a Cache needs.
@@ -53,8 +62,12 @@ type Cache struct {
 	shards  []*shard
 	mask    uint64 // one less than there are shards, which are a power of two
 
+	seals    seals
 	schedule *schedule
-	ahead    chan struct{} // a place for each refresh-ahead that is under way
+	twins    twins
+	cores    int           // when the cache was made: more processors of Go's are no more cores
+	roused   chan struct{} // holds one signal: there is something to sign ahead now
+	ahead    chan struct{} // a place for each token that is being signed ahead
 
 	entries, bytes atomic.Int64 // of all shards, for the gauges
 
@@ -67,9 +80,13 @@ type Cache struct {
 	refreshes atomic.Bool // Start was called: entries in use are planned
 }
 
-// maxAhead is how many tokens are refreshed at once: half of what the signer
-// lets wait, so that its line is never full because of us.
-const maxAhead = 32
+// maxAhead is how many tokens are signed ahead at once for each core: a batch
+// of the signer's, so that a quarter of the cores never lacks work. It is half
+// of what the signer lets wait, so that its line is never full because of us.
+const maxAhead = 8
+
+// leastAhead is the same on a machine with few cores.
+const leastAhead = 32
 
 // New returns an empty cache. Start begins refresh-ahead; Stop ends everything.
 func New(cfg Config) *Cache {
@@ -81,7 +98,8 @@ func New(cfg Config) *Cache {
 	}
 	c := &Cache{
 		signer: cfg.Signer, now: cfg.Now, rand: cfg.Rand, log: cfg.Logger, seed: maphash.MakeSeed(),
-		schedule: newSchedule(), ahead: make(chan struct{}, maxAhead),
+		cores: runtime.GOMAXPROCS(0), seals: seals{all: make(map[sealName]*seal)}, schedule: newSchedule(),
+		twins: twins{places: make(map[*entry]*list.Element)}, roused: make(chan struct{}, 1), ahead: make(chan struct{}, max(leastAhead, maxAhead*runtime.GOMAXPROCS(0))),
 	}
 	if c.now == nil {
 		c.now = time.Now //nolint:forbidigo // the one default of this package
@@ -103,12 +121,13 @@ func New(cfg Config) *Cache {
 }
 
 // shardCount returns a power of two, at least four for each core so that hits
-// seldom meet at one lock; but fewer for a cache so small that its shards
-// would have no room to be fair.
+// seldom meet at one lock, and enough that a list of one shard's keys is made
+// in a millisecond; but fewer for a cache so small that its shards would have
+// no room to be fair.
 func shardCount(entries int, bytes int64) int {
-	const leastEntries, leastBytes = 64, 64 << 10 // of one shard
+	const leastEntries, leastBytes, mostEntries = 64, 64 << 10, 32 << 10 // of one shard
 	n := 1
-	for n < 4*runtime.GOMAXPROCS(0) {
+	for n < 4*runtime.GOMAXPROCS(0) || entries/n > mostEntries {
 		n *= 2
 	}
 	for n > 1 && (entries/n < leastEntries || bytes/int64(n) < leastBytes) {
@@ -129,11 +148,11 @@ func (c *Cache) Token(ctx context.Context, claims *playback.Claims, life playbac
 	key := KeyOf(claims)
 	s := c.shardOf(key)
 	now := c.now()
-	if token, ok := s.hit(key, claims, life, now); ok {
+	if token, ok := s.hit(key, life, now); ok {
 		c.metrics.hit.Inc()
 		return token, true, nil
 	}
-	token, err := c.miss(ctx, s, request{key, claims, life, turn})
+	token, err := c.miss(ctx, s, request{key: key, claims: claims, life: life, turn: turn})
 	return token, false, err
 }
 
@@ -147,6 +166,7 @@ type request struct {
 	claims *playback.Claims
 	life   playback.Lifetime
 	turn   playback.Turn
+	twin   bool // it is stored only beside what is in use
 }
 
 // Start begins refresh-ahead.

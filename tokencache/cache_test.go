@@ -165,6 +165,8 @@ func TestBytesAreCountedHonestly(t *testing.T) {
 // wide makes tokens as long as Mux's.
 type wide struct{ mint }
 
+func (*wide) Start(*playback.Claims, playback.Turn) (playback.Signing, bool) { return nil, false }
+
 func (*wide) Sign(context.Context, *playback.Claims, playback.Turn) (playback.Token, error) {
 	return playback.NewToken(strings.Repeat("x", 560)), nil
 }

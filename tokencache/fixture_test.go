@@ -3,7 +3,10 @@ package tokencache_test
 import (
 	"context"
 	"encoding/hex"
+	"errors"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,12 +19,18 @@ import (
 // mint is a signer whose tokens spell the claims that they were made for.
 type mint struct {
 	mu    sync.Mutex
+	rate  atomic.Int64 // what Cost buys
 	calls []call
+	made  map[playback.Token]playback.Claims
 	// sign, if set, decides in place of the mint; it may block.
 	sign func(ctx context.Context, c *playback.Claims, turn playback.Turn) error
+	// start, if set, is called by Start.
+	start func()
 }
 
 type call struct {
+	key  playback.KeyID
+	sub  string
 	exp  int64
 	turn playback.Turn
 	at   time.Time
@@ -29,7 +38,11 @@ type call struct {
 
 func (m *mint) Sign(ctx context.Context, c *playback.Claims, turn playback.Turn) (playback.Token, error) {
 	m.mu.Lock()
-	m.calls = append(m.calls, call{c.Exp, turn, time.Now()})
+	m.calls = append(m.calls, call{c.Key, c.Sub, c.Exp, turn, time.Now()})
+	if m.made == nil {
+		m.made = make(map[playback.Token]playback.Claims)
+	}
+	m.made[tokenOf(c)] = *c
 	sign := m.sign
 	m.mu.Unlock()
 	if sign != nil {
@@ -40,7 +53,68 @@ func (m *mint) Sign(ctx context.Context, c *playback.Claims, turn playback.Turn)
 	return tokenOf(c), nil
 }
 
+// Start signs on a goroutine of its own.
+func (m *mint) Start(c *playback.Claims, turn playback.Turn) (playback.Signing, bool) {
+	if turn.Patient {
+		return nil, false
+	}
+	m.mu.Lock()
+	start := m.start
+	m.mu.Unlock()
+	if start != nil {
+		start()
+	}
+	p := &pressing{done: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.cancel = cancel
+	own := *c
+	go func() {
+		defer close(p.done)
+		defer cancel()
+		defer func() {
+			if recover() != nil {
+				p.err = errors.New("a bug")
+			}
+		}()
+		p.token, p.err = m.Sign(ctx, &own, turn)
+	}()
+	return p, true
+}
+
+// pressing is what a mint works on.
+type pressing struct {
+	done   chan struct{}
+	cancel func()
+	token  playback.Token
+	err    error
+}
+
+func (p *pressing) Done() <-chan struct{}           { return p.done }
+func (p *pressing) Result() (playback.Token, error) { return p.token, p.err }
+func (p *pressing) Withdraw()                       { p.cancel() }
+
+// Claims remembers what a signer of tokens reads from them.
+func (m *mint) Claims(token playback.Token) (playback.Claims, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, ok := m.made[token]
+	if !ok {
+		return c, errors.New("not a token of this mint")
+	}
+	return playback.Claims{Sub: c.Sub, Aud: c.Aud, Params: c.Params, Restriction: c.Restriction, Custom: c.Custom, Exp: c.Exp}, nil
+}
+
 func (*mint) RetryAfter() time.Duration { return 3 * time.Second }
+
+// Cost buys m.rate signatures ahead in a second, on any machine; if that is
+// not set, 5,000.
+func (m *mint) Cost() time.Duration {
+	rate := time.Duration(m.rate.Load())
+	if rate == 0 {
+		rate = 5000
+	}
+	return time.Second / (4 * rate) * time.Duration(runtime.GOMAXPROCS(0))
+}
 
 func (m *mint) signed() []call {
 	m.mu.Lock()

@@ -234,18 +234,29 @@ func TestRealFailuresAreSharedAndNotRemembered(t *testing.T) {
 
 func TestASignerThatPanicsFailsOneToken(t *testing.T) {
 	t.Parallel()
-	m := &mint{sign: func(context.Context, *playback.Claims, playback.Turn) error { panic("a bug") }}
-	c := tokencache.New(tokencache.Config{Signer: m})
-	t.Cleanup(c.Stop)
-	claims, life := claimsOf("PID1", 900, time.Now())
-	if _, _, err := c.Token(t.Context(), claims, life, playback.Turn{}); !errors.Is(err, playback.CodeInternalError) {
-		t.Errorf("Token = %v, want internal_error", err)
-	}
-	m.mu.Lock()
-	m.sign = nil
-	m.mu.Unlock()
-	if ask(t, c, "PID1", 900) {
-		t.Error("a failure was remembered")
+	bug := func() { panic("a bug") }
+	for name, test := range map[string]struct {
+		mint *mint
+		turn playback.Turn
+	}{
+		"when it starts":    {&mint{start: bug}, playback.Turn{}},
+		"while it is asked": {&mint{sign: func(context.Context, *playback.Claims, playback.Turn) error { bug(); return nil }}, playback.Turn{Patient: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := tokencache.New(tokencache.Config{Signer: test.mint})
+			t.Cleanup(c.Stop)
+			claims, life := claimsOf("PID1", 900, time.Now())
+			if _, _, err := c.Token(t.Context(), claims, life, test.turn); !errors.Is(err, playback.CodeInternalError) {
+				t.Errorf("Token = %v, want internal_error", err)
+			}
+			test.mint.mu.Lock()
+			test.mint.sign, test.mint.start = nil, nil
+			test.mint.mu.Unlock()
+			if ask(t, c, "PID1", 900) {
+				t.Error("a failure was remembered")
+			}
+		})
 	}
 }
 

@@ -2,28 +2,30 @@ package tokencache
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// refreshResult is what came of one refresh-ahead; the label of
-// playgate_token_cache_refresh_total.
-type refreshResult int
+// aheadResult is what came of a token that was to be signed ahead; the label
+// of playgate_token_cache_refresh_total and …_presigned_total.
+type aheadResult int
 
 const (
-	refreshSigned  refreshResult = iota // the next request is a hit
-	refreshPresent                      // the token was there, or being signed
-	refreshLate                         // the token was asked for already
-	refreshEvicted                      // the token in use fell out of the cache
-	refreshNoKey                        // its key does not sign any more
-	refreshDropped                      // no worker became free in time
-	refreshFailed
-	refreshResults
+	aheadSigned     aheadResult = iota // the next request is a hit
+	aheadPresent                       // the token was there, or being signed
+	aheadLate                          // nobody needs it ahead any more
+	aheadEvicted                       // the token in use fell out of the cache
+	aheadNoKey                         // its key does not sign any more
+	aheadDropped                       // no worker became free in time
+	aheadOverBudget                    // more tokens are to be signed than there is time for
+	aheadNoRoom                        // the cache is full of tokens in use
+	aheadFailed
+	aheadResults
 )
 
-func (r refreshResult) String() string {
-	return [...]string{"signed", "present", "late", "evicted", "no_active_key", "dropped", "failed"}[r]
+func (r aheadResult) String() string {
+	return [...]string{"signed", "present", "late", "evicted", "no_active_key", "dropped", "over_budget", "no_room", "failed"}[r]
 }
 
 type metrics struct {
 	hit, miss, coalesced prometheus.Counter
-	refresh              [refreshResults]prometheus.Counter
+	refresh, presign     [aheadResults]prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer, c *Cache) *metrics {
@@ -35,17 +37,25 @@ func newMetrics(r prometheus.Registerer, c *Cache) *metrics {
 		Name: "playgate_token_cache_refresh_total",
 		Help: "Tokens in use that were to be signed again ahead of being asked for.",
 	}, []string{"result"})
+	presign := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "playgate_token_cache_presigned_total",
+		Help: "Tokens in use that were to be signed under a prepared key, ahead of its activation.",
+	}, []string{"result"})
 	m := &metrics{
 		hit:       lookups.WithLabelValues("hit"),
 		miss:      lookups.WithLabelValues("miss"),
 		coalesced: lookups.WithLabelValues("coalesced"),
 	}
-	for result := range refreshResults {
+	for result := range aheadResults {
 		m.refresh[result] = refresh.WithLabelValues(result.String())
+		m.presign[result] = presign.WithLabelValues(result.String())
 	}
 	if r != nil {
 		r.MustRegister(
-			lookups, refresh,
+			lookups, refresh, presign,
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+				Name: "playgate_token_cache_cold", Help: "Tokens in use that wait to be signed under a prepared key.",
+			}, func() float64 { return float64(c.twins.cold()) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 				Name: "playgate_token_cache_entries", Help: "Tokens remembered.",
 			}, func() float64 { return float64(c.entries.Load()) }),
@@ -65,4 +75,6 @@ func (m *metrics) missed(leads bool) {
 	m.coalesced.Inc()
 }
 
-func (m *metrics) refreshed(result refreshResult) { m.refresh[result].Inc() }
+func (m *metrics) refreshed(result aheadResult) { m.refresh[result].Inc() }
+
+func (m *metrics) presigned(result aheadResult) { m.presign[result].Inc() }

@@ -9,123 +9,189 @@ import (
 	"github.com/playgate/playgate/playback"
 )
 
-// planFor plans the refresh of a token that came into use. Its exp is asked
-// for until exp − L; from then on requests compute exp + G (contract §4), so
-// that one is signed at a random moment of the last fifth of g before. There
-// is no plan if that time is over.
-func (c *Cache) planFor(key Key, claims *playback.Claims, life playback.Lifetime) (*plan, bool) {
-	end := rollover(claims, life)
-	start := end.Add(-time.Duration(life.G) * time.Second / 5)
-	if now := c.now(); now.After(start) {
+// plan books the refresh of a token that came into use. Its exp is asked for
+// until its rollover; from then on requests compute exp + G (contract §4), so
+// that one is signed at a random moment of the last fifth of g before. It is
+// booked earlier only if more of them are due than the budget pays for. There
+// is no plan where there is no later exp, or no time left.
+func (c *Cache) plan(e *entry) {
+	end, now := e.rollover(), c.now()
+	start := end.Add(-time.Duration(e.g) * time.Second / 5)
+	if now.After(start) {
 		start = now
 	}
-	if !start.Before(end) {
-		return nil, false
+	if e.g == 0 || !start.Before(end) {
+		return
+	}
+	if end.Sub(start) > 10*time.Second {
+		end = end.Add(-time.Second) // for what finds others before it
 	}
 	due := start.Add(time.Duration(c.rand() * float64(end.Sub(start))))
-	return &plan{key: key, claims: *claims, life: life, due: due, index: -1}, true
+	const bookable = 0.9 // of the budget: what is left makes up for chance within a second
+	first, ok := c.schedule.add(e, due, now, max(1, int(bookable*c.perSecond())))
+	switch {
+	case !ok:
+		c.metrics.refreshed(aheadOverBudget)
+	case first:
+		c.rouse()
+	}
 }
 
-// rollover returns when requests begin to compute the next exp.
-func rollover(claims *playback.Claims, life playback.Lifetime) time.Time {
-	return time.Unix(claims.Exp-life.L, 0)
+// rouse makes the refresher look again.
+func (c *Cache) rouse() {
+	select {
+	case c.roused <- struct{}{}:
+	default: // it is roused already
+	}
 }
 
-// refresher carries out the plans until the cache stops.
+// refresher signs ahead until the cache stops.
 func (c *Cache) refresher() {
+	var b budget
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		p, wait := c.schedule.next(c.now())
-		if p != nil {
-			if !c.dispatch(p) {
-				return
-			}
+		wait, ok := c.step(&b)
+		switch {
+		case !ok:
+			return
+		case wait <= 0:
 			continue
 		}
 		timer.Reset(wait)
 		select {
 		case <-timer.C:
-		case <-c.schedule.earlier:
+		case <-c.roused:
 		case <-c.root.Done():
 			return
 		}
 	}
 }
 
-// dispatch refreshes beside the refresher, a few at once; false: the cache
-// stops.
-func (c *Cache) dispatch(p *plan) bool {
+// step begins to sign one token ahead, within the budget: one that is due to
+// be refreshed, else a twin. It returns how long there is nothing more to do;
+// false: the cache stops.
+func (c *Cache) step(b *budget) (time.Duration, bool) {
+	now, rate := c.now(), c.perSecond()
+	if wait := b.wait(now); wait > 0 {
+		return wait, true
+	}
+	e, wait := c.schedule.next(now)
+	if e != nil {
+		b.spend(rate)
+		if e.of.next.Load() != nil {
+			b.spend(rate) // with its twin
+		}
+		return 0, c.dispatch(func() { c.refresh(e) })
+	}
+	if twin, ok := c.nextTwin(); ok {
+		b.spend(rate)
+		return 0, c.dispatch(func() { c.signTwin(&twin); c.twins.done() })
+	}
+	return wait, true
+}
+
+// dispatch works beside the refresher, a few at once; false: the cache stops.
+func (c *Cache) dispatch(task func()) bool {
 	select {
 	case c.ahead <- struct{}{}:
 	case <-c.root.Done():
 		return false
 	}
 	return c.begin(func() {
-		result, err := c.refresh(p)
-		<-c.ahead
-		c.metrics.refreshed(result)
-		if err != nil {
-			c.log.Warn("a token could not be signed ahead", slog.String("environment", string(p.claims.Environment)), slog.Any("error", err))
-		}
+		defer func() { <-c.ahead }()
+		task()
 	})
 }
 
-// refresh signs the token that will be asked for next. It starts as unused: if
-// nobody asks for it, it is not refreshed again, so idle tokens die out. Only
-// an error that says something is broken is returned.
-func (c *Cache) refresh(p *plan) (refreshResult, error) {
-	if !c.shardOf(p.key).spend(p) {
-		return refreshEvicted, nil
+// refresh signs the token that will be asked for next, and its twin if a key
+// is prepared. It starts as unused: if nobody asks for it, it is not refreshed
+// again, so idle tokens die out. (That its claims have its key proves that they
+// were read right.)
+func (c *Cache) refresh(e *entry) {
+	claims, err := c.claimsOf(e)
+	if err != nil || c.held(KeyOf(&claims)) != e {
+		c.metrics.refreshed(aheadEvicted)
+		return
 	}
-	left := rollover(&p.claims, p.life).Sub(c.now())
-	if left <= 0 {
-		return refreshLate, nil // it is asked for already
+	claims.Exp += int64(e.g)
+	r := request{claims: &claims, life: e.lifetime()}
+	r.life.Exp = claims.Exp
+	result, err := c.signAhead(&r)
+	c.metrics.refreshed(result)
+	c.complain(&claims, err)
+	if result != aheadSigned && result != aheadPresent {
+		return
 	}
-	claims := p.claims
-	claims.Exp += p.life.G
-	r := request{key: KeyOf(&claims), claims: &claims, turn: playback.Turn{Ahead: true}}
-	s := c.shardOf(r.key)
-	f, ok := s.joinAhead(r)
-	if !ok {
-		return refreshPresent, nil
+	if twin, ok := twinOf(e.of, &claims, r.life); ok {
+		c.signTwin(&twin)
 	}
-	ctx, cancel := context.WithTimeout(f.ctx, left)
-	defer cancel()
-	out := c.sign(ctx, &claims, r.turn)
-	s.land(r, f, out)
-	switch {
-	case out.err == nil:
-		return refreshSigned, nil
-	case errors.Is(out.err, playback.CodeNoActiveKey):
-		return refreshNoKey, nil
-	case errors.Is(out.err, playback.CodeSigningOverloaded):
-		return refreshDropped, nil
-	}
-	return refreshFailed, out.err
 }
 
-// spend takes the plan from its entry, and reports whether the entry is still
-// there.
-func (s *shard) spend(p *plan) bool {
+// signAhead signs a token for which nobody waits, while it is of use: a twin
+// until requests ask for the next exp, any other until they ask for it. Only
+// an error that says something is broken is returned.
+func (c *Cache) signAhead(r *request) (aheadResult, error) {
+	end := rollover(r.life)
+	if !r.twin {
+		end = end.Add(-time.Duration(r.life.G) * time.Second)
+	}
+	left := end.Sub(c.now())
+	if left <= 0 {
+		return aheadLate, nil
+	}
+	r.key, r.turn = KeyOf(r.claims), playback.Turn{Ahead: true}
+	s := c.shardOf(r.key)
+	ctx, cancel := context.WithTimeout(c.root, left)
+	defer cancel()
+	f, result := s.joinAhead(r, cancel)
+	if f == nil {
+		return result, nil
+	}
+	out := c.sign(ctx, r.claims, r.turn)
+	stored := s.land(*r, f, out)
+	switch {
+	case out.err == nil && r.twin && !stored:
+		return aheadNoRoom, nil
+	case out.err == nil:
+		return aheadSigned, nil
+	case errors.Is(out.err, playback.CodeNoActiveKey):
+		return aheadNoKey, nil
+	case errors.Is(out.err, playback.CodeSigningOverloaded):
+		return aheadDropped, nil
+	}
+	return aheadFailed, out.err
+}
+
+func (c *Cache) complain(claims *playback.Claims, err error) {
+	if err != nil {
+		c.log.Warn("a token could not be signed ahead", slog.String("environment", string(claims.Environment)), slog.Any("error", err))
+	}
+}
+
+// held returns the entry of a key, nil if there is none. It does not become
+// used by that.
+func (c *Cache) held(key Key) *entry {
+	s := c.shardOf(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, ok := s.lru.Peek(p.key)
-	if !ok || e.plan != p {
-		return false
-	}
-	e.plan = nil
-	s.countLocked(e, -planSize(&p.claims))
-	return true
+	e, _ := s.lru.Peek(key)
+	return e
 }
 
 // joinAhead enters a flight for which nobody waits, unless the token is there
-// or on its way.
-func (s *shard) joinAhead(r request) (*flight, bool) {
+// or on its way, or a twin has no room.
+func (s *shard) joinAhead(r *request, cancel func()) (*flight, aheadResult) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, flying := s.flights[r.key]; flying || s.lru.Contains(r.key) {
-		return nil, false
+		return nil, aheadPresent
 	}
-	return s.enterLocked(r.key, r.turn), true
+	const typical = entryOverhead + 700 // bytes
+	if r.twin && !s.besideLocked(typical) {
+		return nil, aheadNoRoom
+	}
+	f := s.enterLocked(r.key, r.turn)
+	f.cancel = cancel
+	return f, aheadSigned
 }

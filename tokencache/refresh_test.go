@@ -23,6 +23,7 @@ type nursery struct {
 	mint     *mint
 	cache    *tokencache.Cache
 	registry *prometheus.Registry
+	term     int64 // L of what askUnder asks for, seconds
 }
 
 func newNursery(t *testing.T, cfg tokencache.Config) *nursery {

@@ -4,53 +4,59 @@ import (
 	"container/heap"
 	"sync"
 	"time"
-
-	"github.com/playgate/playgate/playback"
 )
 
-// plan is one refresh-ahead to come: of the token that will be asked for after
-// the one that is remembered now.
-type plan struct {
-	key    Key // of the token in use
-	claims playback.Claims
-	life   playback.Lifetime
-	due    time.Time
-	index  int // in schedule.heap; -1: not in it (guarded by schedule.mu)
-}
-
-// schedule is the plans by when they are due. Every plan belongs to an entry
-// of the cache and is removed with it, so there are never more of them.
+// schedule is the entries that are to be refreshed, by when they are due.
+// Every one of them is in the cache and leaves with it, so there are never more.
+//
+// No second is booked beyond what may be signed in it. What would exceed that
+// is booked earlier, so that a wave of tokens that all roll over at once is
+// signed by then, if that can be done at all. The hottest come into use first,
+// so they find their place first.
 type schedule struct {
-	mu      sync.Mutex
-	heap    planHeap
-	earlier chan struct{} // holds one signal: the first plan is another one now
+	mu     sync.Mutex
+	heap   planHeap
+	booked map[int64]int // by Unix second; none is 0
 }
 
-func newSchedule() *schedule { return &schedule{earlier: make(chan struct{}, 1)} }
+// plan is one refresh-ahead to come: of the token that will be asked for after
+// the one that the entry holds.
+type plan struct {
+	due   time.Duration // since the epoch
+	entry *entry
+}
 
-func (s *schedule) add(p *plan) {
+func newSchedule() *schedule { return &schedule{booked: make(map[int64]int)} }
+
+// add books an entry for the moment when it is due, or the latest before that
+// has room, but no second before earliest; most is how many a second has room
+// for. first: it is the first of all now. It reports false if there is no room.
+func (s *schedule) add(e *entry, due, earliest time.Time, most int) (first, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	heap.Push(&s.heap, p)
-	if p.index != 0 {
-		return
+	second := due.Unix()
+	for s.booked[second] >= most {
+		if second--; second < earliest.Unix() {
+			return false, false
+		}
 	}
-	select {
-	case s.earlier <- struct{}{}:
-	default: // it is signalled already
-	}
+	s.booked[second]++
+	at := time.Duration(second)*time.Second + time.Duration(due.Nanosecond())
+	heap.Push(&s.heap, plan{at, e})
+	return e.index == 0, true
 }
 
-func (s *schedule) remove(p *plan) {
+// remove takes an entry out, if it is there.
+func (s *schedule) remove(e *entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p.index >= 0 {
-		heap.Remove(&s.heap, p.index)
+	if e.index != notPlanned {
+		s.takeLocked(int(e.index))
 	}
 }
 
-// next takes out the first plan if it is due, else returns how long to wait.
-func (s *schedule) next(now time.Time) (*plan, time.Duration) {
+// next takes out the first entry if it is due, else returns how long to wait.
+func (s *schedule) next(now time.Time) (*entry, time.Duration) {
 	// The clock may be set, and timers do not follow it: look again now and then.
 	const most = time.Minute
 	s.mu.Lock()
@@ -58,36 +64,44 @@ func (s *schedule) next(now time.Time) (*plan, time.Duration) {
 	if len(s.heap) == 0 {
 		return nil, most
 	}
-	first := s.heap[0]
-	if wait := first.due.Sub(now); wait > 0 {
+	if wait := s.heap[0].due - time.Duration(now.UnixNano()); wait > 0 {
 		return nil, min(wait, most)
 	}
-	heap.Pop(&s.heap)
-	return first, 0
+	return s.takeLocked(0), 0
+}
+
+func (s *schedule) takeLocked(index int) *entry {
+	p := s.heap[index]
+	heap.Remove(&s.heap, index)
+	second := int64(p.due / time.Second)
+	if s.booked[second]--; s.booked[second] == 0 {
+		delete(s.booked, second)
+	}
+	return p.entry
 }
 
 // planHeap implements heap.Interface.
-type planHeap []*plan
+type planHeap []plan
 
 func (h planHeap) Len() int           { return len(h) }
-func (h planHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h planHeap) Less(i, j int) bool { return h[i].due < h[j].due }
 
 func (h planHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
+	h[i].entry.index, h[j].entry.index = int32(i), int32(j) //nolint:gosec // there are not 2^31 entries
 }
 
 func (h *planHeap) Push(x any) {
-	p := x.(*plan) // only plans are pushed
-	p.index = len(*h)
+	p := x.(plan)                  // only plans are pushed
+	p.entry.index = int32(len(*h)) //nolint:gosec // there are not 2^31 entries
 	*h = append(*h, p)
 }
 
+// Pop returns nothing, which would cost an allocation: takeLocked has what goes.
 func (h *planHeap) Pop() any {
 	old := *h
-	p := old[len(old)-1]
-	old[len(old)-1] = nil
-	p.index = -1
+	old[len(old)-1].entry.index = notPlanned
+	old[len(old)-1] = plan{}
 	*h = old[:len(old)-1]
-	return p
+	return nil
 }

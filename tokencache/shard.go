@@ -11,27 +11,20 @@ import (
 
 // shard is a part of the cache with a lock of its own.
 type shard struct {
-	cache    *Cache
-	maxBytes int64
+	cache      *Cache
+	maxEntries int
+	maxBytes   int64
 
 	mu      sync.Mutex // never held while anything is signed or waited for
 	lru     *simplelru.LRU[Key, *entry]
 	bytes   int64
 	flights map[Key]*flight
-}
-
-// entry is a token and what keeps it fresh. Guarded by shard.mu.
-type entry struct {
-	token playback.Token
-	exp   int64 // Unix seconds: the token is of no use from then on
-	size  int64 // what it counts for, in bytes
-	used  bool  // it was asked for again, so the next one is planned
-	plan  *plan // nil: not planned, or no more
+	last    *seal // of the last token that was stored; nil: none yet
 }
 
 func newShard(c *Cache, maxEntries int, maxBytes int64) *shard {
-	s := &shard{cache: c, maxBytes: maxBytes, flights: make(map[Key]*flight)}
-	lru, err := simplelru.NewLRU(max(1, maxEntries), s.removed)
+	s := &shard{cache: c, maxEntries: max(1, maxEntries), maxBytes: maxBytes, flights: make(map[Key]*flight)}
+	lru, err := simplelru.NewLRU(s.maxEntries, s.removed)
 	if err != nil { // only for a size below one
 		panic("tokencache: " + err.Error())
 	}
@@ -42,29 +35,30 @@ func newShard(c *Cache, maxEntries int, maxBytes int64) *shard {
 // removed is told by simplelru of every entry that leaves, whatever the
 // reason. (Unlike expirable's, its calls are synchronous: mu is held.)
 func (s *shard) removed(_ Key, e *entry) {
-	s.countLocked(e, -e.size)
+	s.countLocked(-e.size())
 	s.cache.entries.Add(-1)
-	if e.plan != nil {
-		s.cache.schedule.remove(e.plan)
+	if e.inUse() {
+		s.cache.schedule.remove(e)
+		s.cache.twins.remove(e)
 	}
 }
 
-func (s *shard) countLocked(e *entry, more int64) {
-	e.size += more
+func (s *shard) countLocked(more int64) {
 	s.bytes += more
 	s.cache.bytes.Add(more)
 }
 
-// hit returns the remembered token of a key. The first hit plans its refresh.
-func (s *shard) hit(key Key, claims *playback.Claims, life playback.Lifetime, now time.Time) (playback.Token, bool) {
+// hit returns the remembered token of a key. The first hit plans its refresh,
+// and the first since a key was prepared its twin.
+func (s *shard) hit(key Key, life playback.Lifetime, now time.Time) (playback.Token, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.liveLocked(key, now)
 	if !ok {
 		return playback.Token{}, false
 	}
-	if !e.used {
-		s.useLocked(key, e, claims, life)
+	if e.era != e.of.era.Load() {
+		s.useLocked(e, life)
 	}
 	return e.token, true
 }
@@ -83,36 +77,54 @@ func (s *shard) liveLocked(key Key, now time.Time) (*entry, bool) {
 	return e, true
 }
 
-// useLocked notes that an entry is in use, and plans to refresh it ahead.
-// Nothing is planned where an absolute end forbids a later exp.
-func (s *shard) useLocked(key Key, e *entry, claims *playback.Claims, life playback.Lifetime) {
-	if life.Cut || life.G <= 0 || !s.cache.refreshes.Load() {
+// useLocked notes that an entry is in use, plans to refresh it ahead, and has
+// its twin signed if a key is prepared.
+func (s *shard) useLocked(e *entry, life playback.Lifetime) {
+	c := s.cache
+	if !c.refreshes.Load() {
 		return
 	}
-	e.used = true
-	p, ok := s.cache.planFor(key, claims, life)
-	if !ok {
-		return
+	first := !e.inUse()
+	e.era = e.of.era.Load()
+	if first {
+		e.live(life)
+		c.plan(e)
 	}
-	e.plan = p
-	s.countLocked(e, planSize(claims))
-	s.cache.schedule.add(p)
-	s.trimLocked()
+	c.follow(e)
+	if first {
+		s.countLocked(planOverhead)
+		s.trimLocked()
+	}
 }
 
-// storeLocked remembers a token. One that is larger than the shard, or has
-// expired, is not remembered.
-func (s *shard) storeLocked(key Key, token playback.Token, exp int64) {
+// storeLocked remembers a token that was signed. One that is larger than the
+// shard, has expired, or is of a key that is gone, is not remembered; nor is a
+// twin for which something in use would have to go.
+func (s *shard) storeLocked(r *request, token playback.Token) bool {
 	size := entrySize(token)
-	if size > s.maxBytes || s.cache.now().Unix() >= exp {
-		return
+	of := s.sealLocked(r.claims)
+	if size > s.maxBytes || of == nil || s.cache.now().Unix() >= r.claims.Exp {
+		return false
 	}
-	s.lru.Remove(key) // so that nothing is overwritten unseen
-	e := &entry{token: token, exp: exp}
-	s.countLocked(e, size)
+	if r.twin && !s.besideLocked(size) {
+		return false
+	}
+	s.lru.Remove(r.key) // so that nothing is overwritten unseen
+	s.countLocked(size)
 	s.cache.entries.Add(1)
-	s.lru.Add(key, e)
+	s.lru.Add(r.key, newEntry(token, of, r.claims.Exp, r.life))
 	s.trimLocked()
+	return true
+}
+
+// sealLocked returns the seal of some claims, nil if their key is gone. Mostly
+// it is that of the last token, and nothing shared is asked.
+func (s *shard) sealLocked(c *playback.Claims) *seal {
+	name := nameOf(c)
+	if s.last == nil || s.last.sealName != name || stage(s.last.stage.Load()) == gone {
+		s.last = s.cache.seals.of(name)
+	}
+	return s.last
 }
 
 func (s *shard) trimLocked() {
@@ -121,25 +133,4 @@ func (s *shard) trimLocked() {
 			return
 		}
 	}
-}
-
-// What an entry takes beside the bytes of its token, on a 64-bit machine: its
-// place in the map and in the list of simplelru, and itself; then what a plan
-// takes. TestBytesAreCountedHonestly holds them against the heap.
-const (
-	entryOverhead = 232
-	planOverhead  = 240
-	paramOverhead = 32
-)
-
-// entrySize estimates an entry, in bytes. The allocator rounds strings of this
-// length up by an eighth at most.
-func entrySize(token playback.Token) int64 {
-	n := int64(token.Len())
-	return entryOverhead + n + n/16
-}
-
-// planSize estimates what keeping the claims costs, in bytes.
-func planSize(c *playback.Claims) int64 {
-	return planOverhead + int64(encodedLen(c)) + int64(len(c.Params))*paramOverhead
 }

@@ -20,6 +20,8 @@ programs=(
 	node=nodejs          # the client SDKs that must accept our tokens
 	chromium=chromium    # the demo page with its player
 	wrk=wrk              # load for the benchmarks
+	nginx=nginx          # a file that the benchmarks measure against
+	haproxy=haproxy      # checks viewer tokens in the benchmarks
 	shellcheck=shellcheck # lint of the scripts
 )
 
@@ -35,12 +37,12 @@ as_root() {
 }
 
 install_programs() {
-	local entry packages=()
+	local entry packages=() PATH=$PATH:/usr/sbin # daemons are there
 	for entry in "${programs[@]}"; do
 		command -v "${entry%%=*}" >/dev/null || packages+=("${entry#*=}")
 	done
 	# npm is part of nodejs in some distributions and a package of its own in Debian.
-	if [ -f e2e/node/package-lock.json ] && ! command -v npm >/dev/null; then packages+=(npm); fi
+	if ! command -v npm >/dev/null; then packages+=(npm); fi
 	[ "${#packages[@]}" -gt 0 ] || return 0
 	echo "setup: installing ${packages[*]}" >&2
 	if ! command -v apt-get >/dev/null; then
@@ -76,7 +78,7 @@ install_node_modules() {
 	fi
 }
 
-# check_node warns of a Node that is too old for the packages in e2e/node.
+# check_node warns of a Node that is too old for the packages in e2e/node and benchmarks/peers/node.
 check_node() {
 	local major
 	major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
@@ -86,6 +88,7 @@ check_node() {
 install_programs
 check_node
 install_node_modules e2e/node
+install_node_modules benchmarks/peers/node
 
 # The real Vault is compiled from its module (minutes, once; then cached).
 if [ -x tools/vault/build.sh ]; then

@@ -1,0 +1,88 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/playgate/playgate/benchmarks/load"
+	"github.com/playgate/playgate/benchmarks/report"
+	"github.com/playgate/playgate/benchmarks/world"
+)
+
+// wave lets the tokens of many popular playback IDs roll over in one second, two
+// times. Expiries lie on a grid that differs by playback ID, so that this does
+// not happen by itself; the IDs are chosen so that it does.
+func (b *Bench) wave(ctx context.Context, out *report.Scenario) (err error) {
+	ttl := b.config.Size.WaveTTL
+	grid := ttl / 4 // contract §4
+	r, err := b.start(ctx, out, world.Config{TTL: ttl})
+	if err != nil {
+		return err
+	}
+	defer r.finish(&err)
+	if err := r.warm(ctx, load.Token, b.config.Size.WaveIDs); err != nil {
+		return err
+	}
+	together, err := r.ledger.RollingTogether(grid)
+	if err != nil {
+		return err
+	}
+	out.What = fmt.Sprintf("70 %% of the hit capacity on %d playback IDs whose tokens all roll over in the same second, every %s", len(together), grid)
+	source := load.Choose(b.renewalsOf(len(together)), together)
+	// Steady: the same playback IDs, between two rollovers.
+	if err := untilSecond(ctx, int64(grid.Seconds()), r.ledger.Phase(together[0], grid)); err != nil {
+		return err
+	}
+	// Those that have rolled over since were in nobody's use.
+	if err := r.ask(ctx, load.Choose(load.Each(load.Token, 0, len(together), len(b.viewers)), together), len(together)); err != nil {
+		return err
+	}
+	steady, err := r.measure(ctx, "expiry wave, between", load.Config{Source: source, PerSecond: 0.7 * b.hits, Length: grid / 2})
+	if err != nil {
+		return err
+	}
+	before := steady.Load.Classes[load.All].P99
+	m, err := r.measure(ctx, "expiry wave, two rollovers", load.Config{Source: source, PerSecond: 0.7 * b.hits, Length: 2*grid + time.Second})
+	if err != nil {
+		return err
+	}
+	out.Checks = append(out.Checks, ratioCheck("expiry wave: p99 / p99 between the waves", m.Load.Classes[load.All].P99, before),
+		report.Check{
+			Name: "expiry wave: signatures on the path of a request", Bound: "0", OK: m.Server.Signatures == 0,
+			Value: fmt.Sprintf("%.0f, beside %.0f ahead", m.Server.Signatures, m.Server.Ahead),
+		})
+	return nil
+}
+
+// renewalsOf returns renewals of the given number of playback IDs.
+func (b *Bench) renewalsOf(ids int) load.Source {
+	return load.Replay(b.sessions(ids).Renewals(200_000))
+}
+
+// untilSecond waits until the Unix time is at a place of a grid of seconds.
+func untilSecond(ctx context.Context, grid, place int64) error {
+	now := time.Now()
+	ahead := (place - now.Unix()%grid + grid) % grid
+	return pause(ctx, time.Unix(now.Unix()+ahead, 0).Add(time.Second).Sub(now))
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// ratioCheck compares two latencies in microseconds: one during an event must not
+// be more than three times one without.
+func ratioCheck(name string, value, base float64) report.Check {
+	const bound = 3
+	return report.Check{
+		Name: name, Value: fmt.Sprintf("%.0f / %.0f µs = %.2f", value, base, value/base), Bound: fmt.Sprintf("≤ %d", bound), OK: value <= bound*base,
+	}
+}
