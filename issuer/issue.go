@@ -22,11 +22,22 @@ type Tokens interface {
 	Token(ctx context.Context, c *playback.Claims, l playback.Lifetime, t playback.Turn) (tok playback.Token, hit bool, err error)
 }
 
-// Config is what an Issuer needs; every field is required.
+// Ledger learns which tokens were given to somebody: until the last of a key
+// has ended, the key must not be deleted. What is signed ahead does not count.
+type Ledger interface {
+	// HandedOut is called for every answer with tokens; exp is Unix seconds.
+	HandedOut(env playback.EnvironmentID, key playback.KeyID, exp int64)
+}
+
+// Config is what an Issuer needs; every field but Ledger and Stale is required.
 type Config struct {
 	Keys   Keys
 	Tokens Tokens
-	Now    func() time.Time
+	Ledger Ledger // nil: nobody keeps one
+	// Stale reports whether an environment's keys have not been read for so long
+	// that answers should say so. nil: never.
+	Stale func(playback.EnvironmentID) bool
+	Now   func() time.Time
 }
 
 // Issuer runs the pipeline.
@@ -73,6 +84,10 @@ func (i *Issuer) Issue(ctx context.Context, env *Environment, req *Request) (*An
 	if err := i.sign(ctx, env, req, answer); err != nil {
 		return nil, err
 	}
+	if i.cfg.Ledger != nil {
+		i.cfg.Ledger.HandedOut(env.ID, answer.Key, answer.Lifetime.Exp)
+	}
+	answer.Stale = i.cfg.Stale != nil && i.cfg.Stale(env.ID)
 	return answer, nil
 }
 

@@ -17,15 +17,17 @@ import (
 
 // world is a small environment with everything an answer can depend on.
 type world struct {
-	env   issuer.Environment
-	rules rules
-	keys  *keys
-	mint  *mint
-	now   time.Time
+	env    issuer.Environment
+	rules  rules
+	keys   *keys
+	mint   *mint
+	ledger ledger
+	stale  bool
+	now    time.Time
 }
 
 func newWorld() *world {
-	w := &world{keys: &keys{id: "K1"}, mint: &mint{}, now: time.Unix(1_800_000_000, 0)}
+	w := &world{keys: &keys{id: "K1"}, mint: &mint{}, ledger: ledger{}, now: time.Unix(1_800_000_000, 0)}
 	film := &playback.Asset{ID: "A1", Duration: 120.5, Status: playback.AssetReady}
 	live := &playback.LiveStream{ID: "L1", Status: playback.LiveStreamActive}
 	w.env = issuer.Environment{
@@ -54,9 +56,14 @@ func (w *world) issue(req issuer.Request) (*issuer.Answer, error) {
 		req.Viewer = &playback.Viewer{Issuer: "main", ID: "u1", Authenticated: true}
 	}
 	req.Client = &playback.Client{}
-	i := issuer.New(issuer.Config{Keys: w.keys, Tokens: w.mint, Now: func() time.Time { return w.now }})
+	i := issuer.New(issuer.Config{Keys: w.keys, Tokens: w.mint, Ledger: w.ledger, Stale: func(playback.EnvironmentID) bool { return w.stale }, Now: func() time.Time { return w.now }})
 	return i.Issue(context.Background(), &w.env, &req)
 }
+
+// ledger is the latest exp by key.
+type ledger map[playback.KeyID]int64
+
+func (l ledger) HandedOut(_ playback.EnvironmentID, key playback.KeyID, exp int64) { l[key] = exp }
 
 type catalogue []*playback.Object
 
@@ -417,6 +424,44 @@ func TestGrantedFiles(t *testing.T) {
 		_, err := w.issue(issuer.Request{PlaybackID: "SIGNED", Types: video(), File: c.file})
 		if got := err == nil; got != c.want {
 			t.Errorf("grant %q, file %q: %v", c.granted, c.file, err)
+		}
+	}
+}
+
+func TestTheLedgerLearnsWhatIsHandedOutAndNothingElse(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		req  issuer.Request
+		edit func(*world)
+		want bool
+	}{
+		{"an answer with tokens", issuer.Request{PlaybackID: "SIGNED", Types: []playback.TokenType{playback.Video, playback.Thumbnail}}, func(*world) {}, true},
+		{"a public playback ID has none", issuer.Request{PlaybackID: "PUBLIC", Types: []playback.TokenType{playback.Video}}, func(*world) {}, false},
+		{"a refusal", issuer.Request{PlaybackID: "PREPARING", Types: []playback.TokenType{playback.Video}}, func(*world) {}, false},
+		{"a key that would not sign", issuer.Request{PlaybackID: "SIGNED", Types: []playback.TokenType{playback.Video}}, func(w *world) { w.mint.refuse = "K1" }, false},
+		{"the key that replaced it", issuer.Request{PlaybackID: "SIGNED", Types: []playback.TokenType{playback.Video}}, func(w *world) { w.keys.later, w.mint.refuse = "K2", "K1" }, true},
+	} {
+		w := newWorld()
+		c.edit(w)
+		answer, err := w.issue(c.req)
+		switch {
+		case !c.want && len(w.ledger) > 0:
+			t.Errorf("%s: the ledger has %v", c.name, w.ledger)
+		case c.want && (err != nil || len(w.ledger) != 1 || w.ledger[answer.Key] != answer.Lifetime.Exp):
+			t.Errorf("%s: the ledger has %v, %v", c.name, w.ledger, err)
+		}
+	}
+}
+
+func TestAnAnswerUnderStaleKeysSaysSo(t *testing.T) {
+	t.Parallel()
+	for _, stale := range []bool{false, true} {
+		w := newWorld()
+		w.stale = stale
+		answer, err := w.issue(issuer.Request{PlaybackID: "SIGNED", Types: []playback.TokenType{playback.Video}})
+		if err != nil || answer.Stale != stale {
+			t.Errorf("stale %v: %+v, %v", stale, answer, err)
 		}
 	}
 }

@@ -107,6 +107,9 @@ type Answer struct {
 	Items    []Item
 	// Hit reports that every token came from the cache.
 	Hit bool
+	// Stale: the key store has not answered for a while, and a key that was
+	// replaced meanwhile may have signed.
+	Stale bool
 }
 
 // Item is one token of an answer.

@@ -28,7 +28,7 @@ type Source interface {
 // Like Key it redacts itself.
 type Record struct {
 	Key
-	// Refused says why the key cannot be used; Private is nil then.
+	// Refused says why the key cannot be used; Private and Remote are nil then.
 	Refused error
 }
 
@@ -41,7 +41,8 @@ func NewRecord(id playback.KeyID, origin string, material []byte, life Life) Rec
 	}
 	return Record{Key: Key{
 		ID: id, State: life.State, CreatedAt: life.CreatedAt, ActivatedAt: life.ActivatedAt, RetiredAt: life.RetiredAt,
-		Private: private, Thumbprint: ThumbprintOf(&private.PublicKey), Origin: origin,
+		External: life.External,
+		Private:  private, Thumbprint: ThumbprintOf(&private.PublicKey), Origin: origin,
 	}}
 }
 
@@ -124,7 +125,7 @@ func unusable(record Record, seen map[playback.KeyID]string) string {
 		return record.Refused.Error()
 	case !record.ID.Valid():
 		return fmt.Sprintf("%.140q is not a key ID; want 1 to 128 letters, digits, _ and -", record.ID)
-	case record.Private == nil:
+	case record.Private == nil && record.Remote == nil:
 		return "has no private key"
 	case !slices.Contains([]State{Stateless, Prepared, Active, Retired}, record.State):
 		return fmt.Sprintf("has the unknown state %.40q", record.State)

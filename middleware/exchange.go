@@ -21,6 +21,8 @@ type Endpoint struct {
 	Number int
 	// CORS: pages of cors_origins may call it.
 	CORS bool
+	// Backend: only backends may call it, with an access token.
+	Backend bool
 	// ViewerQuery: the query may carry the viewer token (contract §3), when
 	// the method is GET or HEAD.
 	ViewerQuery bool

@@ -403,3 +403,22 @@ func TestPublicPlaybackIDs(t *testing.T) {
 		"playback_id": "P", "key_id": nil, "rule": "premium",
 	}})
 }
+
+func TestAnAnswerUnderStaleKeysIsMarked(t *testing.T) {
+	t.Parallel()
+	k := start(t, options{})
+	for _, stale := range []bool{false, true} {
+		k.issuer.mu.Lock()
+		k.issuer.answer = func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
+			a := granting(req, playback.PolicySigned)
+			a.Stale = stale
+			return a, nil
+		}
+		k.issuer.mu.Unlock()
+		r := k.post("/v1/tokens", `{"playback_id":"PID1"}`, basicAuth(acmeBackend, secret))
+		k.want(r, 200, "")
+		if got := r.Header.Get("X-Playgate-Degraded"); (got == "keys") != stale || !stale && got != "" {
+			t.Errorf("stale %v: X-Playgate-Degraded = %q", stale, got)
+		}
+	}
+}

@@ -18,15 +18,16 @@ type Config struct {
 	Dir string
 }
 
-// Source reads key files. Make one with New.
+// Source reads and writes key files. Make one with New.
 type Source struct {
 	dir string
+
+	// writing is held by whoever writes, before the lock file is taken.
+	writing sync.Mutex
 
 	mu   sync.Mutex // guards seen; the maps in it are immutable
 	seen map[playback.EnvironmentID]map[playback.KeyID]look
 }
-
-var _ keystore.Source = (*Source)(nil)
 
 // look is what came of one key at the last Load.
 type look struct {
