@@ -18,12 +18,12 @@ import (
 	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/identity"
 	"github.com/playgate/playgate/issuer"
-	"github.com/playgate/playgate/keys"
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/policy"
 	"github.com/playgate/playgate/server"
 	"github.com/playgate/playgate/signer"
+	"github.com/playgate/playgate/signingkey"
 	"github.com/playgate/playgate/tokencache"
 )
 
@@ -119,7 +119,7 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 		Now: time.Now, Logger: a.log, Registerer: registry,
 	})
 	// Memory keys are this process's alone, so it knows all that they signed.
-	ledger := keys.NewMemoryLedger(cfg.Keystore.Driver == "memory")
+	ledger := signingkey.NewMemoryLedger(cfg.Keystore.Driver == "memory")
 	manager := a.manage(keeper, ledger, registry)
 	a.server = server.New(server.Config{
 		Snapshot: func() *server.Snapshot { return a.state.Load().edge },

@@ -8,13 +8,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/playgate/playgate/configs"
-	"github.com/playgate/playgate/keys"
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/keystore/file"
 	"github.com/playgate/playgate/keystore/memory"
 	"github.com/playgate/playgate/keystore/vault"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/signer"
+	"github.com/playgate/playgate/signingkey"
 	"github.com/playgate/playgate/tokencache"
 )
 
@@ -68,8 +68,8 @@ func newKeeper(cfg *configs.Config, log *slog.Logger) (keystore.Keeper, error) {
 }
 
 // manage makes the rooms that change keys.
-func (a *App) manage(keeper keystore.Keeper, ledger keys.Ledger, registry *prometheus.Registry) *keys.Manager {
-	manager := keys.NewManager(keys.Config{
+func (a *App) manage(keeper keystore.Keeper, ledger signingkey.Ledger, registry *prometheus.Registry) *signingkey.Manager {
+	manager := signingkey.NewManager(signingkey.Config{
 		Keeper: keeper, Settings: a.settings, Ledger: ledger, Changed: a.keys.Refresh, Audit: slog.New(unfiltered{a.log.Handler()}), Now: time.Now,
 	})
 	a.rotation = newRotation(&rotation{
@@ -81,10 +81,10 @@ func (a *App) manage(keeper keystore.Keeper, ledger keys.Ledger, registry *prome
 }
 
 // settings returns those of an environment's keys in force.
-func (a *App) settings(env playback.EnvironmentID) (keys.Settings, bool) {
+func (a *App) settings(env playback.EnvironmentID) (signingkey.Settings, bool) {
 	e := a.state.Load().configured[env]
 	if e == nil {
-		return keys.Settings{}, false
+		return signingkey.Settings{}, false
 	}
 	settings, err := a.muxes.settings(e)
 	if err != nil {

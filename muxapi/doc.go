@@ -3,8 +3,8 @@
 //
 // It owns how Mux is asked: Basic authentication, the pace that Mux allows, what
 // is asked again and what must not be, and errors that carry what Mux said. It
-// does not own what the answers mean: a key's life is that of package keys, its
-// material that of package keystore.
+// does not own what the answers mean: a key's life is that of package
+// signingkey, its material that of package keystore.
 //
 // A Client is safe for concurrent use and starts no goroutine of its own; its
 // callers wait for their turn, and for as long as their context lasts.
