@@ -128,7 +128,7 @@ func (s *story) hold() {
 	if active > 1 || active == 0 && s.ever {
 		s.Errorf("%d active keys", active)
 	}
-	for _, id := range strings.FieldsSeq(s.mux.ids()) {
+	for id := range strings.FieldsSeq(s.mux.ids()) {
 		if id != "ELSEWHERE" && !stored[playback.KeyID(id)] {
 			s.Errorf("key %s is at Mux, and nobody has it", id)
 		}
