@@ -16,7 +16,7 @@ func TestNoSourceIsIgnored(t *testing.T) {
 	if err != nil {
 		absent(t, "there is no git repository: "+err.Error())
 	}
-	for _, name := range strings.Split(strings.TrimRight(string(list), "\x00"), "\x00") {
+	for name := range strings.SplitSeq(strings.TrimRight(string(list), "\x00"), "\x00") {
 		if name != "" {
 			t.Errorf("%s is ignored by git, so it would not be committed", name)
 		}
