@@ -13,7 +13,6 @@ import (
 	"github.com/playgate/playgate/keystore/memory"
 	"github.com/playgate/playgate/keystore/vault"
 	"github.com/playgate/playgate/playback"
-	"github.com/playgate/playgate/signer"
 	"github.com/playgate/playgate/signingkey"
 	"github.com/playgate/playgate/tokencache"
 )
@@ -25,16 +24,33 @@ func (a *App) takeKeys(snapshot keystore.Snapshot) {
 	environments := snapshot.Environments()
 	rotations := make([]tokencache.Rotation, len(environments))
 	for i, env := range environments {
-		rotations[i] = rotationOf(a.ring, env)
+		rotations[i] = a.rotationOf(env, snapshot.Keyset(env))
 	}
 	a.cache.SetRotations(rotations)
 }
 
-func rotationOf(ring *signer.Ring, env playback.EnvironmentID) tokencache.Rotation {
+func (a *App) rotationOf(env playback.EnvironmentID, set keystore.Keyset) tokencache.Rotation {
 	r := tokencache.Rotation{Environment: env}
-	r.Active.ID, r.Active.Thumbprint, _ = ring.Active(env)
-	r.Prepared.ID, r.Prepared.Thumbprint, _ = ring.Prepared(env)
+	r.Active.ID, r.Active.Thumbprint, _ = a.ring.Active(env)
+	r.Prepared.ID, r.Prepared.Thumbprint, _ = a.ring.Prepared(env)
+	for _, key := range set.Keys {
+		if key.ID == r.Prepared.ID {
+			r.Activation = a.activation(env, set, key)
+		}
+	}
 	return r
+}
+
+// activation returns when a prepared key becomes active: when the schedule says
+// so, or as soon as an operator may.
+func (a *App) activation(env playback.EnvironmentID, set keystore.Keyset, key *keystore.Key) time.Time {
+	if step := a.rotation.manager.NextStep(env, set); step.Action == signingkey.Activation && step.Key == key.ID {
+		return step.At
+	}
+	if e := a.state.Load().configured[env]; e != nil {
+		return termsOf(e).ReadyAt(key.Life())
+	}
+	return time.Time{}
 }
 
 func refreshInterval(cfg *configs.Config) time.Duration {

@@ -35,8 +35,9 @@ type Config struct {
 	Tokens Tokens
 	Ledger Ledger // nil: nobody keeps one
 	// Stale reports whether an environment's keys have not been read for so long
-	// that answers should say so. nil: never.
-	Stale func(playback.EnvironmentID) bool
+	// that answers should say so, and then until when (Unix seconds) what the
+	// active key signs is sure to be honoured; 0: that needs no bound. nil: never.
+	Stale func(playback.EnvironmentID) (assured int64, stale bool)
 	Now   func() time.Time
 }
 
@@ -66,6 +67,12 @@ func (i *Issuer) Issue(ctx context.Context, env *Environment, req *Request) (*An
 	answer := req.desk.answerOf(object, granted)
 	if !object.Public() {
 		answer.Lifetime = lifetime(env, object, granted, now)
+		if assured, stale := i.stale(env.ID); stale {
+			answer.Stale = true
+			whole := answer.Lifetime
+			answer.Lifetime = curtail(whole, assured, inquiry)
+			answer.Curtailed = answer.Lifetime != whole
+		}
 		if err := checkMinTTL(req, answer.Lifetime, now); err != nil {
 			return nil, err
 		}
@@ -87,8 +94,14 @@ func (i *Issuer) Issue(ctx context.Context, env *Environment, req *Request) (*An
 	if i.cfg.Ledger != nil {
 		i.cfg.Ledger.HandedOut(env.ID, answer.Key, answer.Lifetime.Exp)
 	}
-	answer.Stale = i.cfg.Stale != nil && i.cfg.Stale(env.ID)
 	return answer, nil
+}
+
+func (i *Issuer) stale(env playback.EnvironmentID) (assured int64, stale bool) {
+	if i.cfg.Stale == nil {
+		return 0, false
+	}
+	return i.cfg.Stale(env)
 }
 
 // granted is one type that the rules gave.
@@ -304,6 +317,21 @@ func lifetime(env *Environment, object *playback.Object, all []granted, now time
 		}
 	}
 	return playback.Schedule(env.ID, object.ID, shortest, now)
+}
+
+// curtail shortens a lifetime under stale keys: to what is assured and, once
+// that is too little, to a quarter of it. It refuses nobody: what the caller
+// asks for by min_ttl is given as ever.
+func curtail(life playback.Lifetime, assured int64, q inquiry) playback.Lifetime {
+	if assured == 0 || life.Exp <= assured {
+		return life
+	}
+	wanted := int64((q.req.MinTTL + time.Second - 1) / time.Second)
+	least := max(1, life.L/4, min(wanted, life.L))
+	if left := assured - q.now.Unix() - 1; left >= least {
+		return playback.Lifetime{L: left, G: life.G, Exp: assured, Cut: true}
+	}
+	return playback.Schedule(q.env.ID, q.object.ID, least, q.now)
 }
 
 func checkMinTTL(req *Request, life playback.Lifetime, now time.Time) error {
