@@ -23,6 +23,7 @@ import (
 	"github.com/playgate/playgate/policy"
 	"github.com/playgate/playgate/server"
 	"github.com/playgate/playgate/signer"
+	"github.com/playgate/playgate/signingkey"
 	"github.com/playgate/playgate/tokencache"
 )
 
@@ -42,6 +43,8 @@ type App struct {
 	keys     *keystore.Watcher
 	ring     *signer.Ring
 	cache    *tokencache.Cache
+	muxes    *muxClients
+	rotation *rotation
 	server   *server.Server
 	admin    *http.Server
 
@@ -63,7 +66,7 @@ func New(opts Options) (*App, error) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a := &App{
 		opts: opts, level: new(slog.LevelVar), metrics: newMetrics(registry), rules: policy.NewMetrics(registry),
-		failed: make(chan error, 2), hurry: make(chan struct{}),
+		muxes: newMuxClients(), failed: make(chan error, 2), hurry: make(chan struct{}),
 	}
 	a.life.stopped = make(chan struct{})
 	first, seen, err := load(opts.Path, opts.Environ, a.rules)
@@ -92,20 +95,22 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 	}
 	a.ring = signer.NewRing(signer.RingConfig{
 		Backend: backend, Logger: a.log, Registerer: registry, Now: time.Now,
-		KeepRetired: func(env playback.EnvironmentID) time.Duration { return a.state.Load().keepRetired(env) },
+		KeepRetired: func(env playback.EnvironmentID, key *keystore.Key) time.Duration {
+			return a.state.Load().keepRetired(env, key)
+		},
 	})
 	pool := signer.NewPool(signer.Config{
 		Ring: a.ring, Concurrency: cfg.Signer.Concurrency, Queue: cfg.Signer.Queue, Now: time.Now, Registerer: registry,
 	})
 	a.life.onStop("the signer", func(context.Context) error { pool.Stop(); return nil })
 
-	source, err := newSource(cfg, a.log)
+	keeper, err := newKeeper(cfg, a.log)
 	if err != nil {
 		return fmt.Errorf("opening the key store: %w", err)
 	}
-	a.life.onStop("the key store", func(context.Context) error { return source.Close() })
+	a.life.onStop("the key store", func(context.Context) error { return keeper.Close() })
 	a.keys = keystore.NewWatcher(keystore.Config{
-		Source: source, Driver: cfg.Keystore.Driver, Interval: refreshInterval(cfg), OnChange: a.takeKeys,
+		Source: keeper, Driver: cfg.Keystore.Driver, Interval: refreshInterval(cfg), OnChange: a.takeKeys,
 		Logger: a.log, Now: time.Now, Registerer: registry,
 	})
 	a.identity = identity.New(identity.Config{Logger: a.log, Now: time.Now, Registerer: registry})
@@ -113,10 +118,13 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 		MaxEntries: cfg.Cache.MaxEntries, MaxBytes: int64(cfg.Cache.MaxBytes), Signer: pool,
 		Now: time.Now, Logger: a.log, Registerer: registry,
 	})
+	// Memory keys are this process's alone, so it knows all that they signed.
+	ledger := signingkey.NewMemoryLedger(cfg.Keystore.Driver == "memory")
+	manager := a.manage(keeper, ledger, registry)
 	a.server = server.New(server.Config{
 		Snapshot: func() *server.Snapshot { return a.state.Load().edge },
-		Issuer:   issuer.New(issuer.Config{Keys: a.ring, Tokens: a.cache, Now: time.Now}),
-		Identity: a.identity, JWKS: a.ring, Logger: a.log, AccessLog: cfg.Log.Access.String(),
+		Issuer:   issuer.New(issuer.Config{Keys: a.ring, Tokens: a.cache, Ledger: ledger, Stale: a.assured, Now: time.Now}),
+		Identity: a.identity, JWKS: a.ring, Keys: keyManager{manager, a.settings}, Logger: a.log, AccessLog: cfg.Log.Access.String(),
 		Registerer: registry, Now: time.Now, Pages: a.opts.Pages,
 	})
 	a.admin = newAdminServer(adminConfig{ready: a.readiness, gatherer: registry, pprof: cfg.Server.AdminPprof})
@@ -190,6 +198,7 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.serving.Go(func() { a.watchServer("the listener", a.server.Serve(a.listener)) })
 	a.life.onStop("the server", a.server.Shutdown)
+	a.serving.Go(func() { a.rotation.run(background) })
 	a.serving.Go(func() { a.watch.run(background, func() { _ = a.Reload() }) })
 	a.logStart()
 	return nil
@@ -233,6 +242,33 @@ func (a *App) AdminAddr() net.Addr {
 	return a.adminListener.Addr()
 }
 
+// staleAfter is how old the keys' last reading must be to be worth a word.
+const staleAfter = time.Minute
+
+// stale reports whether an environment's keys have not been read for a while.
+func (a *App) stale(env playback.EnvironmentID) bool {
+	read, failing := a.keys.Snapshot().LastRead(env)
+	return failing && !read.IsZero() && time.Since(read) > staleAfter
+}
+
+// assured reports whether an environment's keys are stale, and then until when
+// what they sign is sure to be honoured: somebody else may have retired the
+// active key right after it was last read, and may delete it max_ttl later. To
+// the minute, so that replicas that lost the store together agree. A key that
+// signs elsewhere needs no bound (0): nothing new is signed with it.
+func (a *App) assured(env playback.EnvironmentID) (until int64, stale bool) {
+	if !a.stale(env) {
+		return 0, false
+	}
+	snapshot, configured := a.keys.Snapshot(), a.state.Load().configured[env]
+	key, ok := snapshot.Keyset(env).Active()
+	if !ok || key.Remote != nil || configured == nil {
+		return 0, true
+	}
+	read, _ := snapshot.LastRead(env)
+	return read.Add(configured.Token.MaxTTL).Truncate(time.Minute).Unix(), true
+}
+
 // readiness says whether traffic should come here.
 func (a *App) readiness() readiness {
 	if a.life.now() != started {
@@ -245,6 +281,9 @@ func (a *App) readiness() readiness {
 		if !keys.Tried(env) {
 			reasons = append(reasons, fmt.Sprintf("environment %s: its keys were not read yet", env))
 			continue
+		}
+		if read, _ := keys.LastRead(env); a.stale(env) {
+			reasons = append(reasons, fmt.Sprintf("environment %s: its keys were last read %s ago; the key store does not answer", env, time.Since(read).Round(time.Second)))
 		}
 		if _, _, ok := a.ring.Active(env); ok {
 			canSign = true

@@ -80,7 +80,8 @@ func TestStartServesAndStopEnds(t *testing.T) {
 	if code, body := get(t, admin+"/readyz"); code != http.StatusOK || !strings.Contains(body, `"ready"`) {
 		t.Errorf("readyz: %d %s", code, body)
 	}
-	if code, body := get(t, admin+"/metrics"); code != http.StatusOK || !strings.Contains(body, `playgate_token_cache_total{result="miss"} 1`) {
+	if code, body := get(t, admin+"/metrics"); code != http.StatusOK || !strings.Contains(body, `playgate_token_cache_total{result="miss"} 1`) ||
+		!strings.Contains(body, "playgate_key_signing_left_seconds{environment=") || strings.Contains(body, "playgate_key_last_refresh_timestamp_seconds 0") {
 		t.Errorf("metrics: %d %s", code, body)
 	}
 	if code, _ := get(t, admin+"/debug/pprof/"); code != http.StatusNotFound {

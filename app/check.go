@@ -43,7 +43,7 @@ func checkKeys(cfg *configs.Config) (problems configs.Problems, warnings []confi
 	unreachable := func(err error) []configs.Problem {
 		return append(warnings, configs.Problem{Path: "keystore", Message: "the signing keys cannot be read from here: " + err.Error()})
 	}
-	source, err := newSource(cfg, slog.New(slog.DiscardHandler))
+	source, err := newKeeper(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, unreachable(err)
 	}
@@ -72,7 +72,8 @@ func keysetWarnings(path string, e *configs.Environment, set keystore.Keyset) (w
 		warnings = append(warnings, configs.Problem{Path: path, Message: "there is no active signing key: requests are answered 503 no_active_key"})
 	}
 	ended := func(k *keystore.Key) bool {
-		return k.State == keystore.Retired && !k.RetiredAt.IsZero() && time.Since(k.RetiredAt) >= keepRetired(e.Token.MaxTTL)
+		at, known := termsOf(e).DeletableAt(k.Life())
+		return known && !time.Now().Before(at)
 	}
 	published := len(slices.DeleteFunc(slices.Clone(set.Keys), ended))
 	if published > 1 && e.Token.Kid == playback.KidClaim {
@@ -82,22 +83,6 @@ func keysetWarnings(path string, e *configs.Environment, set keystore.Keyset) (w
 		})
 	}
 	return warnings
-}
-
-// externalMaxTTL is how long somebody else who has a private key may have
-// signed with it into the future (contract §6).
-const externalMaxTTL = 7 * 24 * time.Hour
-
-// keepRetired returns how long a key is published after it was retired: as
-// long as a token of anybody who had it may be good.
-func keepRetired(maxTTL time.Duration) time.Duration { return max(maxTTL, externalMaxTTL) }
-
-// keepRetired is that of an environment.
-func (s *state) keepRetired(env playback.EnvironmentID) time.Duration {
-	if e := s.minting[env]; e != nil {
-		return keepRetired(e.MaxTTL)
-	}
-	return externalMaxTTL
 }
 
 // checkKeySets reads the key sets that an environment's viewers are verified

@@ -46,6 +46,19 @@ func TestLogNeverShowsATokenInsideAText(t *testing.T) {
 	}
 }
 
+func TestAuditRecordsPassEveryLevel(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	level := new(slog.LevelVar)
+	level.Set(slog.LevelError)
+	log := newLogger(&out, "json", level)
+	log.Info("news")
+	slog.New(unfiltered{log.Handler()}).Info("record")
+	if strings.Contains(out.String(), "news") || !strings.Contains(out.String(), "record") {
+		t.Errorf("logged %s", out.String())
+	}
+}
+
 func TestWatchNoticesSettledChanges(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

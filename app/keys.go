@@ -1,8 +1,11 @@
 package app
 
 import (
+	"context"
 	"log/slog"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/keystore"
@@ -10,7 +13,7 @@ import (
 	"github.com/playgate/playgate/keystore/memory"
 	"github.com/playgate/playgate/keystore/vault"
 	"github.com/playgate/playgate/playback"
-	"github.com/playgate/playgate/signer"
+	"github.com/playgate/playgate/signingkey"
 	"github.com/playgate/playgate/tokencache"
 )
 
@@ -21,45 +24,124 @@ func (a *App) takeKeys(snapshot keystore.Snapshot) {
 	environments := snapshot.Environments()
 	rotations := make([]tokencache.Rotation, len(environments))
 	for i, env := range environments {
-		rotations[i] = rotationOf(a.ring, env)
+		rotations[i] = a.rotationOf(env, snapshot.Keyset(env))
 	}
 	a.cache.SetRotations(rotations)
 }
 
-func rotationOf(ring *signer.Ring, env playback.EnvironmentID) tokencache.Rotation {
+func (a *App) rotationOf(env playback.EnvironmentID, set keystore.Keyset) tokencache.Rotation {
 	r := tokencache.Rotation{Environment: env}
-	r.Active.ID, r.Active.Thumbprint, _ = ring.Active(env)
-	r.Prepared.ID, r.Prepared.Thumbprint, _ = ring.Prepared(env)
+	r.Active.ID, r.Active.Thumbprint, _ = a.ring.Active(env)
+	r.Prepared.ID, r.Prepared.Thumbprint, _ = a.ring.Prepared(env)
+	for _, key := range set.Keys {
+		if key.ID == r.Prepared.ID {
+			r.Activation = a.activation(env, set, key)
+		}
+	}
 	return r
 }
 
-// fileInterval is how often key files are looked at: a listing and, where
-// something changed, a read.
-const fileInterval = 2 * time.Second
+// activation returns when a prepared key becomes active: when the schedule says
+// so, or as soon as an operator may.
+func (a *App) activation(env playback.EnvironmentID, set keystore.Keyset, key *keystore.Key) time.Time {
+	if step := a.rotation.manager.NextStep(env, set); step.Action == signingkey.Activation && step.Key == key.ID {
+		return step.At
+	}
+	if e := a.state.Load().configured[env]; e != nil {
+		return termsOf(e).ReadyAt(key.Life())
+	}
+	return time.Time{}
+}
 
 func refreshInterval(cfg *configs.Config) time.Duration {
 	if cfg.Keystore.Driver == "vault" {
 		return cfg.Keystore.Vault.RefreshInterval
 	}
-	return fileInterval
+	return configs.FileInterval
 }
 
-// newSource returns the configured source of keys.
-func newSource(cfg *configs.Config, log *slog.Logger) (keystore.Source, error) {
+// newKeeper returns the configured key store.
+func newKeeper(cfg *configs.Config, log *slog.Logger) (keystore.Keeper, error) {
 	switch k := &cfg.Keystore; k.Driver {
 	case "memory":
 		return memory.New(memory.Config{Now: time.Now}), nil
 	case "vault":
 		auth := &k.Vault.Auth
 		return vault.New(vault.Config{
-			Address: k.Vault.Address, Namespace: k.Vault.Namespace, Mount: k.Vault.Mount, Prefix: k.Vault.Prefix,
+			Address: k.Vault.Address, CAFile: string(k.Vault.CAFile), Namespace: k.Vault.Namespace,
+			Mode: k.Vault.Mode, Mount: k.Vault.Mount, Prefix: k.Vault.Prefix, TransitMount: k.Vault.TransitMount,
 			Auth: vault.Auth{
-				Method: auth.Method, TokenFile: string(auth.TokenFile), Mount: auth.Mount, RoleID: auth.RoleID,
-				RoleIDFile: string(auth.RoleIDFile), SecretIDFile: string(auth.SecretIDFile),
+				Method: auth.Method, TokenFile: string(auth.TokenFile), Mount: auth.Mount, Role: auth.Role,
+				RoleID: auth.RoleID, RoleIDFile: string(auth.RoleIDFile),
+				SecretIDFile: string(auth.SecretIDFile), WrappedSecretIDFile: string(auth.WrappedSecretIDFile),
+				JWTFile: string(auth.JWTFile), CertFile: string(auth.CertFile), KeyFile: string(auth.KeyFile),
 			},
 			Logger: log, Now: time.Now,
 		})
 	default:
 		return file.New(file.Config{Dir: string(k.File.Dir)}), nil
+	}
+}
+
+// manage makes the rooms that change keys.
+func (a *App) manage(keeper keystore.Keeper, ledger signingkey.Ledger, registry *prometheus.Registry) *signingkey.Manager {
+	manager := signingkey.NewManager(signingkey.Config{
+		Keeper: keeper, Settings: a.settings, Ledger: ledger, Changed: a.keys.Refresh, Audit: slog.New(unfiltered{a.log.Handler()}), Now: time.Now,
+	})
+	a.rotation = newRotation(&rotation{
+		manager: manager, log: a.log, snapshot: a.keys.Snapshot,
+		environments: func() []playback.EnvironmentID { return a.state.Load().environments },
+	}, registry)
+	registry.MustRegister(&signingLeft{a})
+	return manager
+}
+
+// settings returns those of an environment's keys in force.
+func (a *App) settings(env playback.EnvironmentID) (signingkey.Settings, bool) {
+	e := a.state.Load().configured[env]
+	if e == nil {
+		return signingkey.Settings{}, false
+	}
+	settings, err := a.muxes.settings(e)
+	if err != nil {
+		a.log.ErrorContext(context.Background(), "Mux's API cannot be asked", "environment", env, "error", err)
+	}
+	return settings, true
+}
+
+// keepRetired returns how long a retired key of an environment is published.
+func (s *state) keepRetired(env playback.EnvironmentID, key *keystore.Key) time.Duration {
+	e := s.configured[env]
+	if e == nil {
+		return 0
+	}
+	return termsOf(e).KeepFor(key.Life())
+}
+
+// signingLeft is a metric of the moment: for how long tokens that are signed
+// now are sure to be honoured. While the key store answers, that is max_ttl.
+// While it does not, another replica may have replaced the key at once, and may
+// delete it max_ttl later; a key that stays in Vault cannot sign at all.
+type signingLeft struct{ app *App }
+
+func (*signingLeft) description() *prometheus.Desc {
+	return prometheus.NewDesc("playgate_key_signing_left_seconds",
+		"How much longer what the environment's active key signs is sure to be honoured, though the key store should not answer any more; 0: it cannot sign.",
+		[]string{"environment"}, nil)
+}
+
+// Describe implements prometheus.Collector.
+func (s *signingLeft) Describe(out chan<- *prometheus.Desc) { out <- s.description() }
+
+// Collect implements prometheus.Collector.
+func (s *signingLeft) Collect(out chan<- prometheus.Metric) {
+	snapshot, state := s.app.keys.Snapshot(), s.app.state.Load()
+	for _, env := range state.environments {
+		left := time.Duration(0)
+		read, failing := snapshot.LastRead(env)
+		if key, ok := snapshot.Keyset(env).Active(); ok && (!failing || key.Remote == nil) {
+			left = max(0, time.Until(read.Add(state.configured[env].Token.MaxTTL)))
+		}
+		out <- prometheus.MustNewConstMetric(s.description(), prometheus.GaugeValue, left.Seconds(), string(env))
 	}
 }

@@ -52,7 +52,7 @@ func OpenOffline(ctx context.Context, path string, environ []string, env playbac
 func (o *Offline) loadKeys(ctx context.Context, cfg *configs.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, offlineTimeout)
 	defer cancel()
-	source, err := newSource(cfg, slog.New(slog.DiscardHandler))
+	source, err := newKeeper(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return fmt.Errorf("opening the key store: %w", err)
 	}

@@ -22,6 +22,7 @@ type state struct {
 	minting      map[playback.EnvironmentID]*issuer.Environment
 	issuers      []identity.Issuer
 	environments []playback.EnvironmentID
+	configured   map[playback.EnvironmentID]*configs.Environment
 	certificate  *tls.Certificate // nil: plain HTTP
 }
 
@@ -37,7 +38,7 @@ func load(path string, environ []string, metrics *policy.Metrics) (_ *state, see
 }
 
 func loadWith(reader *fileReader, path string, environ []string, metrics *policy.Metrics) (*state, error) {
-	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}}
+	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}, configured: map[playback.EnvironmentID]*configs.Environment{}}
 	source := configs.Source{Path: path, Environ: environ, ReadFile: reader.read, Check: func(path string, e *configs.Environment) (problems, warnings []configs.Problem) {
 		compiled, problems, warnings := mintingOf(path, e, metrics)
 		s.minting[e.ID] = compiled
@@ -51,6 +52,7 @@ func loadWith(reader *fileReader, path string, environ []string, metrics *policy
 	s.loaded = loaded
 	for _, e := range loaded.Config.Environments() {
 		s.environments = append(s.environments, e.ID)
+		s.configured[e.ID] = e
 		s.issuers = append(s.issuers, issuersOf(e)...)
 	}
 	directory, err := tenant.New(loaded.Config.Tenants())

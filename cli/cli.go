@@ -30,6 +30,7 @@ type commands struct {
 	Serve       serveCommand       `cmd:"" help:"Run the gateway."`
 	Demo        demoCommand        `cmd:"" help:"Run the whole product with nothing installed: gateway, simulated Mux, a page with a player."`
 	CheckConfig checkConfigCommand `cmd:"" name:"check-config" help:"Check a configuration: all problems at once, warnings, and the effective values."`
+	Keys        keysCommands       `cmd:"" help:"List, make, import, activate, retire and delete signing keys."`
 	Policy      policyCommands     `cmd:"" help:"Check and test rules."`
 	Token       tokenCommands      `cmd:"" help:"Sign, decode and verify playback tokens."`
 	AccessToken accessCommands     `cmd:"" name:"access-token" help:"Make access tokens for backends."`

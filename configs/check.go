@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
-	"strings"
 
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/tenant"
@@ -111,48 +110,9 @@ func (l *loader) checkTLS(t *TLS) {
 }
 
 func (l *loader) checkKeystore() {
-	const path = "keystore.vault"
-	v := &l.config.Keystore.Vault
-	l.checkBase(path+".address", &v.Address)
-	l.checkVaultPath(path+".mount", &v.Mount, true)
-	l.checkVaultPath(path+".prefix", &v.Prefix, false)
+	l.checkVault()
 	if l.config.Keystore.Driver == "file" && l.config.Keystore.File.Dir == "" {
 		l.report.add("keystore.file.dir", "is required by the driver file")
-	}
-	if l.config.Keystore.Driver != "vault" {
-		return // secrets of a store that is not used need not be there
-	}
-	a, login := &v.Auth, path+".auth"
-	if a.Method == "token" {
-		a.Token = l.secret(login+".token_file", a.TokenFile)
-		return
-	}
-	l.checkVaultPath(login+".mount", &a.Mount, true)
-	switch {
-	case a.RoleID != "" && a.RoleIDFile != "":
-		l.report.add(login+".role_id_file", "is given besides role_id; want one of them")
-	case a.RoleID == "" && a.RoleIDFile == "":
-		l.report.add(login+".role_id", "is required by the method approle, or role_id_file")
-	case a.RoleIDFile != "":
-		l.secret(login+".role_id_file", a.RoleIDFile)
-	}
-	a.SecretID = l.secret(login+".secret_id_file", a.SecretIDFile)
-}
-
-// checkVaultPath checks a path inside Vault and drops slashes around it.
-func (l *loader) checkVaultPath(path string, value *string, required bool) {
-	*value = strings.Trim(*value, "/")
-	if *value == "" {
-		if required {
-			l.report.add(path, "is required")
-		}
-		return
-	}
-	for segment := range strings.SplitSeq(*value, "/") {
-		if segment == "" || segment == "." || segment == ".." || strings.ContainsAny(segment, "?#% ") {
-			l.report.add(path, "%q is not a path in Vault", clipped(*value))
-			return
-		}
 	}
 }
 

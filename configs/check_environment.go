@@ -14,6 +14,7 @@ func (l *loader) checkEnvironment(path string, e *Environment) {
 	for i := range e.Hosts {
 		l.checkHost(fmt.Sprintf("%s.hosts[%d]", path, i), &e.Hosts[i])
 	}
+	l.checkMux(path+".mux", &e.Mux)
 	l.checkBase(path+".delivery.stream", &e.Delivery.Stream)
 	l.checkBase(path+".delivery.image", &e.Delivery.Image)
 	l.checkBase(path+".delivery.license", &e.Delivery.License)

@@ -5,8 +5,6 @@ import (
 	"iter"
 	"net/netip"
 	"time"
-
-	"github.com/playgate/playgate/playback"
 )
 
 // Config is the whole configuration, with defaults filled in, paths absolute
@@ -73,29 +71,6 @@ type Keystore struct {
 // FileStore configures keys in files.
 type FileStore struct {
 	Dir Path `yaml:"dir" default:"keys" doc:"Directory of <environment>/<key id>.pem, with an optional state beside it, <key id>.json."`
-}
-
-// Vault configures keys in HashiCorp Vault.
-type Vault struct {
-	Address         string        `yaml:"address" default:"http://127.0.0.1:8200" doc:"Base URL of the API."`
-	Namespace       string        `yaml:"namespace" default:"" doc:"Vault Enterprise namespace."`
-	Mode            string        `yaml:"mode" default:"kv" enum:"kv" later:"transit" doc:"kv: keys are read from Vault and sign in memory."`
-	Mount           string        `yaml:"mount" default:"secret" doc:"Where the KV version 2 engine is mounted."`
-	Prefix          string        `yaml:"prefix" default:"playgate" doc:"Keys lie at <mount>/data/<prefix>/<environment>/signing-keys/<key id>."`
-	Auth            VaultAuth     `yaml:"auth" doc:"How the gateway logs in to Vault."`
-	RefreshInterval time.Duration `yaml:"refresh_interval" default:"15s" doc:"How often keys are looked at again."`
-}
-
-// VaultAuth configures the login to Vault.
-type VaultAuth struct {
-	Method       string          `yaml:"method" default:"token" enum:"token,approle" later:"kubernetes,jwt,cert" doc:"How to log in."`
-	TokenFile    Path            `yaml:"token_file" default:"/run/secrets/vault-token" doc:"File with the token, for the method token."`
-	Mount        string          `yaml:"mount" default:"approle" doc:"Where the AppRole method is mounted."`
-	RoleID       string          `yaml:"role_id" default:"" doc:"The role, for the method approle."`
-	RoleIDFile   Path            `yaml:"role_id_file" default:"" doc:"File with the role ID, instead of role_id."`
-	SecretIDFile Path            `yaml:"secret_id_file" default:"" doc:"File with the secret ID, for the method approle."`
-	Token        playback.Secret // what token_file held when the configuration was loaded
-	SecretID     playback.Secret // what secret_id_file held then
 }
 
 // Signer configures signing.

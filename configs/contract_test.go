@@ -45,6 +45,7 @@ organizations:
       - id: acme-prod
         name: Production
         hosts: [play.acme.example]
+        mux: {environment_id: "", token_id: "", token_secret_file: "", base_url: "https://api.mux.com"}
         delivery: {stream: "https://stream.mux.com", image: "https://image.mux.com", license: "https://license.mux.com", stats: "https://stats.mux.com", token_in: query}
         token: {default_ttl: 15m, max_ttl: 24h, kid: claim, traceable: false, pseudonym_key_file: ""}
         viewers:
@@ -65,6 +66,7 @@ organizations:
           - {id: PID2, policy: public, asset: {id: A1}}
           - {id: PID3, policy: signed, live_stream: {id: L1, status: active}}
         policy_file: policies/acme-prod.yaml
+        keys: {prepare_for: 5m, rotate_every: 0, retire_after: 0, external_max_ttl: 7d}
         cors_origins: ["https://www.acme.example"]
         rate_limits: {viewer: "120-M", ip: "600-M", access_token: "60000-M"}
 `
@@ -81,8 +83,8 @@ func defaults() *configs.Config {
 		Keystore: configs.Keystore{
 			Driver: "file", File: configs.FileStore{Dir: home + "/keys"},
 			Vault: configs.Vault{
-				Address: "http://127.0.0.1:8200", Mode: "kv", Mount: "secret", Prefix: "playgate", RefreshInterval: 15 * time.Second,
-				Auth: configs.VaultAuth{Method: "token", TokenFile: "/run/secrets/vault-token", Mount: "approle"},
+				Address: "http://127.0.0.1:8200", Mode: "kv", Mount: "secret", Prefix: "playgate", TransitMount: "transit", RefreshInterval: 15 * time.Second,
+				Auth: configs.VaultAuth{Method: "token", TokenFile: "/run/secrets/vault-token"},
 			},
 		},
 		Signer: configs.Signer{Backend: "auto", Queue: 1024},
@@ -98,7 +100,9 @@ func bare(id playback.EnvironmentID) configs.Environment {
 			Stream: "https://stream.mux.com", Image: "https://image.mux.com", License: "https://license.mux.com", Stats: "https://stats.mux.com", TokenIn: "query",
 		},
 		Token:      configs.Token{DefaultTTL: 15 * time.Minute, MaxTTL: 24 * time.Hour, Kid: playback.KidClaim},
+		Mux:        configs.Mux{BaseURL: "https://api.mux.com"},
 		Catalog:    configs.Catalog{Unknown: "signed"},
+		Keys:       configs.Keys{PrepareFor: 5 * time.Minute, ExternalMaxTTL: 7 * 24 * time.Hour},
 		RateLimits: configs.RateLimits{Viewer: "120-M", IP: "600-M", AccessToken: "60000-M"},
 	}
 }

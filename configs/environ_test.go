@@ -24,8 +24,11 @@ func TestAnyScalarCanBeSetByEnvironmentVariable(t *testing.T) {
 	want.Keystore = configs.Keystore{
 		Driver: "memory", File: configs.FileStore{Dir: "/keys"},
 		Vault: configs.Vault{
-			Address: "https://vault.example", Namespace: "ns", Mode: "kv", Mount: "kv", Prefix: "p", RefreshInterval: time.Minute,
-			Auth: configs.VaultAuth{Method: "approle", TokenFile: "/t", Mount: "ar", RoleID: "123", RoleIDFile: "/r", SecretIDFile: "/s"},
+			Address: "https://vault.example", CAFile: "/ca", Namespace: "ns", Mode: "transit", Mount: "kv", Prefix: "p", TransitMount: "tr", RefreshInterval: time.Minute,
+			Auth: configs.VaultAuth{
+				Method: "approle", TokenFile: "/t", Mount: "ar", Role: "ro", RoleID: "123", RoleIDFile: "/r", SecretIDFile: "/s",
+				WrappedSecretIDFile: "/w", JWTFile: "/j", CertFile: "/c", KeyFile: "/k",
+			},
 		},
 	}
 	want.Signer = configs.Signer{Backend: "go", Concurrency: 2, Queue: 3}
@@ -35,10 +38,12 @@ func TestAnyScalarCanBeSetByEnvironmentVariable(t *testing.T) {
 		"PLAYGATE_SERVER_ADMIN_PPROF=true", "PLAYGATE_SERVER_DRAIN_DELAY=0", "PLAYGATE_SERVER_UNRESOLVED_RATE_LIMIT=1-S",
 		"PLAYGATE_LOG_LEVEL=debug", "PLAYGATE_LOG_FORMAT=text", "PLAYGATE_LOG_ACCESS=all",
 		"PLAYGATE_KEYSTORE_DRIVER=memory", "PLAYGATE_KEYSTORE_FILE_DIR=/keys", "PLAYGATE_KEYSTORE_VAULT_ADDRESS=https://vault.example/",
-		"PLAYGATE_KEYSTORE_VAULT_NAMESPACE=ns", "PLAYGATE_KEYSTORE_VAULT_MODE=kv", "PLAYGATE_KEYSTORE_VAULT_MOUNT=kv", "PLAYGATE_KEYSTORE_VAULT_PREFIX=/p/",
+		"PLAYGATE_KEYSTORE_VAULT_NAMESPACE=ns", "PLAYGATE_KEYSTORE_VAULT_MODE=transit", "PLAYGATE_KEYSTORE_VAULT_MOUNT=kv", "PLAYGATE_KEYSTORE_VAULT_PREFIX=/p/",
 		"PLAYGATE_KEYSTORE_VAULT_REFRESH_INTERVAL=60", "PLAYGATE_KEYSTORE_VAULT_AUTH_METHOD=approle", "PLAYGATE_KEYSTORE_VAULT_AUTH_TOKEN_FILE=/t",
 		"PLAYGATE_KEYSTORE_VAULT_AUTH_MOUNT=ar", "PLAYGATE_KEYSTORE_VAULT_AUTH_ROLE_ID=123", "PLAYGATE_KEYSTORE_VAULT_AUTH_ROLE_ID_FILE=/r",
-		"PLAYGATE_KEYSTORE_VAULT_AUTH_SECRET_ID_FILE=/s",
+		"PLAYGATE_KEYSTORE_VAULT_AUTH_SECRET_ID_FILE=/s", "PLAYGATE_KEYSTORE_VAULT_CA_FILE=/ca", "PLAYGATE_KEYSTORE_VAULT_TRANSIT_MOUNT=/tr/",
+		"PLAYGATE_KEYSTORE_VAULT_AUTH_WRAPPED_SECRET_ID_FILE=/w", "PLAYGATE_KEYSTORE_VAULT_AUTH_ROLE=ro", "PLAYGATE_KEYSTORE_VAULT_AUTH_JWT_FILE=/j",
+		"PLAYGATE_KEYSTORE_VAULT_AUTH_CERT_FILE=/c", "PLAYGATE_KEYSTORE_VAULT_AUTH_KEY_FILE=/k",
 		"PLAYGATE_SIGNER_BACKEND=go", "PLAYGATE_SIGNER_CONCURRENCY=2", "PLAYGATE_SIGNER_QUEUE=3", "PLAYGATE_CACHE_MAX_ENTRIES=4", "PLAYGATE_CACHE_MAX_BYTES=5MiB",
 		"PATH=/bin", "OTHER_SERVER_LISTEN=:3", "playgate_server_listen=:4", "HOME",
 	)
@@ -78,7 +83,7 @@ func TestABadVariableIsReportedAtItsPath(t *testing.T) {
 		{"PLAYGATE_SIGNER_QUEUE=", "signer.queue", "want an integer"},
 		{"PLAYGATE_SERVER_ADMIN_PPROF=yes", "server.admin_pprof", "want true or false"},
 		{"PLAYGATE_LOG_LEVEL=null", "log.level", "want one of"},
-		{"PLAYGATE_KEYSTORE_VAULT_MODE=transit", "keystore.vault.mode", "not available in this version"},
+		{"PLAYGATE_KEYSTORE_VAULT_MODE=pki", "keystore.vault.mode", "want one of kv, transit"},
 		{"PLAYGATE_SERVER_LISTEN=nowhere", "server.listen", "want host:port"},
 	} {
 		refused(t, "", c.path, c.words, nil, c.variable)
@@ -148,7 +153,7 @@ func TestSecretsComeFromFilesAndAreTrimmed(t *testing.T) {
 	}
 	loaded = mustLoad(t, vault+"{method: approle, role_id_file: role, secret_id_file: secret-id}}}", around)
 	auth = loaded.Config.Keystore.Vault.Auth
-	if auth.SecretID.Reveal() != "sid" || auth.RoleIDFile != home+"/role" || auth.Mount != "approle" {
+	if auth.SecretID.Reveal() != "sid" || auth.RoleIDFile != home+"/role" || auth.Mount != "" {
 		t.Errorf("auth = %+v", auth)
 	}
 	if diff := cmp.Diff([]string{home + "/playgate.yaml", home + "/role", home + "/secret-id"}, loaded.Files); diff != "" {
@@ -156,11 +161,21 @@ func TestSecretsComeFromFilesAndAreTrimmed(t *testing.T) {
 	}
 	mustLoad(t, vault+"{method: approle, mount: /approle/eu/, role_id: r, secret_id_file: secret-id}}}", around)
 	const authPath = "keystore.vault.auth."
-	refused(t, vault+"{token_file: ''}}}", authPath+"token_file", "is required", around)
+	mustLoad(t, vault+"{token_file: ''}}}", around) // an agent's address
 	refused(t, vault+"{}}}", authPath+"token_file", "reading /run/secrets/vault-token", around)
 	refused(t, vault+"{method: approle, secret_id_file: secret-id}}}", authPath+"role_id", "is required", around)
 	refused(t, vault+"{method: approle, role_id: r}}}", authPath+"secret_id_file", "is required", around)
 	refused(t, vault+"{method: approle, role_id: r, role_id_file: role, secret_id_file: secret-id}}}", authPath+"role_id_file", "one of them", around)
+	refused(t, vault+"{method: approle, role_id: r, wrapped_secret_id_file: w, secret_id_file: secret-id}}}", authPath+"wrapped_secret_id_file", "one of them", around)
+	mustLoad(t, vault+"{method: approle, role_id: r, wrapped_secret_id_file: taken-away}}}", around)
+	mustLoad(t, vault+"{method: kubernetes, role: r}}}", around)
+	refused(t, vault+"{method: kubernetes}}}", authPath+"role", "is required by the method kubernetes", around)
+	mustLoad(t, vault+"{method: jwt, role: r, jwt_file: jwt}}}", around)
+	refused(t, vault+"{method: jwt, role: r}}}", authPath+"jwt_file", "is required by the method jwt", around)
+	mustLoad(t, vault+"{method: cert, cert_file: c, key_file: k}}}", around)
+	refused(t, vault+"{method: cert, cert_file: c}}}", authPath+"key_file", "is required by the method cert", around)
+	refused(t, "keystore: {driver: vault, vault: {auth: {method: cert, cert_file: c, key_file: k}}}", "keystore.vault.address", "must be https", around)
+	refused(t, "keystore: {driver: vault, vault: {ca_file: role, auth: {token_file: token}}}", "keystore.vault.ca_file", "no certificate", around)
 	// The secrets of a store that is not used need not be there.
 	mustLoad(t, "keystore: {driver: file, vault: {auth: {method: approle}}}", nil)
 }
@@ -175,6 +190,8 @@ func TestVaultAddressAndPaths(t *testing.T) {
 		refused(t, "keystore: {vault: {mount: '"+bad+"'}}", "keystore.vault.mount", "not a path in Vault", nil)
 		refused(t, "keystore: {vault: {prefix: '"+bad+"'}}", "keystore.vault.prefix", "not a path in Vault", nil)
 	}
+	refused(t, "keystore: {vault: {mode: transit, prefix: 'a+b'}}", "keystore.vault.prefix", "transit key", nil)
+	refused(t, "keystore: {vault: {transit_mount: ''}}", "keystore.vault.transit_mount", "is required", nil)
 	for _, bad := range []string{"vault:8200", "unix:///run/vault", "https://v?x=1", "https://t:s3cret@v"} {
 		refused(t, "keystore: {vault: {address: '"+bad+"'}}", "keystore.vault.address", "", nil)
 	}
@@ -262,5 +279,29 @@ func TestLoadReadsFromTheDisk(t *testing.T) {
 	}
 	if _, err := configs.Load(dir, nil); err == nil {
 		t.Error("a directory is read as a configuration")
+	}
+}
+
+func TestAnAccessTokenOfMuxIsAPair(t *testing.T) {
+	t.Parallel()
+	around := files{home + "/secret": " s3cret\n"}
+	e := theEnvironment(t, "mux: {environment_id: m1, token_id: t1, token_secret_file: secret, base_url: 'https://mux.example/'}", around)
+	if e.Mux.TokenSecret.Reveal() != "s3cret" || !e.Mux.Enabled() || e.Mux.BaseURL != "https://mux.example" || e.Mux.EnvironmentID != "m1" {
+		t.Errorf("mux = %+v", e.Mux)
+	}
+	refused(t, environment("mux: {token_id: t1}"), inEnvironment+"mux.token_secret_file", "is required with token_id", around)
+	refused(t, environment("mux: {token_secret_file: secret}"), inEnvironment+"mux.token_id", "is required with token_secret_file", around)
+	refused(t, environment("mux: {token_id: t1, token_secret_file: gone}"), inEnvironment+"mux.token_secret_file", "reading", around)
+	refused(t, environment("mux: {base_url: mux.example}"), inEnvironment+"mux.base_url", "absolute URL", around)
+}
+
+func TestOnlySomeDurationsOfKeysMayBeZero(t *testing.T) {
+	t.Parallel()
+	e := theEnvironment(t, "keys: {prepare_for: 1m, rotate_every: 0, retire_after: 0s, external_max_ttl: 1d}", nil)
+	if e.Keys.RotateEvery != 0 || e.Keys.RetireAfter != 0 {
+		t.Errorf("keys = %+v", e.Keys)
+	}
+	for _, name := range []string{"prepare_for", "external_max_ttl"} {
+		refused(t, environment("keys: {"+name+": 0}"), inEnvironment+"keys."+name, "longer than zero", nil)
 	}
 }

@@ -18,6 +18,7 @@ type Environment struct {
 	ID           playback.EnvironmentID `yaml:"id" required:"true" grammar:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"Unique in the process."`
 	Name         string                 `yaml:"name" default:"" doc:"For people, and environment.name in rules."`
 	Hosts        []string               `yaml:"hosts" doc:"Hosts that lead here, without ports; unique in the process. stream.<host> and image.<host> serve the redirects at the root."`
+	Mux          Mux                    `yaml:"mux" doc:"Mux's API, which makes and deletes signing keys. Without an access token nothing is asked of it."`
 	Delivery     Delivery               `yaml:"delivery" doc:"Base URLs of the hosts that serve the media: Mux's, or a custom domain."`
 	Token        Token                  `yaml:"token" doc:"The shape and life of tokens."`
 	Viewers      []Viewer               `yaml:"viewers" doc:"Issuers of viewer tokens: who may identify a viewer."`
@@ -29,9 +30,30 @@ type Environment struct {
 	PlaybackIDs  []PlaybackID           `yaml:"playback_ids" doc:"Static entries of the catalogue. Entries that name one asset or live stream share it."`
 	PolicyFile   Path                   `yaml:"policy_file" default:"" doc:"YAML file with the rules."`
 	Policy       Policy                 `yaml:"policy" doc:"The rules in place, instead of policy_file. No rules at all: everything is denied."`
+	Keys         Keys                   `yaml:"keys" doc:"The life of signing keys."`
 	CORSOrigins  []string               `yaml:"cors_origins" doc:"Origins that may call from a browser, scheme://host[:port], or \"*\"."`
 	RateLimits   RateLimits             `yaml:"rate_limits" doc:"Limits per caller, one for each token asked for, as N-S, N-M, N-H or N-D; \"\" means none."`
-	_            struct{}               `later:"mux,keys,webhooks,edge"`
+	_            struct{}               `later:"webhooks,edge"`
+}
+
+// Mux configures the access to Mux's API.
+type Mux struct {
+	EnvironmentID   string          `yaml:"environment_id" default:"" doc:"Mux's own ID of the environment; if given, an access token of another one is refused."`
+	TokenID         string          `yaml:"token_id" default:"" doc:"ID of an access token of Mux with System Write; \"\" means none."`
+	TokenSecretFile Path            `yaml:"token_secret_file" default:"" doc:"File with its secret."`
+	BaseURL         string          `yaml:"base_url" default:"https://api.mux.com" doc:"Base URL of the API."`
+	TokenSecret     playback.Secret // what token_secret_file holds
+}
+
+// Enabled reports whether Mux's API can be asked.
+func (m *Mux) Enabled() bool { return m.TokenID != "" }
+
+// Keys configures the life of signing keys.
+type Keys struct {
+	PrepareFor     time.Duration `yaml:"prepare_for" default:"5m" doc:"How long a key is published before it signs, so that every replica and every verifier has it."`
+	RotateEvery    time.Duration `yaml:"rotate_every" default:"0" zero:"ok" doc:"How old the active key becomes before the gateway replaces it; 0 means that only people do."`
+	RetireAfter    time.Duration `yaml:"retire_after" default:"0" zero:"ok" doc:"How long a key has been retired when the gateway deletes it, here and at Mux, not before its last token has ended; 0 means that only people do."`
+	ExternalMaxTTL time.Duration `yaml:"external_max_ttl" default:"7d" doc:"How long tokens may live that others signed with a key whose private half they have."`
 }
 
 // Delivery holds the base URLs of the delivery hosts, without a trailing slash.

@@ -24,6 +24,8 @@ organizations:
       - id: acme-prod
         name: 'not: a mapping'
         hosts: [play.example, "::1"]
+        mux: {token_id: m1, token_secret_file: key}
+        keys: {rotate_every: 30d}
         token: {pseudonym_key_file: key, max_ttl: 7d, default_ttl: 90s}
         viewers: [{issuer: "null", jwks_file: jwks.json, algorithms: [EdDSA]}]
         access_tokens: [{id: t1, name: "~", secret_sha256: ` + hash + `, permissions: [data:read]}]

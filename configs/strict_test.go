@@ -38,8 +38,6 @@ func TestASectionThatIsNotBuiltYetIsRefusedAsUnknown(t *testing.T) {
 		{"store: {}", "store"},
 		{"redis: {address: ''}", "redis"},
 		{"geo: {database: '', country_header: ''}", "geo"},
-		{environment("mux: {environment_id: ''}"), inEnvironment + "mux"},
-		{environment("keys: {prepare_for: 5m}"), inEnvironment + "keys"},
 		{environment("webhooks: {secret_files: []}"), inEnvironment + "webhooks"},
 		{environment("edge: {trusted: []}"), inEnvironment + "edge"},
 		{environment("catalog: {max_age: 10m}"), inEnvironment + "catalog.max_age"},
@@ -55,10 +53,6 @@ func TestAValueThatIsNotBuiltYetIsRefused(t *testing.T) {
 		{environment("delivery: {token_in: path}"), inEnvironment + "delivery.token_in"},
 		{environment("delivery: {token_in: cookie}"), inEnvironment + "delivery.token_in"},
 		{environment("catalog: {unknown: lookup}"), inEnvironment + "catalog.unknown"},
-		{"keystore: {vault: {mode: transit}}", "keystore.vault.mode"},
-		{"keystore: {vault: {auth: {method: kubernetes}}}", "keystore.vault.auth.method"},
-		{"keystore: {vault: {auth: {method: jwt}}}", "keystore.vault.auth.method"},
-		{"keystore: {vault: {auth: {method: cert}}}", "keystore.vault.auth.method"},
 	} {
 		refused(t, c.text, c.path, "not available in this version", nil)
 	}

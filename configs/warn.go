@@ -70,6 +70,7 @@ func (l *loader) warnEnvironment(path string, e *Environment) {
 			r.warn(path+".delivery."+d.name, "plain http: tokens cross the network in clear text")
 		}
 	}
+	l.warnKeys(path+".keys", e)
 	l.warnRules(path, e)
 }
 

@@ -53,11 +53,22 @@ func TestWhatIsLegalButDangerousIsWarnedOf(t *testing.T) {
 		"anonymous, and no rule looks": {
 			environment("anonymous: true\npolicy: {version: 1, rules: [{id: a, effect: allow, when: 'true'}]}"), []string{inEnvironment + "anonymous"},
 		},
-		"anonymous, and a rule looks": {environment("anonymous: true\n" + someRules), nil},
-		"anonymous without limits":    {environment("anonymous: true\nrate_limits: {ip: ''}\n" + someRules), []string{inEnvironment + "rate_limits.ip"}},
-		"the example's key":           {in("token: {pseudonym_key_file: example}"), []string{inEnvironment + "token.pseudonym_key_file"}},
-		"a key that can be guessed":   {in("token: {pseudonym_key_file: short}"), []string{inEnvironment + "token.pseudonym_key_file"}},
-		"a good key":                  {in("token: {pseudonym_key_file: good}"), nil},
+		"anonymous, and a rule looks":        {environment("anonymous: true\n" + someRules), nil},
+		"anonymous without limits":           {environment("anonymous: true\nrate_limits: {ip: ''}\n" + someRules), []string{inEnvironment + "rate_limits.ip"}},
+		"the example's key":                  {in("token: {pseudonym_key_file: example}"), []string{inEnvironment + "token.pseudonym_key_file"}},
+		"a key that can be guessed":          {in("token: {pseudonym_key_file: short}"), []string{inEnvironment + "token.pseudonym_key_file"}},
+		"a key that is prepared in a hurry":  {in("keys: {prepare_for: 3s}"), []string{inEnvironment + "keys.prepare_for"}},
+		"a key that is prepared long enough": {in("keys: {prepare_for: 4s}"), nil},
+		"prepared in a hurry, for Vault": {
+			"keystore: {driver: vault, vault: {refresh_interval: 10, auth: {token_file: token}}}\n" + in("keys: {prepare_for: 19s}"), []string{inEnvironment + "keys.prepare_for"},
+		},
+		"rotation without Mux":           {in("keys: {rotate_every: 30d}"), []string{inEnvironment + "keys.rotate_every"}},
+		"rotation for another verifier":  {in("keys: {rotate_every: 30d}\ndelivery: {stream: 'https://cdn.example'}"), nil},
+		"rotation with Mux":              {in("keys: {rotate_every: 30d}\nmux: {token_id: t, token_secret_file: good}"), nil},
+		"rotation faster than its steps": {in("keys: {rotate_every: 1m}\nmux: {token_id: t, token_secret_file: good}"), []string{inEnvironment + "keys.rotate_every"}},
+		"Mux over http":                  {in("mux: {token_id: t, token_secret_file: good, base_url: 'http://mux.example'}"), []string{inEnvironment + "mux.base_url"}},
+		"Mux over http, never asked":     {in("mux: {base_url: 'http://mux.example'}"), nil},
+		"a good key":                     {in("token: {pseudonym_key_file: good}"), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

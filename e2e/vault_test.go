@@ -17,7 +17,7 @@ import (
 // AppRole.
 func vaultStore(t *testing.T, server *vaulttest.Server) string {
 	t.Helper()
-	server.Policy("gateway", vaulttest.GatewayPolicy("secret", "playgate"))
+	server.Policy("gateway", vaulttest.GatewayPolicy(t, "secret", "playgate"))
 	role := server.AppRole("gateway", map[string]any{"token_policies": []string{"gateway"}, "token_ttl": "10m"})
 	secretID := server.File("secret-id", server.SecretID("gateway"))
 	return fmt.Sprintf(`

@@ -22,11 +22,23 @@ type Tokens interface {
 	Token(ctx context.Context, c *playback.Claims, l playback.Lifetime, t playback.Turn) (tok playback.Token, hit bool, err error)
 }
 
-// Config is what an Issuer needs; every field is required.
+// Ledger learns which tokens were given to somebody: until the last of a key
+// has ended, the key must not be deleted. What is signed ahead does not count.
+type Ledger interface {
+	// HandedOut is called for every answer with tokens; exp is Unix seconds.
+	HandedOut(env playback.EnvironmentID, key playback.KeyID, exp int64)
+}
+
+// Config is what an Issuer needs; every field but Ledger and Stale is required.
 type Config struct {
 	Keys   Keys
 	Tokens Tokens
-	Now    func() time.Time
+	Ledger Ledger // nil: nobody keeps one
+	// Stale reports whether an environment's keys have not been read for so long
+	// that answers should say so, and then until when (Unix seconds) what the
+	// active key signs is sure to be honoured; 0: that needs no bound. nil: never.
+	Stale func(playback.EnvironmentID) (assured int64, stale bool)
+	Now   func() time.Time
 }
 
 // Issuer runs the pipeline.
@@ -58,6 +70,12 @@ func (i *Issuer) Issue(ctx context.Context, env *Environment, req *Request) (*An
 	answer := req.desk.answerOf(object, granted)
 	if !object.Public() {
 		answer.Lifetime = lifetime(env, object, granted, now)
+		if assured, stale := i.stale(env.ID); stale {
+			answer.Stale = true
+			whole := answer.Lifetime
+			answer.Lifetime = curtail(whole, assured, inquiry)
+			answer.Curtailed = answer.Lifetime != whole
+		}
 		if err := checkMinTTL(req, answer.Lifetime, now); err != nil {
 			return nil, err
 		}
@@ -75,6 +93,9 @@ func (i *Issuer) Issue(ctx context.Context, env *Environment, req *Request) (*An
 	}
 	if err := i.sign(ctx, env, req, answer); err != nil {
 		return nil, err
+	}
+	if i.cfg.Ledger != nil {
+		i.cfg.Ledger.HandedOut(env.ID, answer.Key, answer.Lifetime.Exp)
 	}
 	return answer, nil
 }
@@ -269,38 +290,6 @@ func checkStatus(object *playback.Object) error {
 	}
 	if l := object.LiveStream; l != nil && l.Status == playback.LiveStreamDisabled {
 		return playback.Errorf(playback.CodeLiveStreamDisabled, "The live stream is disabled.")
-	}
-	return nil
-}
-
-// lifetime plans one lifetime for all types: the shortest that any was granted.
-func lifetime(env *Environment, object *playback.Object, all []granted, now time.Time) playback.Lifetime {
-	var duration float64
-	if object.Asset != nil {
-		duration = object.Asset.Duration
-	}
-	var shortest int64
-	for n := range all {
-		grant := all[n].grant
-		ttl := grant.TTL
-		if ttl == 0 {
-			ttl = env.DefaultTTL
-		}
-		term := playback.Term(ttl, grant.CoverDuration, duration, env.MaxTTL)
-		if n == 0 || term < shortest {
-			shortest = term
-		}
-	}
-	return playback.Schedule(env.ID, object.ID, shortest, now)
-}
-
-func checkMinTTL(req *Request, life playback.Lifetime, now time.Time) error {
-	longest := time.Duration(life.L) * time.Second
-	if life.Cut {
-		longest = min(longest, time.Unix(life.Exp, 0).Sub(now))
-	}
-	if req.MinTTL > longest {
-		return playback.Errorf(playback.CodeMinTTLTooLong, "min_ttl: tokens live %s here", longest.Truncate(time.Second))
 	}
 	return nil
 }

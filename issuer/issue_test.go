@@ -17,15 +17,18 @@ import (
 
 // world is a small environment with everything an answer can depend on.
 type world struct {
-	env   issuer.Environment
-	rules rules
-	keys  *keys
-	mint  *mint
-	now   time.Time
+	env     issuer.Environment
+	rules   rules
+	keys    *keys
+	mint    *mint
+	ledger  ledger
+	stale   bool
+	assured int64
+	now     time.Time
 }
 
 func newWorld() *world {
-	w := &world{keys: &keys{id: "K1"}, mint: &mint{}, now: time.Unix(1_800_000_000, 0)}
+	w := &world{keys: &keys{id: "K1"}, mint: &mint{}, ledger: ledger{}, now: time.Unix(1_800_000_000, 0)}
 	film := &playback.Asset{ID: "A1", Duration: 120.5, Status: playback.AssetReady}
 	live := &playback.LiveStream{ID: "L1", Status: playback.LiveStreamActive}
 	w.env = issuer.Environment{
@@ -54,9 +57,14 @@ func (w *world) issue(req issuer.Request) (*issuer.Answer, error) {
 		req.Viewer = &playback.Viewer{Issuer: "main", ID: "u1", Authenticated: true}
 	}
 	req.Client = &playback.Client{}
-	i := issuer.New(issuer.Config{Keys: w.keys, Tokens: w.mint, Now: func() time.Time { return w.now }})
+	i := issuer.New(issuer.Config{Keys: w.keys, Tokens: w.mint, Ledger: w.ledger, Stale: func(playback.EnvironmentID) (int64, bool) { return w.assured, w.stale }, Now: func() time.Time { return w.now }})
 	return i.Issue(context.Background(), &w.env, &req)
 }
+
+// ledger is the latest exp by key.
+type ledger map[playback.KeyID]int64
+
+func (l ledger) HandedOut(_ playback.EnvironmentID, key playback.KeyID, exp int64) { l[key] = exp }
 
 type catalogue []*playback.Object
 
@@ -436,6 +444,76 @@ func TestGrantedFiles(t *testing.T) {
 		_, err := w.issue(issuer.Request{PlaybackID: "SIGNED", Types: video(), File: c.file})
 		if got := err == nil; got != c.want {
 			t.Errorf("grant %q, file %q: %v", c.granted, c.file, err)
+		}
+	}
+}
+
+func TestTheLedgerLearnsWhatIsHandedOutAndNothingElse(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		req  issuer.Request
+		edit func(*world)
+		want bool
+	}{
+		{"an answer with tokens", issuer.Request{PlaybackID: "SIGNED", Types: []playback.TokenType{playback.Video, playback.Thumbnail}}, func(*world) {}, true},
+		{"a public playback ID has none", issuer.Request{PlaybackID: "PUBLIC", Types: []playback.TokenType{playback.Video}}, func(*world) {}, false},
+		{"a refusal", issuer.Request{PlaybackID: "PREPARING", Types: []playback.TokenType{playback.Video}}, func(*world) {}, false},
+		{"a key that would not sign", issuer.Request{PlaybackID: "SIGNED", Types: []playback.TokenType{playback.Video}}, func(w *world) { w.mint.refuse = "K1" }, false},
+		{"the key that replaced it", issuer.Request{PlaybackID: "SIGNED", Types: []playback.TokenType{playback.Video}}, func(w *world) { w.keys.later, w.mint.refuse = "K2", "K1" }, true},
+	} {
+		w := newWorld()
+		c.edit(w)
+		answer, err := w.issue(c.req)
+		switch {
+		case !c.want && len(w.ledger) > 0:
+			t.Errorf("%s: the ledger has %v", c.name, w.ledger)
+		case c.want && (err != nil || len(w.ledger) != 1 || w.ledger[answer.Key] != answer.Lifetime.Exp):
+			t.Errorf("%s: the ledger has %v, %v", c.name, w.ledger, err)
+		}
+	}
+}
+
+func TestAnAnswerUnderStaleKeysSaysSo(t *testing.T) {
+	t.Parallel()
+	for _, stale := range []bool{false, true} {
+		w := newWorld()
+		w.stale = stale
+		answer, err := w.issue(issuer.Request{PlaybackID: "SIGNED", Types: []playback.TokenType{playback.Video}})
+		if err != nil || answer.Stale != stale || answer.Curtailed {
+			t.Errorf("stale %v: %+v, %v", stale, answer, err)
+		}
+	}
+}
+
+// TestUnderStaleKeysNothingOutlivesWhatIsAssured: L is an hour, g a quarter.
+func TestUnderStaleKeysNothingOutlivesWhatIsAssured(t *testing.T) {
+	t.Parallel()
+	const hour = int64(3600)
+	for name, c := range map[string]struct {
+		assured int64 // from now on
+		minTTL  time.Duration
+		want    [2]int64 // the life is between these
+	}{
+		"more is assured than is asked for":       {2 * hour, 0, [2]int64{hour, hour * 5 / 4}},
+		"less: exactly that":                      {hour / 2, 0, [2]int64{hour / 2, hour / 2}},
+		"hardly any: a quarter":                   {10, 0, [2]int64{hour / 4, hour/4*5/4 + 1}},
+		"none any more: a quarter":                {-3 * hour, 0, [2]int64{hour / 4, hour/4*5/4 + 1}},
+		"but whoever needs more is not refused":   {hour / 2, 45 * time.Minute, [2]int64{hour * 3 / 4, hour*3/4*5/4 + 1}},
+		"not even whoever needs all of it":        {-hour, time.Hour, [2]int64{hour, hour * 5 / 4}},
+		"what is assured is enough for min_ttl":   {hour / 2, 20 * time.Minute, [2]int64{hour / 2, hour / 2}},
+		"and what is assured to the second is it": {hour/4 + 1, 0, [2]int64{hour/4 + 1, hour/4 + 1}},
+	} {
+		w := newWorld()
+		w.stale, w.assured = true, w.now.Unix()+c.assured
+		answer, err := w.issue(issuer.Request{PlaybackID: "UNKNOWN", Types: video(), MinTTL: c.minTTL})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		life := answer.Lifetime.Exp - w.now.Unix()
+		if life < c.want[0] || life > c.want[1] || w.mint.claims[0].Exp != answer.Lifetime.Exp || answer.Curtailed != (life < hour) {
+			t.Errorf("%s: %d s, want %v; %+v", name, life, c.want, answer.Lifetime)
 		}
 	}
 }

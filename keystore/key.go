@@ -38,8 +38,12 @@ type Key struct {
 	CreatedAt   time.Time // zero: unknown
 	ActivatedAt time.Time // zero: unknown
 	RetiredAt   time.Time // zero: unknown, or not retired
-	// Private is validated and precomputed; Parse says what it may be.
+	External    bool      // see Life
+	// Private is validated and precomputed; Parse says what it may be. nil if
+	// the key signs elsewhere.
 	Private *rsa.PrivateKey
+	// Remote signs where Private is nil.
+	Remote Signer
 	// Thumbprint identifies the material, so that two keys under one ID differ.
 	Thumbprint playback.Thumbprint
 	// Origin is where the key was read from, for people: a path, never secret.
@@ -93,7 +97,7 @@ func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 func (k *Key) same(other *Key) bool {
 	return k.ID == other.ID && k.State == other.State && k.Thumbprint == other.Thumbprint &&
 		k.CreatedAt.Equal(other.CreatedAt) && k.ActivatedAt.Equal(other.ActivatedAt) &&
-		k.RetiredAt.Equal(other.RetiredAt) && k.Origin == other.Origin
+		k.RetiredAt.Equal(other.RetiredAt) && k.External == other.External && k.Origin == other.Origin
 }
 
 // Keyset is the keys of one environment, sorted by ID; at most one is active.

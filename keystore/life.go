@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,50 @@ type Life struct {
 	CreatedAt   time.Time // zero: unknown
 	ActivatedAt time.Time // zero: unknown
 	RetiredAt   time.Time // zero: unknown, or not retired
+	// External: the private half came from elsewhere, or was handed out, so
+	// tokens may exist that the gateway has not signed.
+	External bool
+}
+
+// Document returns the members of a state document that ParseLife and LifeOf
+// read back as the same Life, to the second: times are RFC 3339, and what is
+// not known is left out.
+func (l Life) Document() map[string]any {
+	document := map[string]any{}
+	if l.State != Stateless {
+		document["state"] = string(l.State)
+	}
+	for _, field := range []struct {
+		name string
+		at   time.Time
+	}{{"created_at", l.CreatedAt}, {"activated_at", l.ActivatedAt}, {"retired_at", l.RetiredAt}} {
+		if !field.at.IsZero() {
+			document[field.name] = field.at.UTC().Format(time.RFC3339)
+		}
+	}
+	if l.External {
+		document["external"] = true
+	}
+	return document
+}
+
+// Over returns the members of a document with the life in place of the one that
+// they hold. All other members stay. The given map is not changed.
+func (l Life) Over(members map[string]any) map[string]any {
+	merged := maps.Clone(members)
+	if merged == nil {
+		merged = map[string]any{}
+	}
+	for _, name := range lifeMembers() {
+		delete(merged, name)
+	}
+	maps.Copy(merged, l.Document())
+	return merged
+}
+
+// lifeMembers are the names that Document may use.
+func lifeMembers() []string {
+	return []string{"state", "created_at", "activated_at", "retired_at", "external"}
 }
 
 // maxDocument bounds a state document, in bytes.
@@ -29,7 +74,7 @@ const lastSecond = 253402300799
 
 // ParseLife reads the state document beside a key file:
 //
-//	{"state":"prepared|active|retired","created_at":…,"activated_at":…,"retired_at":…}
+//	{"state":"prepared|active|retired","created_at":…,"activated_at":…,"retired_at":…,"external":true|false}
 //
 // Every member may be absent or null. A time is Unix seconds, as an integer or
 // as a string of digits (Mux's way), or an RFC 3339 string; 0 and "" mean not
@@ -88,12 +133,19 @@ func LifeOf(members map[string]any) (Life, error) {
 		}
 		*field.into = at
 	}
+	switch external := members["external"].(type) {
+	case nil:
+	case bool:
+		life.External = external
+	default:
+		return Life{}, errors.New("has a malformed external; want true or false")
+	}
 	return life, nil
 }
 
 func onlyKnown(members map[string]any) error {
 	for name := range members {
-		if !slices.Contains([]string{"state", "created_at", "activated_at", "retired_at"}, name) {
+		if !slices.Contains(lifeMembers(), name) {
 			return fmt.Errorf("has no state, but the unknown member %.40q", name)
 		}
 	}

@@ -28,6 +28,8 @@ func TestParseLife(t *testing.T) {
 		`{"created_at":"2026-11-23T10:10:54+01:00"}`:           {CreatedAt: at},
 		`{"created_at":0,"activated_at":"","retired_at":null}`: {},
 		`{"state":"active","note":"made by hand"}`:             {State: keystore.Active},
+		`{"state":"retired","external":true}`:                  {State: keystore.Retired, External: true},
+		`{"state":"retired","external":null}`:                  {State: keystore.Retired},
 	} {
 		got, err := keystore.ParseLife([]byte(document))
 		if err != nil {
@@ -64,6 +66,7 @@ func TestParseLifeRefuses(t *testing.T) {
 		`{"activated_at":"1969-12-31T23:59:59Z"}`:      "activated_at",
 		`{"activated_at":"9999-12-31T23:59:59-01:00"}`: "activated_at",
 		`{"retired_at":"2026-11-23"}`:                  "retired_at",
+		`{"external":"yes"}`:                           "external",
 		`{"retired_at":1795425054000}`:                 "retired_at", // milliseconds
 		`{"retired_at":99999999999999999999}`:          "retired_at",
 		strings.Repeat(" ", 20_000):                    "larger than",

@@ -31,7 +31,7 @@ func newMetrics(registerer prometheus.Registerer, driver string) *metrics {
 		unavailable: refresh.WithLabelValues(driver, "unavailable"),
 		rejected:    refresh.WithLabelValues(driver, "rejected"),
 		lastSuccess: factory.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "playgate_keystore_last_success_timestamp_seconds",
+			Name: "playgate_key_last_refresh_timestamp_seconds",
 			Help: "When the environment's signing keys were last read and found good; 0: never.",
 		}, []string{"environment"}),
 		keys: factory.NewGaugeVec(prometheus.GaugeOpts{

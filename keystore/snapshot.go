@@ -3,6 +3,7 @@ package keystore
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/playgate/playgate/playback"
 )
@@ -16,6 +17,9 @@ type Snapshot struct {
 type view struct {
 	keys  Keyset
 	tried bool
+	read  time.Time
+	// failing: the last reading was no success.
+	failing bool
 }
 
 // NewSnapshot returns a snapshot in which every given environment was tried.
@@ -40,3 +44,9 @@ func (s Snapshot) Keyset(env playback.EnvironmentID) Keyset { return s.views[env
 // Tried reports whether reading the environment's keys was attempted at least
 // once, whatever came of it.
 func (s Snapshot) Tried(env playback.EnvironmentID) bool { return s.views[env].tried }
+
+// LastRead returns when the environment's keys were last read with success,
+// zero if never, and whether reading them has failed since.
+func (s Snapshot) LastRead(env playback.EnvironmentID) (at time.Time, failing bool) {
+	return s.views[env].read, s.views[env].failing
+}

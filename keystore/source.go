@@ -28,7 +28,7 @@ type Source interface {
 // Like Key it redacts itself.
 type Record struct {
 	Key
-	// Refused says why the key cannot be used; Private is nil then.
+	// Refused says why the key cannot be used; Private and Remote are nil then.
 	Refused error
 }
 
@@ -41,7 +41,8 @@ func NewRecord(id playback.KeyID, origin string, material []byte, life Life) Rec
 	}
 	return Record{Key: Key{
 		ID: id, State: life.State, CreatedAt: life.CreatedAt, ActivatedAt: life.ActivatedAt, RetiredAt: life.RetiredAt,
-		Private: private, Thumbprint: ThumbprintOf(&private.PublicKey), Origin: origin,
+		External: life.External,
+		Private:  private, Thumbprint: ThumbprintOf(&private.PublicKey), Origin: origin,
 	}}
 }
 
@@ -58,6 +59,9 @@ type Problem struct {
 	// Warning: everything loaded, but should not stay as it is. Otherwise a key
 	// was refused or overruled, which is worth an alarm.
 	Warning bool
+	// Passing: it is so for a moment in the middle of a change, so that it is
+	// worth an alarm only if the next reading finds it, too.
+	Passing bool
 }
 
 // String returns path and reason.
@@ -124,7 +128,7 @@ func unusable(record Record, seen map[playback.KeyID]string) string {
 		return record.Refused.Error()
 	case !record.ID.Valid():
 		return fmt.Sprintf("%.140q is not a key ID; want 1 to 128 letters, digits, _ and -", record.ID)
-	case record.Private == nil:
+	case record.Private == nil && record.Remote == nil:
 		return "has no private key"
 	case !slices.Contains([]State{Stateless, Prepared, Active, Retired}, record.State):
 		return fmt.Sprintf("has the unknown state %.40q", record.State)
@@ -160,6 +164,8 @@ func overrule(active []*Key) []Problem {
 		problems = append(problems, Problem{
 			Path:   key.Origin,
 			Reason: fmt.Sprintf("is active beside %s; %s, and this one counts as retired", active[0].Origin, why),
+			// An activation writes the new key's state, and then that of the one before.
+			Passing: !key.ActivatedAt.Equal(active[0].ActivatedAt),
 		})
 	}
 	return problems

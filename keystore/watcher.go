@@ -21,8 +21,8 @@ type Config struct {
 	Source Source
 	// Driver names the source in metrics: memory, file, vault.
 	Driver string
-	// Interval is the time between two readings of one environment, ±20 % so
-	// that replicas and environments spread. 0: 15 s.
+	// Interval is the longest time between two readings of one environment: up
+	// to 20 % less, so that replicas and environments spread. 0: 15 s.
 	Interval time.Duration
 	// RoundTimeout bounds the first reading of all environments in Start and
 	// Reload together, so that an absent source cannot hold the process up.
@@ -190,6 +190,22 @@ func (w *Watcher) Reload(ctx context.Context) error {
 	return nil
 }
 
+// Refresh reads one environment now and publishes what it found, because
+// somebody knows that its keys have changed. An environment that is not watched
+// is left alone.
+func (w *Watcher) Refresh(ctx context.Context, env playback.EnvironmentID) {
+	w.mu.Lock()
+	e := w.environments[env]
+	w.mu.Unlock()
+	if e == nil {
+		return
+	}
+	_ = w.refresh(ctx, e) // logged and counted where it happens
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.publishLocked()
+}
+
 // Stop ends the background readings and waits for them. The last snapshot
 // stays. Stop may be called more than once, and without Start.
 func (w *Watcher) Stop() {
@@ -264,7 +280,7 @@ func (w *Watcher) delay(failures int) time.Duration {
 	if failures > 0 && failures < 30 { // beyond, the shift would overflow
 		delay = min(delay, firstBackoff<<(failures-1))
 	}
-	return time.Duration(float64(delay) * (1 - jitter + 2*jitter*rand.Float64())) //nolint:gosec // spreads load, guards nothing
+	return time.Duration(float64(delay) * (1 - jitter*rand.Float64())) //nolint:gosec // spreads load, guards nothing
 }
 
 // publishLocked stores a snapshot of what the environments hold now, and calls
@@ -278,7 +294,7 @@ func (w *Watcher) publishLocked() {
 		if !keys.Equal(e.keys) {
 			keys, changed = e.keys, true
 		}
-		next.views[id] = view{keys: keys, tried: e.tried}
+		next.views[id] = view{keys: keys, tried: e.tried, read: e.lastSuccess, failing: e.failures > 0}
 	}
 	for id, old := range last.views {
 		if _, stays := next.views[id]; !stays && len(old.keys.Keys) > 0 {

@@ -202,8 +202,8 @@ func TestWatcherReadsEachEnvironmentEveryIntervalWithJitter(t *testing.T) {
 		for i := 1; i < len(calls); i++ {
 			gap := calls[i].Sub(calls[i-1]) - time.Millisecond // which Load takes
 			gaps[gap] = true
-			if gap < 8*time.Second || gap > 12*time.Second {
-				t.Fatalf("a gap of %v, want 10 s ± 20 %%", gap)
+			if gap < 8*time.Second || gap > 10*time.Second {
+				t.Fatalf("a gap of %v, want 8 to 10 s", gap)
 			}
 		}
 		if len(calls) < 100 || len(gaps) < 50 {
@@ -431,6 +431,41 @@ func TestProblemsAreLoggedWhenTheyAppear(t *testing.T) {
 	})
 }
 
+// TestAnActivationThatIsHalfWrittenIsNoAlarm: two active keys are one only if
+// they stay.
+func TestAnActivationThatIsHalfWrittenIsNoAlarm(t *testing.T) {
+	t.Parallel()
+	for stays, want := range map[bool]int{false: 0, true: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake()
+			before, after := keystoretest.Key(t, "K1", 1, keystore.Active), keystoretest.Key(t, "K2", 2, keystore.Active)
+			before.ActivatedAt, after.ActivatedAt = time.Unix(1, 0), time.Unix(2, 0)
+			f.set(acme, before, after)
+			r := newRig(t, f, acme)
+			if err := r.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			defer r.Stop()
+			if n := r.logs.count("level=ERROR"); n != 0 {
+				t.Errorf("%d alarms at once", n)
+			}
+			r.want(t, "acme=K2", "acme=K2")
+			if !stays {
+				retired := *before
+				retired.State = keystore.Retired
+				f.set(acme, &retired, after)
+			}
+			time.Sleep(time.Hour)
+			if n := r.logs.count("counts as retired"); n != want || r.logs.count("level=ERROR") != want {
+				t.Errorf("stays %v: alarmed %d times, want %d", stays, n, want)
+			}
+			if n := r.metrics(t)[`playgate_keystore_problems{environment="acme"}`]; n != float64(want) {
+				t.Errorf("stays %v: %v problems, want %d", stays, n, want)
+			}
+		})
+	}
+}
+
 func TestWatcherMetrics(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -451,13 +486,13 @@ func TestWatcherMetrics(t *testing.T) {
 		}
 		delete(got, `playgate_keystore_refresh_total{driver="fake",result="unavailable"}`)
 		want := map[string]float64{
-			`playgate_keystore_refresh_total{driver="fake",result="ok"}`:           1,
-			`playgate_keystore_refresh_total{driver="fake",result="rejected"}`:     0,
-			`playgate_keystore_keys{environment="acme",state="active"}`:            1,
-			`playgate_keystore_keys{environment="acme",state="prepared"}`:          1,
-			`playgate_keystore_keys{environment="acme",state="retired"}`:           1,
-			`playgate_keystore_problems{environment="acme"}`:                       1,
-			`playgate_keystore_last_success_timestamp_seconds{environment="acme"}`: float64(at),
+			`playgate_keystore_refresh_total{driver="fake",result="ok"}`:       1,
+			`playgate_keystore_refresh_total{driver="fake",result="rejected"}`: 0,
+			`playgate_keystore_keys{environment="acme",state="active"}`:        1,
+			`playgate_keystore_keys{environment="acme",state="prepared"}`:      1,
+			`playgate_keystore_keys{environment="acme",state="retired"}`:       1,
+			`playgate_keystore_problems{environment="acme"}`:                   1,
+			`playgate_key_last_refresh_timestamp_seconds{environment="acme"}`:  float64(at),
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
@@ -561,4 +596,34 @@ func (r *rig) metrics(t *testing.T) map[string]float64 {
 		}
 	}
 	return values
+}
+
+func TestRefreshReadsOneEnvironmentNow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.set(acme, keystoretest.Key(t, "K1", 1, keystore.Active))
+		r := newRig(t, f, acme, globex)
+		if err := r.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		defer r.Stop()
+		f.set(acme, keystoretest.Key(t, "K2", 2, keystore.Active))
+		others := len(f.calls(globex))
+		r.Refresh(t.Context(), acme)
+		r.want(t, "acme=K2 globex=-", "acme=K1 globex=-", "acme=K2 globex=-")
+		if n := len(f.calls(globex)); n != others {
+			t.Errorf("the other environment was read %d times", n-others)
+		}
+		read, failing := r.Snapshot().LastRead(acme)
+		if failing || !read.Equal(time.Now()) {
+			t.Errorf("last read %v, failing %v", read, failing)
+		}
+		f.fail(errors.New("sealed"))
+		r.Refresh(t.Context(), acme)
+		if again, failing := r.Snapshot().LastRead(acme); !failing || !again.Equal(read) {
+			t.Errorf("last read %v, failing %v, want %v and failing", again, failing, read)
+		}
+		r.Refresh(t.Context(), "elsewhere")
+	})
 }

@@ -154,17 +154,24 @@ func (a *Authenticator) admitAnonymous(x *Exchange) error {
 		return unresolved()
 	}
 	x.Environment = e
-	if !e.Anonymous {
+	if !e.Anonymous || x.Endpoint.Backend {
 		return playback.Errorf(playback.CodeMissingCredentials, "A viewer token or an access token is required.")
 	}
 	x.Kind, x.Viewer = AnonymousCaller, a.anonymous
 	return nil
 }
 
-// Permit refuses a backend whose access token lacks the permission. What
-// viewers may do is a matter of rules.
+// Permit refuses a backend whose access token lacks the permission (0: any
+// will do), and a viewer where only backends may call. What else viewers may do
+// is a matter of rules.
 func Permit(x *Exchange, p tenant.Permission) error {
-	if x.Kind == BackendCaller && !x.Token.May(p) {
+	if x.Kind != BackendCaller {
+		if x.Endpoint.Backend {
+			return playback.Errorf(playback.CodeInsufficientPermissions, "Only a backend may do this, with an access token.")
+		}
+		return nil
+	}
+	if p != 0 && !x.Token.May(p) {
 		return playback.Errorf(playback.CodeInsufficientPermissions, "The access token lacks the permission %s.", p)
 	}
 	return nil

@@ -10,8 +10,16 @@ import (
 
 // CrossSite refuses a request whose credential is a cookie unless it comes
 // from a page that may use it (contract §3): browsers attach cookies to what
-// any page asks for. Other credentials are sent on purpose.
+// any page asks for. Other credentials are sent on purpose, except that
+// browsers remember Basic too, once somebody has typed an access token into
+// their dialog: what only backends may call, no page of another origin may.
 func CrossSite(c *fiber.Ctx, x *Exchange) error {
+	if x.Endpoint.Backend {
+		switch c.Get("Sec-Fetch-Site") {
+		case "cross-site", "same-site":
+			return playback.Errorf(playback.CodeCrossSite, "Pages of other origins may not manage anything here.")
+		}
+	}
 	if x.credential.carrier != cookieCarrier {
 		return nil
 	}

@@ -34,15 +34,23 @@ type keyring struct {
 
 // keySet is immutable.
 type keySet struct {
-	added   map[KeyID]*rsa.PublicKey
+	added   map[KeyID]addedKey
 	fetched map[KeyID]*rsa.PublicKey
 	tried   time.Time
 	loaded  time.Time
 }
 
+// addedKey is a key that Mux was asked to create, or that was there from the
+// beginning.
+type addedKey struct {
+	*rsa.PublicKey
+
+	at time.Time
+}
+
 func (s *keySet) find(kid KeyID) (*rsa.PublicKey, bool) {
 	if key, ok := s.added[kid]; ok {
-		return key, true
+		return key.PublicKey, true
 	}
 	key, ok := s.fetched[kid]
 	return key, ok
@@ -59,20 +67,23 @@ func (k *keyring) add(kid KeyID, key *rsa.PublicKey) error {
 	defer k.mu.Unlock()
 	next := *k.keys.Load()
 	next.added = maps.Clone(next.added)
-	next.added[kid] = key
+	next.added[kid] = addedKey{key, k.now()}
 	k.keys.Store(&next)
 	return nil
 }
 
-func (k *keyring) remove(kid KeyID) {
+// remove forgets a key and reports whether it had been added.
+func (k *keyring) remove(kid KeyID) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	next := *k.keys.Load()
+	_, added := next.added[kid]
 	next.added = maps.Clone(next.added)
 	delete(next.added, kid)
 	next.fetched = maps.Clone(next.fetched)
 	delete(next.fetched, kid)
 	k.keys.Store(&next)
+	return added
 }
 
 // find returns the key, fetching the JWKS when the kid is unknown or the set is
@@ -80,7 +91,8 @@ func (k *keyring) remove(kid KeyID) {
 func (k *keyring) find(ctx context.Context, kid KeyID) (*rsa.PublicKey, bool) {
 	set := k.keys.Load()
 	key, ok := set.find(kid)
-	if k.url == "" || ok && k.now().Sub(set.loaded) < keySetMaxAge || set.added[kid] != nil {
+	_, added := set.added[kid]
+	if k.url == "" || ok && k.now().Sub(set.loaded) < keySetMaxAge || added {
 		return key, ok
 	}
 	return k.refresh(ctx).find(kid)

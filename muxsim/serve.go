@@ -12,8 +12,13 @@ import (
 	"time"
 )
 
-// ServeHTTP answers like Mux's four delivery hosts.
+// ServeHTTP answers like Mux's four delivery hosts and, below /system/v1/, like
+// its API.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, apiPrefix) {
+		s.serveAPI(w, r)
+		return
+	}
 	header := w.Header()
 	header.Set("Access-Control-Allow-Origin", "*") // players are on other origins
 	header.Set("Access-Control-Expose-Headers", "*")
@@ -68,17 +73,26 @@ func writeRefusal(w http.ResponseWriter, v Verdict) {
 		http.StatusBadRequest: "invalid_parameters", http.StatusForbidden: "forbidden", http.StatusNotFound: "not_found",
 		http.StatusPreconditionFailed: "precondition_failed", http.StatusMethodNotAllowed: "method_not_allowed",
 	}
+	writeEnvelope(w, v.Status(), kinds[v.Status()], string(v.Reason)+": "+v.Detail)
+}
+
+// writeEnvelope writes Mux's error envelope.
+func writeEnvelope(w http.ResponseWriter, status int, kind, message string) {
 	type inner struct {
 		Type     string   `json:"type"`
 		Messages []string `json:"messages"`
 	}
-	body, err := json.Marshal(map[string]inner{"error": {kinds[v.Status()], []string{string(v.Reason) + ": " + v.Detail}}})
-	if err != nil { // strings always marshal
-		body = []byte(`{"error":{"type":"internal_error","messages":[]}}`)
+	writeJSON(w, status, map[string]inner{"error": {kind, []string{message}}})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil { // what is passed here always marshals
+		status, body = http.StatusInternalServerError, []byte(`{"error":{"type":"internal_error","messages":[]}}`)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "private, no-store")
-	w.WriteHeader(v.Status())
+	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client is gone if this fails
 }
 

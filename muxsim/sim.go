@@ -37,6 +37,11 @@ type Environment struct {
 	// /v1/environments/{env}/jwks.json. It stands for Mux knowing the key. It is
 	// read when a token names an unknown kid, and again after a minute.
 	JWKSURL string
+
+	// Name, Organization (its ID) and OrganizationName are what whoami says.
+	Name, Organization, OrganizationName string
+	// AccessTokens may use the API; without any, it is closed.
+	AccessTokens []AccessToken
 }
 
 // PlaybackID is one playback ID and what stands behind it.
@@ -59,11 +64,14 @@ type Sim struct {
 	objects map[ID]*object
 	realms  map[EnvironmentID]*realm
 	tally   map[Reason]*atomic.Uint64
+	tokens  map[string]*accessToken // by ID
+	faults  faults
 }
 
 // realm is an environment at run time.
 type realm struct {
 	id           EnvironmentID
+	about        Environment // as it was configured
 	keys         keyring
 	restrictions map[RestrictionID]*Restriction
 }
@@ -83,6 +91,7 @@ func New(config Config) (*Sim, error) {
 	s := &Sim{
 		now: config.Now, log: config.Logger,
 		objects: map[ID]*object{}, realms: map[EnvironmentID]*realm{}, tally: map[Reason]*atomic.Uint64{},
+		tokens: map[string]*accessToken{},
 	}
 	if s.now == nil {
 		s.now = time.Now //nolint:forbidigo // the one place where the clock is chosen
@@ -123,9 +132,9 @@ func (s *Sim) addEnvironment(env *Environment, client *http.Client, clips map[Me
 	if env.ID == "" || s.realms[env.ID] != nil {
 		return errors.New("the ID is ill-formed or repeated")
 	}
-	r := &realm{id: env.ID, restrictions: map[RestrictionID]*Restriction{}}
+	r := &realm{id: env.ID, about: *env, restrictions: map[RestrictionID]*Restriction{}}
 	r.keys.url, r.keys.client, r.keys.now = env.JWKSURL, client, s.now
-	r.keys.keys.Store(&keySet{added: map[KeyID]*rsa.PublicKey{}})
+	r.keys.keys.Store(&keySet{added: map[KeyID]addedKey{}})
 	for kid, key := range env.Keys {
 		if err := r.keys.add(kid, key); err != nil {
 			return err
@@ -139,6 +148,12 @@ func (s *Sim) addEnvironment(env *Environment, client *http.Client, clips map[Me
 		if err := s.addObject(o); err != nil {
 			return fmt.Errorf("playback ID %q: %w", p.ID, err)
 		}
+	}
+	for _, token := range env.AccessTokens {
+		if token.ID == "" || token.Secret == "" || s.tokens[token.ID] != nil {
+			return fmt.Errorf("access token %q: the ID or the secret is missing, or the ID is repeated", token.ID)
+		}
+		s.tokens[token.ID] = &accessToken{token, r}
 	}
 	s.realms[env.ID] = r
 	return nil

@@ -61,12 +61,26 @@ const (
 	CodeRateLimited             Code = "rate_limited"
 	CodeSigningOverloaded       Code = "signing_overloaded"
 	CodeNoActiveKey             Code = "no_active_key"
+	CodeDependencyUnavailable   Code = "dependency_unavailable"
+	CodeKeyInUse                Code = "key_in_use"
+	CodeKeyActive               Code = "key_active"
 	CodeNotFound                Code = "not_found"
 	CodeMethodNotAllowed        Code = "method_not_allowed"
 	CodePayloadTooLarge         Code = "payload_too_large"
 	CodeHeadersTooLarge         Code = "headers_too_large"
 	CodeUnsupportedMediaType    Code = "unsupported_media_type"
 	CodeInternalError           Code = "internal_error"
+)
+
+// Additions to the codes of contract §8: what else stands in the way of an
+// operation on a signing key.
+const (
+	// CodeKeyNotReady: it was not prepared for as long as keys.prepare_for says.
+	CodeKeyNotReady Code = "key_not_ready"
+	// CodeKeyState: the key's state has no such transition.
+	CodeKeyState Code = "key_state"
+	// CodeKeyBusy: another operation on the environment's keys is under way.
+	CodeKeyBusy Code = "key_busy"
 )
 
 // CodeDoc describes one code: the table behind the error envelope and behind
@@ -108,7 +122,13 @@ var codes = [...]CodeDoc{ //nolint:gochecknoglobals // a constant table
 	{CodeRateLimited, TooManyRequests, "Too many tokens were asked for; wait for Retry-After."},
 	{CodeSigningOverloaded, ServiceUnavailable, "The signing queue is full; wait for Retry-After."},
 	{CodeNoActiveKey, ServiceUnavailable, "The environment has no signing key that is active."},
-	{CodeNotFound, NotFound, "No such route."},
+	{CodeDependencyUnavailable, ServiceUnavailable, "Something that the request needs, such as Vault or Mux's API, does not answer; wait for Retry-After."},
+	{CodeKeyInUse, Conflict, "Tokens of the signing key may still be valid until deletable_at; force and a reason delete it before."},
+	{CodeKeyActive, Conflict, "The signing key is the active one; activate another key first."},
+	{CodeKeyNotReady, Conflict, "The signing key was published only recently: keys.prepare_for must pass before it signs."},
+	{CodeKeyState, Conflict, "The signing key's state does not allow this; the message says which one does."},
+	{CodeKeyBusy, Conflict, "Another operation on the environment's signing keys is under way; ask again."},
+	{CodeNotFound, NotFound, "No such route, environment or signing key."},
 	{CodeMethodNotAllowed, MethodNotAllowed, "The route exists, but not for this method; Allow lists those it has."},
 	{CodePayloadTooLarge, PayloadTooLarge, "The body is larger than the route accepts."},
 	{CodeHeadersTooLarge, HeadersTooLarge, "The request line and headers are larger than 16 KiB."},
@@ -135,7 +155,10 @@ type Error struct {
 	Code       Code
 	Message    string        // public: no rule text, no secret, no internals
 	RetryAfter time.Duration // 0: none; rounded up to seconds on the wire
-	Err        error         // private cause, may be nil
+	// DeletableAt is from when on the refused deletion will be granted; zero
+	// says nothing of it.
+	DeletableAt time.Time
+	Err         error // private cause, may be nil
 }
 
 // Errorf returns an Error of the code's kind with a public message.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/playgate/playgate/middleware"
 	"github.com/playgate/playgate/playback"
-	"github.com/playgate/playgate/tenant"
 )
 
 // dispatch runs a request through the stages of contract §8, in their order:
@@ -33,8 +32,8 @@ func (s *Server) dispatch(c *fiber.Ctx, x *middleware.Exchange) error {
 	if err := readBody(c, x, r); err != nil {
 		return err
 	}
-	if r.access == gated {
-		if err := s.admit(c, x); err != nil {
+	if r.access != open {
+		if err := s.admit(c, x, r); err != nil {
 			return err
 		}
 	}
@@ -49,7 +48,7 @@ func (*Server) networkPath(c *fiber.Ctx) bool {
 }
 
 // admit settles who asks and whether they may ask now and from here.
-func (s *Server) admit(c *fiber.Ctx, x *middleware.Exchange) error {
+func (s *Server) admit(c *fiber.Ctx, x *middleware.Exchange, r *compiled) error {
 	s.auth.Inspect(c, x)
 	if err := s.limits.Address(x); err != nil {
 		return err
@@ -63,7 +62,7 @@ func (s *Server) admit(c *fiber.Ctx, x *middleware.Exchange) error {
 	if err := s.limits.Caller(x); err != nil {
 		return err
 	}
-	return middleware.Permit(x, tenant.VideoRead)
+	return middleware.Permit(x, r.permission(c.Method()))
 }
 
 // readBody reads the body, as far as the route wants it and its limit allows.

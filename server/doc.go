@@ -15,5 +15,7 @@
 // 16 KiB of headers and the route's limit of body, parse it in time linear in
 // its size with bounded nesting, and get one refusal with a fixed text. No
 // byte of theirs reaches a Location, a token or a log line unless it passed a
-// closed grammar or an encoder.
+// closed grammar or an encoder. With an access token that has system permissions
+// they can make, switch and delete the signing keys of its one environment;
+// pages of other origins cannot do that in an operator's name.
 package server

@@ -99,7 +99,12 @@ func (s *Server) writeError(c *fiber.Ctx, x *middleware.Exchange, err error) {
 	status := Status(refusal.Kind)
 	switch status {
 	case fiber.StatusUnauthorized:
-		h.SetCanonical([]byte("WWW-Authenticate"), []byte("Bearer"))
+		h.SetCanonical([]byte("WWW-Authenticate"), []byte(challenge(x)))
+	case fiber.StatusConflict:
+		if refusal.Code != playback.CodeKeyBusy {
+			// Mux's SDKs ask again after 409, which is no use here.
+			h.Set("X-Should-Retry", "false")
+		}
 	case fiber.StatusTooManyRequests, fiber.StatusServiceUnavailable:
 		h.Set(fiber.HeaderRetryAfter, strconv.FormatInt(middleware.Seconds(refusal.RetryAfter), 10))
 	}
@@ -108,7 +113,16 @@ func (s *Server) writeError(c *fiber.Ctx, x *middleware.Exchange, err error) {
 	sendJSON(c, x)
 }
 
-// appendError appends Mux's error envelope.
+// challenge returns the scheme that could have answered a 401.
+func challenge(x *middleware.Exchange) string {
+	if x.Endpoint != nil && x.Endpoint.Backend {
+		return `Basic realm="playgate"`
+	}
+	return "Bearer"
+}
+
+// appendError appends Mux's error envelope. deletable_at is written as Mux
+// writes times, because only Mux's path deletes.
 func appendError(b []byte, refusal *playback.Error, id string) []byte {
 	b = append(b, `{"error":{"type":`...)
 	b = appendString(b, string(refusal.Kind))
@@ -118,6 +132,10 @@ func appendError(b []byte, refusal *playback.Error, id string) []byte {
 	b = appendString(b, string(refusal.Code))
 	b = append(b, `,"request_id":`...)
 	b = appendString(b, id)
+	if !refusal.DeletableAt.IsZero() {
+		b = append(b, `,"deletable_at":"`...)
+		b = append(strconv.AppendInt(b, refusal.DeletableAt.Unix(), 10), '"')
+	}
 	return append(b, "}}"...)
 }
 

@@ -54,7 +54,7 @@ func TestEveryCodeOnTheWire(t *testing.T) {
 		checkAnswer(t, r)
 		var b strings.Builder
 		fmt.Fprintf(&b, "%d\n", r.StatusCode)
-		for _, name := range []string{"Www-Authenticate", "Allow", "Retry-After", "Content-Type", "Cache-Control", "X-Request-Id"} {
+		for _, name := range []string{"Www-Authenticate", "Allow", "Retry-After", "X-Should-Retry", "Content-Type", "Cache-Control", "X-Request-Id"} {
 			if value := r.Header.Get(name); value != "" {
 				fmt.Fprintf(&b, "%s: %s\n", http.CanonicalHeaderKey(name), value)
 			}

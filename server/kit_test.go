@@ -43,6 +43,7 @@ const (
 	acmeBackend   = "44c819de-4add-4c9f-b2e9-384a0a71bede"
 	globexBackend = "55c819de-4add-4c9f-b2e9-384a0a71bede"
 	noRights      = "66c819de-4add-4c9f-b2e9-384a0a71bede"
+	acmeOperator  = "77c819de-4add-4c9f-b2e9-384a0a71bede"
 	secret        = "the secret"
 )
 
@@ -64,8 +65,8 @@ func tenants() []tenant.Organization {
 	hash := tenant.HashSecret(secret)
 	all := tenant.PermissionsOf(tenant.VideoRead, tenant.VideoWrite)
 	return []tenant.Organization{
-		{ID: "acme", Environments: []tenant.Environment{{
-			ID: acme, Hosts: []string{acmeHost},
+		{ID: "acme", Name: "Acme", Environments: []tenant.Environment{{
+			ID: acme, Name: "Production", Hosts: []string{acmeHost},
 			Issuers: []tenant.IssuerRef{
 				{Issuer: "idp-acme", Audience: "playgate", Alias: "main"},
 				{Issuer: "idp-shared", Audience: "playgate", Alias: "shared"},
@@ -74,6 +75,7 @@ func tenants() []tenant.Organization {
 			AccessTokens: []tenant.AccessToken{
 				{ID: acmeBackend, Permissions: all, Secret: hash},
 				{ID: noRights, Permissions: tenant.PermissionsOf(tenant.SystemRead), Secret: hash},
+				{ID: acmeOperator, Name: "ops", Permissions: tenant.PermissionsOf(tenant.SystemRead, tenant.SystemWrite), Secret: hash},
 			},
 		}}},
 		{ID: "globex", Environments: []tenant.Environment{{
@@ -242,6 +244,7 @@ type kit struct {
 	t        testing.TB
 	server   *server.Server
 	issuer   *fakeIssuer
+	keys     *fakeManager
 	identity *fakeIdentity
 	clock    *clock
 	log      *logBuffer
@@ -286,7 +289,7 @@ type options struct {
 func start(t testing.TB, o options) *kit {
 	t.Helper()
 	k := &kit{
-		t: t, issuer: &fakeIssuer{}, identity: &fakeIdentity{}, clock: &clock{}, log: &logBuffer{},
+		t: t, issuer: &fakeIssuer{}, keys: newFakeManager(), identity: &fakeIdentity{}, clock: &clock{}, log: &logBuffer{},
 		registry: prometheus.NewPedanticRegistry(), listener: fasthttputil.NewInmemoryListener(),
 	}
 	k.clock.nanos.Store(time.Unix(1_900_000_000, 0).UnixNano())
@@ -299,7 +302,7 @@ func start(t testing.TB, o options) *kit {
 	}
 	k.configure(o)
 	k.server = server.New(server.Config{
-		Snapshot: k.snapshot.Load, Issuer: k.issuer, Identity: k.identity, JWKS: fakeKeys{},
+		Snapshot: k.snapshot.Load, Issuer: k.issuer, Identity: k.identity, JWKS: fakeKeys{}, Keys: k.keys,
 		Logger: o.logger, AccessLog: o.accessLog, Registerer: k.registry,
 		Now: k.clock.Now, Rand: func() float64 { return 0 }, Pages: o.pages,
 	})
@@ -486,10 +489,11 @@ func checkAnswer(t testing.TB, r response) {
 // envelope is the test reader's view of contract §8's error.
 type envelope struct {
 	Error struct {
-		Type      string   `json:"type"`
-		Messages  []string `json:"messages"`
-		Code      string   `json:"code"`
-		RequestID string   `json:"request_id"`
+		Type        string   `json:"type"`
+		Messages    []string `json:"messages"`
+		Code        string   `json:"code"`
+		RequestID   string   `json:"request_id"`
+		DeletableAt string   `json:"deletable_at"`
 	} `json:"error"`
 }
 

@@ -79,7 +79,9 @@ func compile(r route) *compiled {
 	if r.limit == 0 {
 		r.limit = maxBody
 	}
-	out := &compiled{route: r, Endpoint: middleware.Endpoint{Route: r.path, CORS: r.access == gated, ViewerQuery: r.query}}
+	out := &compiled{route: r, Endpoint: middleware.Endpoint{
+		Route: r.path, CORS: r.access == gated, Backend: r.access == system || r.access == known, ViewerQuery: r.query,
+	}}
 	methods := strings.ReplaceAll(" "+r.methods, " "+get, " "+get+" "+fiber.MethodHead)
 	out.allow = strings.ReplaceAll(strings.TrimPrefix(methods, " "), " ", ", ") + ", " + fiber.MethodOptions
 	if r.mount {
@@ -210,6 +212,22 @@ func (r *compiled) value(x *middleware.Exchange, placeholder string) string {
 		}
 	}
 	return ""
+}
+
+// permission returns what a backend's access token needs for the method, 0 for
+// nothing.
+func (r *compiled) permission(method string) tenant.Permission {
+	switch r.access {
+	case system:
+		if method == get || method == fiber.MethodHead {
+			return tenant.SystemRead
+		}
+		return tenant.SystemWrite
+	case gated:
+		return tenant.VideoRead
+	case open, known:
+	}
+	return 0
 }
 
 // serves reports whether the route has the method.

@@ -23,7 +23,7 @@ const deniedByRule = "denied_by_rule"
 // statuses are those that the gateway answers with; another one is counted as
 // the first.
 func statuses() []int {
-	return []int{500, 200, 204, 302, 304, 307, 400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 429, 431, 503}
+	return []int{500, 200, 201, 204, 302, 304, 307, 400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 429, 431, 503}
 }
 
 // metrics counts what is answered. Its label children are resolved once: those

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/playgate/playgate/issuer"
@@ -402,4 +403,26 @@ func TestPublicPlaybackIDs(t *testing.T) {
 		"type": "thumbnail", "token": "", "url": "https://image.example/P/thumbnail.webp?time=5", "expires_at": nil, "refresh_at": nil,
 		"playback_id": "P", "key_id": nil, "rule": "premium",
 	}})
+}
+
+func TestAnAnswerUnderStaleKeysIsMarked(t *testing.T) {
+	t.Parallel()
+	k := start(t, options{})
+	for _, stale := range []bool{false, true} {
+		k.issuer.mu.Lock()
+		k.issuer.answer = func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
+			a := granting(req, playback.PolicySigned)
+			a.Stale, a.Curtailed, a.Lifetime.Cut = stale, stale, true
+			return a, nil
+		}
+		k.issuer.mu.Unlock()
+		r := k.post("/v1/tokens", `{"playback_id":"PID1"}`, basicAuth(acmeBackend, secret))
+		k.want(r, 200, "")
+		if got := r.Header.Get("X-Playgate-Degraded"); (got == "keys") != stale || !stale && got != "" {
+			t.Errorf("stale %v: X-Playgate-Degraded = %q", stale, got)
+		}
+		if later := !strings.Contains(r.body, `"refresh_at":null`); later != stale {
+			t.Errorf("stale %v: a later exp can be had: %v", stale, later)
+		}
+	}
 }

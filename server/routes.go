@@ -17,8 +17,10 @@ const (
 type access uint8
 
 const (
-	gated access = iota // every stage of contract §8
-	open                // none: no credential, no limit, no CORS
+	gated  access = iota // every stage of contract §8
+	open                 // none: no credential, no limit, no CORS
+	system               // backends with the system permission for the method; no CORS
+	known                // backends, whatever their permissions; no CORS
 )
 
 // bodyUse says what becomes of a request's body.
@@ -57,6 +59,7 @@ type target struct {
 const (
 	get     = fiber.MethodGet
 	post    = fiber.MethodPost
+	del     = fiber.MethodDelete
 	getPost = get + " " + post
 )
 
@@ -98,6 +101,13 @@ func apiRoutes() []route {
 
 		{methods: get, path: "/v1/environments/{env}/jwks.json", handle: getEnvironmentJWKS, access: open},
 		{methods: get, path: "/.well-known/jwks.json", handle: getHostJWKS, access: open},
+
+		{methods: getPost, path: "/system/v1/signing-keys", handle: muxKeys, access: system},
+		{methods: get + " " + del, path: "/system/v1/signing-keys/{id}", handle: muxKey, access: system, body: wanted},
+		{methods: get, path: "/system/v1/whoami", handle: getWhoAmI, access: known},
+		{methods: get, path: "/v1/signing-keys", handle: getKeys, access: system},
+		{methods: post, path: "/v1/signing-keys/{id}/activate", handle: changeKey(KeyManager.Activate), access: system},
+		{methods: post, path: "/v1/signing-keys/{id}/retire", handle: changeKey(KeyManager.Retire), access: system},
 	}
 }
 

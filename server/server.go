@@ -47,6 +47,46 @@ type KeyPublisher interface {
 	JWKS(env playback.EnvironmentID) (body []byte, etag string, ok bool)
 }
 
+// KeyManager changes an environment's signing keys. Its errors are
+// *playback.Error (not_found for a key that is not there); any other is
+// answered as an internal error.
+type KeyManager interface {
+	// List returns the keys that the store has now, in any order.
+	List(ctx context.Context, env playback.EnvironmentID) ([]SigningKey, error)
+	// Create makes a key whose private half is handed out, as the base64 of a
+	// PEM (PKCS#1), so that it counts as external from the beginning.
+	Create(ctx context.Context, o KeyOrder) (SigningKey, playback.Secret, error)
+	// Activate and Retire return the key as it is afterwards.
+	Activate(ctx context.Context, o KeyOrder) (SigningKey, error)
+	Retire(ctx context.Context, o KeyOrder) (SigningKey, error)
+	// Delete ends a key and every token that it signed.
+	Delete(ctx context.Context, o KeyOrder) error
+}
+
+// SigningKey is what the API says of a key. A zero time is not known, or never.
+type SigningKey struct {
+	ID          playback.KeyID
+	State       string // prepared, active, retired
+	CreatedAt   time.Time
+	ActivatedAt time.Time
+	RetiredAt   time.Time
+	LastExpiry  time.Time // the latest exp ever handed out under it
+	DeletableAt time.Time
+	External    bool // the private half was handed out or came from elsewhere
+}
+
+// KeyOrder is a change to an environment's keys, and who wants it.
+type KeyOrder struct {
+	Environment playback.EnvironmentID
+	ID          playback.KeyID // "" for a new key
+	By          string         // the access token's ID, for the audit record
+	RequestID   string
+	// Force deletes a key that may be in use; Reason, for the audit record, is
+	// why, and never empty then.
+	Force  bool
+	Reason string
+}
+
 // Config is what a Server is made of.
 type Config struct {
 	// Snapshot returns the configuration in force, never nil. It is called once
@@ -55,6 +95,7 @@ type Config struct {
 	Issuer   Issuer
 	Identity middleware.Viewers
 	JWKS     KeyPublisher
+	Keys     KeyManager
 
 	Logger     *slog.Logger          // nil: silent
 	AccessLog  string                // log.access, see SetAccessLog

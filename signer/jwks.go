@@ -21,7 +21,7 @@ func publish(keys []*keystore.Key) (body []byte, etag string) {
 		if i > 0 {
 			body = append(body, ',')
 		}
-		public := &key.Private.PublicKey
+		public := key.Public()
 		body = appendString(append(body, `{"kty":"RSA","use":"sig","alg":"RS256","kid":`...), string(key.ID))
 		body = base64.RawURLEncoding.AppendEncode(append(body, `,"n":"`...), public.N.Bytes())
 		body = base64.RawURLEncoding.AppendEncode(append(body, `","e":"`...), big.NewInt(int64(public.E)).Bytes())

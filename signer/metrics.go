@@ -18,11 +18,12 @@ const (
 	abandoned                  // whoever asked did not wait for it
 	stopped                    // the pool stops
 	failed                     // the claims or the backend are at fault
+	unavailable                // the key signs elsewhere, and could not be asked
 	outcomes
 )
 
 func (o outcome) String() string {
-	return [...]string{"signed", "no_active_key", "queue_full", "share_held", "abandoned", "stopped", "failed"}[o]
+	return [...]string{"signed", "no_active_key", "queue_full", "share_held", "abandoned", "stopped", "failed", "unavailable"}[o]
 }
 
 type metrics struct {

@@ -35,6 +35,7 @@ type Pool struct {
 	now     func() time.Time
 	workers int
 	queue   *queue
+	remote  *remote // for keys that sign elsewhere
 	metrics *metrics
 	pace    atomic.Int64 // nanoseconds that one signature takes one worker, smoothed
 	cost    atomic.Int64 // nanoseconds of a core's time that it takes, smoothed: less on a busy machine
@@ -55,7 +56,8 @@ func NewPool(cfg Config) *Pool {
 	}
 	workers := callers(cfg.Ring.backend, cfg.Concurrency)
 	p := &Pool{ring: cfg.Ring, now: clock(cfg.Now), workers: workers, queue: newQueue(cfg.Queue, workers)}
-	p.metrics = newMetrics(cfg.Registerer, p.queue.depth)
+	p.remote = newRemote(p, cfg.Queue)
+	p.metrics = newMetrics(cfg.Registerer, func() float64 { return p.queue.depth() + p.remote.queue.depth() })
 	p.pace.Store(firstPace)
 	p.cost.Store(firstPace)
 	for range workers {
@@ -67,7 +69,7 @@ func NewPool(cfg Config) *Pool {
 // Stop refuses new work, lets what waits be signed, drops refresh-ahead, and
 // returns when the workers have ended. It may be called more than once.
 func (p *Pool) Stop() {
-	for _, j := range p.queue.close() {
+	for _, j := range append(p.queue.close(), p.remote.queue.close()...) {
 		p.finish(j, stopped, nil)
 	}
 	p.running.Wait()
@@ -81,6 +83,8 @@ func (p *Pool) Stop() {
 //   - signing_overloaded, with RetryAfter: the queue is full, the caller holds
 //     its share of it (errors.As finds an error whose CallersOwn is true), ctx
 //     ended first (its error is wrapped), or the pool stops;
+//   - dependency_unavailable, with RetryAfter: the key signs elsewhere, and
+//     could not be asked;
 //   - internal_error: the claims cannot be encoded, or the backend failed.
 //
 // The claims are not kept.
@@ -90,14 +94,21 @@ func (p *Pool) Sign(ctx context.Context, c *playback.Claims, turn playback.Turn)
 		return playback.Token{}, err
 	}
 	j.done = make(chan struct{})
-	if o := p.queue.enter(ctx, j, turn); o != signed {
+	q := p.queue
+	if j.key.remote != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, remotePatience, errNoAnswer)
+		defer cancel()
+		q = p.remote.queue
+	}
+	if o := q.enter(ctx, j, turn); o != signed {
 		p.metrics.count(o, turn.Ahead)
 		return playback.Token{}, p.refusal(o, context.Cause(ctx))
 	}
 	select {
 	case <-j.done:
 	case <-ctx.Done():
-		if p.queue.withdraw(j) { // else a worker has it: its signature is dropped
+		if q.withdraw(j) { // else a worker has it: its signature is dropped
 			p.metrics.count(abandoned, turn.Ahead)
 		}
 		return playback.Token{}, p.refusal(abandoned, context.Cause(ctx))
@@ -108,15 +119,18 @@ func (p *Pool) Sign(ctx context.Context, c *playback.Claims, turn playback.Turn)
 	return j.token(), nil
 }
 
-// Start is Sign for who does not want to wait in it. A patient caller that holds
-// its share of the queue has to wait before its work is in it, which is not
-// started: false.
+// Start is Sign for who does not want to wait in it. Not started is (false) what
+// may have to wait before it is in the queue, for a patient caller that holds
+// its share of it, and what is signed elsewhere.
 func (p *Pool) Start(c *playback.Claims, turn playback.Turn) (playback.Signing, bool) {
 	ctx := context.Background()
 	s := &signing{pool: p}
 	var err error
 	if s.job, err = p.prepare(ctx, c, turn); err != nil {
 		return refusedSigning(err), true
+	}
+	if s.key.remote != nil {
+		return nil, false // its time is bounded by Sign
 	}
 	s.done = make(chan struct{})
 	waits := turn.Patient
@@ -211,6 +225,7 @@ func (p *Pool) finish(j *job, o outcome, cause error) {
 // measured pace: whole seconds, at least one.
 func (p *Pool) RetryAfter() time.Duration {
 	drain := time.Duration(int64(p.queue.backlog()) * p.pace.Load() / int64(p.workers))
+	drain += p.remote.drain()
 	return max(time.Second, (drain + time.Second - 1).Truncate(time.Second))
 }
 
@@ -234,6 +249,8 @@ func (p *Pool) refusal(o outcome, cause error) error {
 		return p.overloaded(fmt.Errorf("waiting for a signature: %w", cause))
 	case stopped:
 		return p.overloaded(errStopped)
+	case unavailable:
+		return unreachable(cause)
 	case signed, failed, outcomes:
 	}
 	return playback.Errorf(playback.CodeInternalError, "The token could not be signed.").Because(cause)

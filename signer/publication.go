@@ -23,7 +23,7 @@ func (r *Ring) publications(env playback.EnvironmentID, keys []*keystore.Key) []
 	for {
 		p := publication{public: make(PublicKeys, len(keys))}
 		for _, key := range keys {
-			p.public[key.ID] = &key.Private.PublicKey
+			p.public[key.ID] = key.Public()
 			if end := r.end(env, key); !end.IsZero() && (p.end.IsZero() || end.Before(p.end)) {
 				p.end = end
 			}
@@ -46,7 +46,7 @@ func (r *Ring) end(env playback.EnvironmentID, key *keystore.Key) time.Time {
 	if r.keep == nil || key.State != keystore.Retired || key.RetiredAt.IsZero() {
 		return time.Time{}
 	}
-	return key.RetiredAt.Add(r.keep(env))
+	return key.RetiredAt.Add(r.keep(env, key))
 }
 
 // publication returns what is published at this moment, nil for an environment

@@ -18,9 +18,9 @@ type RingConfig struct {
 	Backend    Backend               // required
 	Logger     *slog.Logger          // nil: discard
 	Registerer prometheus.Registerer // nil: do not register
-	// KeepRetired returns how long a key of the environment is published after
+	// KeepRetired returns how long a retired key of the environment is published after
 	// it was retired: until it may be deleted (contract §6). nil: for ever.
-	KeepRetired func(playback.EnvironmentID) time.Duration
+	KeepRetired func(playback.EnvironmentID, *keystore.Key) time.Duration
 	Now         func() time.Time // required with KeepRetired
 }
 
@@ -31,7 +31,7 @@ type Ring struct {
 	log     *slog.Logger
 	refused prometheus.Counter
 	now     func() time.Time
-	keep    func(playback.EnvironmentID) time.Duration
+	keep    func(playback.EnvironmentID, *keystore.Key) time.Duration
 
 	update  sync.Mutex // held by Update alone; readers never take it
 	current atomic.Pointer[ringState]
@@ -64,8 +64,9 @@ type keyName struct {
 type admittedKey struct {
 	keyName
 	handle Handle
-	header string // base64url, with the key's ID
-	size   int    // of a signature, in bytes
+	remote keystore.Signer // signs instead of the backend; nil: the backend signs
+	header string          // base64url, with the key's ID
+	size   int             // of a signature, in bytes
 }
 
 // headerFor returns the base64url header for a placement of the key's ID.
@@ -151,13 +152,24 @@ func (r *Ring) admit(key *keystore.Key, old, next *ringState) (*admittedKey, err
 			return k, nil
 		}
 	}
+	k, err := r.check(name, key)
+	if err != nil {
+		return nil, err
+	}
+	next.admitted[name] = k
+	return k, nil
+}
+
+// check puts a key that was not here before to the self-check.
+func (r *Ring) check(name keyName, key *keystore.Key) (*admittedKey, error) {
+	if key.Remote != nil {
+		return r.admitRemote(name, key)
+	}
 	handle, err := admit(r.backend, key.Private)
 	if err != nil {
 		return nil, err
 	}
-	k := &admittedKey{keyName: name, handle: handle, header: kidHeader(key.ID), size: key.Private.Size()}
-	next.admitted[name] = k
-	return k, nil
+	return &admittedKey{keyName: name, handle: handle, header: kidHeader(key.ID), size: key.Private.Size()}, nil
 }
 
 // Active returns the key that the environment signs with now, and whether it

@@ -266,7 +266,7 @@ func TestJWKSLeavesOutRetiredKeysThatMayBeDeleted(t *testing.T) {
 	at := now
 	ring := signer.NewRing(signer.RingConfig{
 		Backend: goBackend(t), Now: func() time.Time { return at },
-		KeepRetired: func(playback.EnvironmentID) time.Duration { return keep },
+		KeepRetired: func(playback.EnvironmentID, *keystore.Key) time.Duration { return keep },
 	})
 	ring.Update(keystore.NewSnapshot(map[playback.EnvironmentID]keystore.Keyset{
 		"acme": {Keys: []*keystore.Key{keyOf(t, active), old, recent, undated}},

@@ -89,7 +89,7 @@ func (d *Directory) add(o *Organization, given *Environment, path string) []erro
 	var problems []error
 	e := new(Environment)
 	*e = *given
-	e.Organization = o.ID
+	e.Organization, e.OrganizationName = o.ID, o.Name
 	e.Hosts = make([]string, len(given.Hosts))
 	e.Issuers = slices.Clone(given.Issuers)
 	e.CORSOrigins = slices.Clone(given.CORSOrigins)

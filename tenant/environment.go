@@ -15,8 +15,9 @@ type Organization struct {
 type Environment struct {
 	ID   playback.EnvironmentID
 	Name string
-	// Organization is set by New.
-	Organization playback.OrganizationID
+	// Organization and OrganizationName are set by New.
+	Organization     playback.OrganizationID
+	OrganizationName string
 	// Hosts lead to the environment. New keeps them normalized.
 	Hosts []string
 	// Issuers are those whose viewer tokens it accepts.

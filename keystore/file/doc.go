@@ -1,4 +1,4 @@
-// Package file is the keystore.Source that reads signing keys from a directory:
+// Package file is the keystore.Keeper of signing keys in a directory:
 //
 //	<dir>/<environment>/<key id>.pem    the private key (see keystore.Parse)
 //	<dir>/<environment>/<key id>.json   its state, optional (see keystore.ParseLife)
@@ -11,7 +11,12 @@
 // unusable keeps its last good content for one more Load, since the file may be
 // in the middle of being written; after that it is refused.
 //
-// It writes nothing. A Source may be used from several goroutines.
+// Load writes nothing. The other methods replace files as a whole, with mode
+// 0600, under a lock file beside the keys (<dir>/<environment>/.lock) that keeps
+// processes of one machine apart; a directory that several machines share needs
+// a file system whose locks they share too. An operation under way is noted in
+// <dir>/<environment>/.journal.json. A Source may be used from several
+// goroutines.
 //
 // If an attacker can write to the directory, they own the signatures of its
 // environments; a key file that all users of the machine may read or write is

@@ -3,7 +3,9 @@ package file
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -18,15 +20,16 @@ type Config struct {
 	Dir string
 }
 
-// Source reads key files. Make one with New.
+// Source reads and writes key files. Make one with New.
 type Source struct {
 	dir string
+
+	// writing is held by whoever writes, before the lock file is taken.
+	writing sync.Mutex
 
 	mu   sync.Mutex // guards seen; the maps in it are immutable
 	seen map[playback.EnvironmentID]map[playback.KeyID]look
 }
-
-var _ keystore.Source = (*Source)(nil)
 
 // look is what came of one key at the last Load.
 type look struct {
@@ -54,6 +57,9 @@ func (s *Source) Load(ctx context.Context, env playback.EnvironmentID) ([]keysto
 	}
 	// Opened each time: the directory may be a link that was swapped.
 	root, err := os.OpenRoot(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("the key directory does not exist (keystore.file.dir): %w", err)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("opening key directory: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,7 +19,7 @@ type Config struct {
 	Now func() time.Time // stamps the keys; nil: time.Now
 }
 
-// Source makes and keeps one active RSA-2048 key per environment.
+// Source makes one active RSA-2048 key per environment, and keeps the keys.
 type Source struct {
 	now func() time.Time
 
@@ -26,12 +27,15 @@ type Source struct {
 	slots map[playback.EnvironmentID]*slot
 }
 
-var _ keystore.Source = (*Source)(nil)
+var _ keystore.Keeper = (*Source)(nil)
 
 type slot struct {
-	once   sync.Once
-	record keystore.Record
-	err    error
+	once sync.Once
+	err  error // of making the first key; written once
+
+	mu      sync.Mutex // guards what follows
+	records []keystore.Record
+	journal *keystore.Entry // nil: no operation is under way
 }
 
 // New returns a Source without keys.
@@ -42,31 +46,46 @@ func New(cfg Config) *Source {
 	return &Source{now: cfg.Now, slots: map[playback.EnvironmentID]*slot{}}
 }
 
-// Load returns the environment's key, making it the first time (some 100 ms,
-// which ctx does not cut short).
+// Load returns the environment's keys, making the first one the first time
+// (some 100 ms, which ctx does not cut short).
 func (s *Source) Load(ctx context.Context, env playback.EnvironmentID) ([]keystore.Record, []keystore.Problem, error) {
-	if err := ctx.Err(); err != nil {
+	e, err := s.slot(ctx, env)
+	if err != nil {
 		return nil, nil, err
 	}
-	if !env.Valid() {
-		return nil, nil, fmt.Errorf("%.80q is not an environment ID", env)
-	}
-	s.mu.Lock()
-	made := s.slots[env]
-	if made == nil {
-		made = &slot{}
-		s.slots[env] = made
-	}
-	s.mu.Unlock()
-	made.once.Do(func() { made.record, made.err = s.generate() })
-	if made.err != nil {
-		return nil, nil, made.err
-	}
-	return []keystore.Record{made.record}, nil, nil
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.records), nil, nil
 }
 
 // Close does nothing.
 func (s *Source) Close() error { return nil }
+
+// slot returns what is kept of an environment, with its first key.
+func (s *Source) slot(ctx context.Context, env playback.EnvironmentID) (*slot, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if !env.Valid() {
+		return nil, fmt.Errorf("%.80q is not an environment ID", env)
+	}
+	s.mu.Lock()
+	e := s.slots[env]
+	if e == nil {
+		e = &slot{}
+		s.slots[env] = e
+	}
+	s.mu.Unlock()
+	e.once.Do(func() {
+		first, err := s.generate()
+		if e.err = err; err == nil {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.records = append(e.records, first)
+		}
+	})
+	return e, e.err
+}
 
 func (s *Source) generate() (keystore.Record, error) {
 	private, err := rsa.GenerateKey(rand.Reader, keystore.MinBits)

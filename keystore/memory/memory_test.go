@@ -3,6 +3,7 @@ package memory_test
 import (
 	"testing"
 
+	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/keystore/keystoretest"
 	"github.com/playgate/playgate/keystore/memory"
 )
@@ -18,5 +19,13 @@ func TestConformance(t *testing.T) {
 			}
 		})
 		return &keystoretest.Harness{Source: source, MakesItsOwnKeys: "memory keys exist in this process alone"}
+	})
+}
+
+func TestKeeperConformance(t *testing.T) {
+	t.Parallel()
+	keystoretest.RunKeeper(t, func(*testing.T) (a, b keystore.Keeper) {
+		source := memory.New(memory.Config{})
+		return source, source
 	})
 }

@@ -12,18 +12,27 @@ import (
 )
 
 // method is one way to get a token. The client is for log-ins alone and has no
-// token of its own.
+// token of its own. It is called in turn.
 type method interface {
 	logIn(ctx context.Context, client *api.Client) (*api.SecretAuth, error)
 }
 
 // newMethod returns the configured method; Validate has checked that there is
-// one.
+// one. nil: somebody else adds tokens on the way.
 func newMethod(auth Auth) method {
-	if auth.Method == AppRoleMethod {
-		return appRole{auth}
+	switch auth.Method {
+	case AppRoleMethod:
+		return &appRole{auth: auth}
+	case KubernetesMethod, JWTMethod:
+		return bearer{auth}
+	case CertMethod:
+		return certificate{auth}
+	default:
+		if auth.TokenFile == "" {
+			return nil
+		}
+		return tokenFile{auth.TokenFile}
 	}
-	return tokenFile{auth.TokenFile}
 }
 
 // tokenFile takes the token that somebody else keeps in a file.
@@ -60,33 +69,37 @@ func (t tokenFile) logIn(ctx context.Context, client *api.Client) (*api.SecretAu
 	return &api.SecretAuth{ClientToken: token, Renewable: renewable, LeaseDuration: int(ttl.Seconds())}, nil
 }
 
-// appRole logs in by role ID and secret ID. (The api's own helper reads the
-// role ID once, and ignores the context.)
-type appRole struct{ auth Auth }
+// bearer logs in with a JWT from a file: the methods kubernetes and jwt. The
+// file is read each time, because projected tokens rotate. (The api's own
+// helper for Kubernetes reads it once.)
+type bearer struct{ auth Auth }
 
-func (a appRole) logIn(ctx context.Context, client *api.Client) (*api.SecretAuth, error) {
-	login := map[string]any{"role_id": a.auth.RoleID}
-	if a.auth.RoleIDFile != "" {
-		role, err := readSecret(a.auth.RoleIDFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading role ID file: %w", err)
-		}
-		login["role_id"] = role
+func (b bearer) logIn(ctx context.Context, client *api.Client) (*api.SecretAuth, error) {
+	token, err := readSecret(b.auth.JWTFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading JWT file: %w", err)
 	}
-	if a.auth.SecretIDFile != "" {
-		secret, err := readSecret(a.auth.SecretIDFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading secret ID file: %w", err)
-		}
-		login["secret_id"] = secret
+	return logInAt(ctx, client, b.auth.Mount, map[string]any{"role": b.auth.Role, "jwt": token})
+}
+
+// certificate logs in with the client certificate of the connection, which
+// newClient has set up.
+type certificate struct{ auth Auth }
+
+func (c certificate) logIn(ctx context.Context, client *api.Client) (*api.SecretAuth, error) {
+	login := map[string]any{}
+	if c.auth.Role != "" {
+		login["name"] = c.auth.Role
 	}
-	path := "auth/" + a.auth.Mount + "/login"
+	return logInAt(ctx, client, c.auth.Mount, login)
+}
+
+// logInAt asks an auth method for a token.
+func logInAt(ctx context.Context, client *api.Client, mount string, login map[string]any) (*api.SecretAuth, error) {
+	path := "auth/" + mount + "/login"
 	secret, err := client.Logical().WriteWithContext(ctx, path, login)
 	if err != nil {
-		if refusal := refusalOf(err); refusal != nil {
-			err = refusal
-		}
-		return nil, fmt.Errorf("writing %s: %w", path, err)
+		return nil, fmt.Errorf("writing %s: %w", path, plainly(err))
 	}
 	if secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "" {
 		return nil, fmt.Errorf("writing %s: answer without a token", path)
@@ -101,7 +114,7 @@ func readSecret(path string) (string, error) {
 		return "", err
 	}
 	defer func() { _ = f.Close() }() // only read from
-	const enough = 8 << 10
+	const enough = 64 << 10
 	text, err := io.ReadAll(io.LimitReader(f, enough))
 	if err != nil {
 		return "", err

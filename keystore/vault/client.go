@@ -3,12 +3,14 @@ package vault
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -19,28 +21,41 @@ import (
 // 1 MiB an entry; a list of 10,000 keys is about 400 kB.
 const maxAnswer = 4 << 20
 
+// traffic is what a client is for.
+type traffic struct {
+	timeout     time.Duration // of one exchange
+	retries     int
+	connections int // kept open while idle; 0: none
+	notes       *notes
+}
+
 // newClient returns a client that only the configuration decides about.
-func newClient(cfg *Config) (*api.Client, error) {
+func newClient(cfg *Config, traffic traffic) (*api.Client, error) {
+	security, err := newTLS(cfg)
+	if err != nil {
+		return nil, err
+	}
 	client, err := api.NewClient(&api.Config{
 		Address: cfg.Address,
 		HttpClient: &http.Client{
 			Transport: &http.Transport{
-				Proxy:                 http.ProxyFromEnvironment,
-				DialContext:           (&net.Dialer{Timeout: cfg.Timeout}).DialContext,
-				TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
-				TLSHandshakeTimeout:   cfg.Timeout,
-				ResponseHeaderTimeout: cfg.Timeout,
-				ForceAttemptHTTP2:     true,
-				MaxIdleConnsPerHost:   4,
-				IdleConnTimeout:       90 * time.Second,
+				Proxy:               http.ProxyFromEnvironment,
+				DialContext:         (&net.Dialer{Timeout: traffic.timeout}).DialContext,
+				TLSClientConfig:     security,
+				TLSHandshakeTimeout: traffic.timeout,
+				ForceAttemptHTTP2:   true,
+				MaxIdleConnsPerHost: traffic.connections,
+				DisableKeepAlives:   traffic.connections == 0,
+				IdleConnTimeout:     90 * time.Second,
 			},
 			// The api client follows one redirect by itself, never from https to http.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		Timeout:      cfg.Timeout,
-		MaxRetries:   1,
+		Timeout:      traffic.timeout,
+		MaxRetries:   traffic.retries,
 		MinRetryWait: 200 * time.Millisecond,
 		MaxRetryWait: 400 * time.Millisecond,
+		CheckRetry:   again,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making Vault client: %w", err)
@@ -52,7 +67,42 @@ func newClient(cfg *Config) (*api.Client, error) {
 		client.SetNamespace(cfg.Namespace)
 	}
 	client.SetWrappingLookupFunc(func(string, string) string { return "" }) // not VAULT_WRAP_TTL
-	return client, nil
+	return client.WithResponseCallbacks(traffic.notes.observe), nil
+}
+
+// again reports whether to repeat a request: as the api does, but not when
+// Vault has said that there are too many.
+func again(ctx context.Context, answer *http.Response, err error) (bool, error) {
+	if answer != nil && answer.StatusCode == http.StatusTooManyRequests {
+		return false, nil
+	}
+	return api.DefaultRetryPolicy(ctx, answer, err)
+}
+
+// newTLS returns how Vault's certificate is checked, and ours shown. Ours is
+// read at every handshake, because whoever issues it renews it in place.
+func newTLS(cfg *Config) (*tls.Config, error) {
+	security := &tls.Config{MinVersion: tls.VersionTLS12}
+	if cfg.CAFile != "" {
+		text, err := os.ReadFile(cfg.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading CA file: %w", err)
+		}
+		security.RootCAs = x509.NewCertPool()
+		if !security.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("reading CA file: %s holds no certificate in PEM", cfg.CAFile)
+		}
+	}
+	if cfg.Auth.Method == CertMethod {
+		security.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pair, err := tls.LoadX509KeyPair(cfg.Auth.CertFile, cfg.Auth.KeyFile)
+			if err != nil {
+				return nil, fmt.Errorf("reading client certificate: %w", err)
+			}
+			return &pair, nil
+		}
+	}
+	return security, nil
 }
 
 // get reads a path. A nil map without an error means that nothing is there: it
@@ -67,13 +117,10 @@ func (s *Source) get(ctx context.Context, path string, query url.Values) (map[st
 		defer func() { _ = answer.Body.Close() }() // only read from
 	}
 	if err != nil {
-		if refusal := refusalOf(err); refusal != nil {
-			if refusal.status == http.StatusNotFound && refusal.reason == "" {
-				return nil, nil
-			}
-			err = refusal
+		if refusal := refusalOf(err); refusal != nil && refusal.status == http.StatusNotFound && refusal.reason == "" {
+			return nil, nil
 		}
-		return nil, fmt.Errorf("reading %s: %w", path, err)
+		return nil, fmt.Errorf("reading %s: %w", path, plainly(err))
 	}
 	secret, err := api.ParseSecret(io.LimitReader(answer.Body, maxAnswer))
 	if err != nil {
@@ -113,6 +160,14 @@ func refusalOf(err error) *refusalError {
 		reason = reason[:enough] + "…"
 	}
 	return &refusalError{status: answer.StatusCode, reason: reason, err: err}
+}
+
+// plainly returns the refusal in err, or err if it is something else.
+func plainly(err error) error {
+	if refusal := refusalOf(err); refusal != nil {
+		return refusal
+	}
+	return err
 }
 
 // forbidden reports whether Vault refused the token. It never answers 401.

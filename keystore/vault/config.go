@@ -1,29 +1,43 @@
 package vault
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
-	"net/url"
 	"strings"
 	"time"
 )
 
+// The modes.
+const (
+	// KVMode: keys are read from Vault, and sign in memory.
+	KVMode = "kv"
+	// TransitMode: keys stay in a transit engine, and Vault signs.
+	TransitMode = "transit"
+)
+
 // The ways to log in.
 const (
-	TokenMethod   = "token"
-	AppRoleMethod = "approle"
+	TokenMethod      = "token"
+	AppRoleMethod    = "approle"
+	KubernetesMethod = "kubernetes"
+	JWTMethod        = "jwt"
+	CertMethod       = "cert"
 )
 
 // Config is what a Source needs.
 type Config struct {
 	Address   string // http://, https:// or unix://
+	CAFile    string // PEM of the CAs that Vault's certificate is checked with; "": the system's
 	Namespace string // Vault Enterprise and OpenBao; "" none
-	Mount     string // of the KV version 2 engine, "secret"
+	Mode      string // KVMode or TransitMode; "": KVMode
+	Mount     string // of the KV version 2 engine, "secret": in both modes
 	Prefix    string // path below the mount, "playgate"; "" none
-	Auth      Auth
+	// TransitMount is where TransitMode finds the transit engine, "transit".
+	TransitMount string
+	Auth         Auth
 	// Timeout bounds one exchange with Vault, its one retry included. 0: 5 s.
 	Timeout time.Duration
+	// SignTimeout bounds one call of transit, which is not retried. 0: 1 s.
+	SignTimeout time.Duration
 	// RelogInAfter spaces the log-ins that a refused token sets off (the first
 	// is made at once); ten times that when the token proves to be valid, but
 	// may not read the keys. 0: 30 s.
@@ -35,30 +49,61 @@ type Config struct {
 // Auth says how to log in. Files are read at every log-in, and white space
 // around their content is ignored.
 type Auth struct {
-	Method string // TokenMethod or AppRoleMethod
+	Method string // one of the methods above
 
-	TokenFile string // token: holds the token
+	// TokenFile holds the token, for TokenMethod. "": none is sent, and the
+	// address is that of a Vault Agent or Proxy, which adds its own (auto-auth).
+	TokenFile string
 
-	Mount        string // approle: where it is mounted; "": "approle"
+	Mount string // where the method is mounted; "": at its own name
+	// Role is the role of KubernetesMethod and JWTMethod; for CertMethod it may
+	// be "", which lets Vault choose by the certificate.
+	Role string
+
 	RoleID       string // approle: this or RoleIDFile
 	RoleIDFile   string
 	SecretIDFile string // approle; "" if the role binds no secret ID
+	// WrappedSecretIDFile holds, instead of SecretIDFile, a response-wrapping
+	// token around the secret ID. It works once; the secret ID is remembered
+	// until the file holds another one.
+	WrappedSecretIDFile string
+
+	JWTFile  string // kubernetes, jwt: holds the token to show; kubernetes: "" is ServiceAccountToken
+	CertFile string // cert: PEM, read at every handshake
+	KeyFile  string // cert: PEM
 }
+
+// ServiceAccountToken is where Kubernetes puts a pod's own token.
+const ServiceAccountToken = "/var/run/secrets/kubernetes.io/serviceaccount/token" //nolint:gosec // a path, no secret
 
 const (
 	defaultTimeout      = 5 * time.Second
+	defaultSignTimeout  = time.Second
 	defaultRelogInAfter = 30 * time.Second
+	defaultTransitMount = "transit"
 )
 
 func (c *Config) setDefaults() {
 	if c.Timeout <= 0 {
 		c.Timeout = defaultTimeout
 	}
+	if c.SignTimeout <= 0 {
+		c.SignTimeout = defaultSignTimeout
+	}
 	if c.RelogInAfter <= 0 {
 		c.RelogInAfter = defaultRelogInAfter
 	}
+	if c.Mode == "" {
+		c.Mode = KVMode
+	}
+	if c.TransitMount == "" {
+		c.TransitMount = defaultTransitMount
+	}
 	if c.Auth.Mount == "" {
-		c.Auth.Mount = AppRoleMethod
+		c.Auth.Mount = c.Auth.Method
+	}
+	if c.Auth.JWTFile == "" && c.Auth.Method == KubernetesMethod {
+		c.Auth.JWTFile = ServiceAccountToken
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -66,52 +111,7 @@ func (c *Config) setDefaults() {
 	if c.Now == nil {
 		c.Now = time.Now //nolint:forbidigo // the one place where the real clock is the default
 	}
-	c.Mount, c.Prefix, c.Auth.Mount = strings.Trim(c.Mount, "/"), strings.Trim(c.Prefix, "/"), strings.Trim(c.Auth.Mount, "/")
-}
-
-// Validate returns all that is wrong with the configuration, joined. It does no
-// I/O.
-func (c Config) Validate() error {
-	var wrong []error
-	if u, err := url.Parse(c.Address); err != nil || u.Host+u.Path == "" ||
-		u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "unix" || u.User != nil || u.RawQuery != "" {
-		wrong = append(wrong, fmt.Errorf("address: %q is not the http, https or unix URL of a Vault server", c.Address))
+	for _, path := range []*string{&c.Mount, &c.Prefix, &c.TransitMount, &c.Auth.Mount} {
+		*path = strings.Trim(*path, "/")
 	}
-	if c.Mount == "" || !plainPath(c.Mount) {
-		wrong = append(wrong, fmt.Errorf("mount: %q is not a mount path", c.Mount))
-	}
-	if !plainPath(c.Prefix) {
-		wrong = append(wrong, fmt.Errorf("prefix: %q is not a path", c.Prefix))
-	}
-	switch c.Auth.Method {
-	case TokenMethod:
-		if c.Auth.TokenFile == "" {
-			wrong = append(wrong, errors.New("auth.token_file: must name a file"))
-		}
-	case AppRoleMethod:
-		if (c.Auth.RoleID == "") == (c.Auth.RoleIDFile == "") {
-			wrong = append(wrong, errors.New("auth: must have role_id or role_id_file, and not both"))
-		}
-		if !plainPath(c.Auth.Mount) {
-			wrong = append(wrong, fmt.Errorf("auth.mount: %q is not a mount path", c.Auth.Mount))
-		}
-	default:
-		wrong = append(wrong, fmt.Errorf("auth.method: %q is not token or approle", c.Auth.Method))
-	}
-	return errors.Join(wrong...)
-}
-
-// plainPath reports whether a path needs no escaping and cannot lead elsewhere.
-func plainPath(path string) bool {
-	if path = strings.Trim(path, "/"); path == "" {
-		return true
-	}
-	for segment := range strings.SplitSeq(path, "/") {
-		if segment == "" || segment == "." || segment == ".." {
-			return false
-		}
-	}
-	return !strings.ContainsFunc(path, func(r rune) bool {
-		return r <= ' ' || r > '~' || strings.ContainsRune(`%?#\*+`, r)
-	})
 }

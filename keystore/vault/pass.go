@@ -17,7 +17,9 @@ import (
 // look is what came of one key at the last Load.
 type look struct {
 	metadata [sha256.Size]byte // of all of it: see doc.go
+	entry    keystore.Record   // what the entry says: in transit mode, all but the key
 	record   keystore.Record
+	problem  string // of the entry; "" none
 	// expires: the version has a deletion time, so that it goes without any
 	// change of its metadata.
 	expires bool
@@ -78,6 +80,11 @@ func (p *pass) run(ctx context.Context) error {
 // look at the mount, because a KV version 1 looks empty too.
 func (p *pass) list(ctx context.Context) ([]string, error) {
 	found, err := p.source.get(ctx, p.path("metadata", ""), url.Values{"list": {"true"}})
+	if refusal, ok := errors.AsType[*refusalError](err); ok && refusal.status == http.StatusNotFound {
+		if wrong := p.source.checkMount(ctx); wrong != nil {
+			return nil, wrong
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +122,7 @@ func (p *pass) take(ctx context.Context, id playback.KeyID) error {
 		return fmt.Errorf("reading %s: %w", p.path("metadata", id), err)
 	}
 	if known && last.metadata == current.metadata && !current.expires {
-		current.record = last.record
+		current.entry, current.problem = last.entry, last.problem
 	} else {
 		found, err := p.source.get(ctx, p.path("data", id), nil)
 		if err != nil || found == nil {
@@ -125,10 +132,19 @@ func (p *pass) take(ctx context.Context, id playback.KeyID) error {
 		if !ok {
 			return fmt.Errorf("reading %s: answer without an entry", p.path("data", id))
 		}
-		current.record = record(id, p.path("data", id), members)
+		current.entry, current.problem = p.source.entry(id, p.path("data", id), members)
+	}
+	current.record = current.entry
+	if p.source.transit != nil && current.entry.Refused == nil {
+		if current.record, err = p.source.transit.record(ctx, p.env, current.entry, last.record); err != nil {
+			return p.absent(id, err)
+		}
 	}
 	p.now[id] = current
 	p.records = append(p.records, current.record)
+	if current.problem != "" {
+		p.problems = append(p.problems, keystore.Problem{Path: current.record.Origin, Reason: current.problem, Warning: true})
+	}
 	return nil
 }
 
@@ -175,17 +191,27 @@ func expires(metadata map[string]any) (bool, error) {
 	return at != "", nil
 }
 
-// record makes a record from the members of an entry.
-func record(id playback.KeyID, origin string, members map[string]any) keystore.Record {
-	material, ok := members["private_key"].(string)
-	if !ok {
-		return keystore.Refuse(id, origin, errors.New("has no private_key"))
-	}
+// entry makes a record of what an entry says, and names what is wrong with it
+// although it can be used. In transit mode the record lacks its key.
+func (s *Source) entry(id playback.KeyID, origin string, members map[string]any) (record keystore.Record, problem string) {
 	life, err := keystore.LifeOf(members)
 	if err != nil {
-		return keystore.Refuse(id, origin, err)
+		return keystore.Refuse(id, origin, err), ""
 	}
-	return keystore.NewRecord(id, origin, []byte(material), life)
+	material, ok := members["private_key"].(string)
+	if s.transit != nil {
+		if members["private_key"] != nil {
+			problem = "holds a private_key, which the mode transit has no use for: remove it, and all versions that had it"
+		}
+		return keystore.Record{Key: keystore.Key{
+			ID: id, State: life.State, CreatedAt: life.CreatedAt, ActivatedAt: life.ActivatedAt, RetiredAt: life.RetiredAt,
+			External: life.External, Origin: origin,
+		}}, problem
+	}
+	if !ok {
+		return keystore.Refuse(id, origin, errors.New("has no private_key")), ""
+	}
+	return keystore.NewRecord(id, origin, []byte(material), life), ""
 }
 
 // checkMount returns what is wrong with the mount, as far as the token may know
@@ -206,7 +232,7 @@ func (s *Source) checkMount(ctx context.Context) error {
 	case found["path"] != s.cfg.Mount+"/":
 		return fmt.Errorf("%s is not a mount, but lies in the mount %v", s.cfg.Mount, found["path"])
 	case found["type"] != "kv":
-		return fmt.Errorf("the mount %s is of type %v; want kv, version 2", s.cfg.Mount, found["type"])
+		return fmt.Errorf("the mount %s is of type %v; want kv, version 2 (in the mode transit, too: transit_mount names the other engine)", s.cfg.Mount, found["type"])
 	case options["version"] != "2":
 		return fmt.Errorf("the mount %s is KV version 1; want version 2: vault kv enable-versioning %s", s.cfg.Mount, s.cfg.Mount)
 	}

@@ -17,6 +17,8 @@ type Source struct {
 	cfg     Config
 	client  *api.Client
 	session *session
+	notes   *notes   // of what client has been told
+	transit *transit // nil in KVMode
 	// versioned is set once the mount has proved to be KV version 2.
 	versioned atomic.Bool
 
@@ -26,24 +28,30 @@ type Source struct {
 
 var _ keystore.Source = (*Source)(nil)
 
-// New returns a Source. It does no I/O; the first Load logs in.
+// New returns a Source. It reads Config.CAFile and does no other I/O; the first
+// Load logs in.
 func New(cfg Config) (*Source, error) {
 	cfg.setDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	client, err := newClient(&cfg)
+	s := &Source{cfg: cfg, notes: &notes{now: cfg.Now}, seen: map[playback.EnvironmentID]map[playback.KeyID]look{}}
+	var err error
+	if s.client, err = newClient(&cfg, traffic{timeout: cfg.Timeout, retries: 1, connections: 4, notes: s.notes}); err != nil {
+		return nil, err
+	}
+	// A connection made for each log-in shows the client certificate of the day.
+	logins, err := newClient(&cfg, traffic{timeout: cfg.Timeout, retries: 1, notes: s.notes})
 	if err != nil {
 		return nil, err
 	}
-	logins, err := newClient(&cfg)
-	if err != nil {
-		return nil, err
+	s.session = newSession(s.client, logins, &cfg)
+	if cfg.Mode == TransitMode {
+		if s.transit, err = newTransit(s); err != nil {
+			return nil, err
+		}
 	}
-	return &Source{
-		cfg: cfg, client: client, session: newSession(client, logins, &cfg),
-		seen: map[playback.EnvironmentID]map[playback.KeyID]look{},
-	}, nil
+	return s, nil
 }
 
 // Close stops renewing the token and waits for it, up to Timeout.
@@ -54,10 +62,14 @@ func (s *Source) Close() error {
 
 // Load reads the environment's keys. The error means that Vault did not answer,
 // or refused: it is down, sealed, overloaded, the token may not list the keys,
-// the mount is missing or no KV version 2.
+// the mount is missing or no KV version 2. A clock that differs much from
+// Vault's is a Problem.
 func (s *Source) Load(ctx context.Context, env playback.EnvironmentID) ([]keystore.Record, []keystore.Problem, error) {
 	if !env.Valid() {
 		return nil, nil, fmt.Errorf("%.80q is not an environment ID", env)
+	}
+	if wait := s.notes.wait(); wait > 0 {
+		return nil, nil, quietError{wait}
 	}
 	if err := s.session.ensure(ctx); err != nil {
 		return nil, nil, err
@@ -74,10 +86,18 @@ func (s *Source) Load(ctx context.Context, env playback.EnvironmentID) ([]keysto
 		}
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, s.explain(err)
 	}
 	s.remember(env, p.now)
-	return p.records, p.problems, nil
+	return p.records, append(p.problems, s.notes.skewed(s.cfg.Address)...), nil
+}
+
+// explain adds what may be wrong when Vault refuses a request without a token.
+func (s *Source) explain(err error) error {
+	if s.session.method == nil && forbidden(err) {
+		return fmt.Errorf("%w; no token is sent, because auth.token_file is empty: is %s a Vault Agent or Proxy with auto-auth?", err, s.cfg.Address)
+	}
+	return err
 }
 
 // pass looks at all keys of an environment once.

@@ -14,12 +14,17 @@ import (
 func TestVault(t *testing.T) {
 	t.Parallel()
 	p := &prefixes{server: vaulttest.Dev(t)}
+	p.server.Transit("transit")
 	for name, test := range map[string]func(*testing.T, *prefixes){
 		"conformance":    conformance,
 		"changes":        changes,
+		"keeping":        keeping,
 		"mounts":         mounts,
 		"authentication": authentication,
+		"methods":        methods,
+		"transit":        transits,
 		"faults":         faults,
+		"etiquette":      etiquette,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

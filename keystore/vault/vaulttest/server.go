@@ -3,6 +3,8 @@ package vaulttest
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -19,8 +21,9 @@ import (
 
 // Server is a running Vault, unsealed, with a KV version 2 engine at secret/.
 type Server struct {
-	Address   string // http://127.0.0.1:…
+	Address   string // http://127.0.0.1:…, or https
 	RootToken string
+	CAFile    string // of its certificate; "" over http
 
 	t         testing.TB
 	binary    string
@@ -53,6 +56,21 @@ func Dev(t testing.TB) *Server {
 	s := &Server{t: t, binary: Binary(t), home: t.TempDir(), setup: &sync.Mutex{}, RootToken: token}
 	s.startAnywhere(func(listener, _ string) []string {
 		return []string{"server", "-dev", "-dev-no-store-token", "-dev-root-token-id=" + token, "-dev-listen-address=" + listener}
+	})
+	s.awaitHealth(http.StatusOK)
+	return s
+}
+
+// DevTLS starts a server like Dev, with https.
+func DevTLS(t testing.TB) *Server {
+	t.Helper()
+	const token = "root"
+	s := &Server{t: t, binary: Binary(t), home: t.TempDir(), setup: &sync.Mutex{}, RootToken: token}
+	s.CAFile = filepath.Join(s.home, "vault-ca.pem") // the name that Vault gives it
+	s.startAnywhere(func(listener, _ string) []string {
+		return []string{
+			"server", "-dev-tls", "-dev-tls-cert-dir=" + s.home, "-dev-no-store-token", "-dev-root-token-id=" + token, "-dev-listen-address=" + listener,
+		}
 	})
 	s.awaitHealth(http.StatusOK)
 	return s
@@ -112,7 +130,7 @@ func (s *Server) startAnywhere(arguments func(listener, cluster string) []string
 	s.t.Helper()
 	for attempt := range 5 {
 		listener, cluster := freePorts(s.t)
-		s.Address, s.arguments = "http://"+listener, arguments(listener, cluster)
+		s.Address, s.arguments = s.scheme()+"://"+listener, arguments(listener, cluster)
 		s.start()
 		if s.answers() {
 			return
@@ -121,6 +139,23 @@ func (s *Server) startAnywhere(arguments func(listener, cluster string) []string
 		s.process.kill()
 	}
 	s.t.Fatal("Vault does not start")
+}
+
+func (s *Server) scheme() string {
+	if s.CAFile != "" {
+		return "https"
+	}
+	return "http"
+}
+
+// transport returns a new one that trusts the server, as soon as it has written
+// its certificate, and uses no proxy.
+func (s *Server) transport() *http.Transport {
+	trusted := x509.NewCertPool()
+	if text, err := os.ReadFile(s.CAFile); err == nil {
+		trusted.AppendCertsFromPEM(text)
+	}
+	return &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}}
 }
 
 func freePorts(t testing.TB) (listener, cluster string) {
@@ -139,8 +174,14 @@ func freePorts(t testing.TB) (listener, cluster string) {
 
 func (s *Server) start() {
 	s.t.Helper()
+	s.process = s.run(s.arguments)
+}
+
+// run starts the binary; it ends with the test.
+func (s *Server) run(arguments []string) *process {
+	s.t.Helper()
 	p := &process{done: make(chan struct{})}
-	p.command = exec.CommandContext(context.WithoutCancel(s.t.Context()), s.binary, s.arguments...) //nolint:gosec // what it is for
+	p.command = exec.CommandContext(context.WithoutCancel(s.t.Context()), s.binary, arguments...) //nolint:gosec // what it is for
 	p.command.Env = []string{"HOME=" + s.home, "PATH=" + os.Getenv("PATH")}
 	p.command.Stdout, p.command.Stderr = &p.output, &p.output
 	p.command.SysProcAttr = dieWithParent()
@@ -151,8 +192,8 @@ func (s *Server) start() {
 		defer close(p.done)
 		_ = p.command.Wait() // it ends when it is killed
 	}()
-	s.process = p
 	s.t.Cleanup(p.kill)
+	return p
 }
 
 // answers waits until the server answers, which it never does if its process
@@ -181,7 +222,7 @@ func (s *Server) health() int {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	answer, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+	answer, err := s.transport().RoundTrip(request)
 	if err != nil {
 		return 0
 	}

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
+	"testing"
 
 	"github.com/hashicorp/vault/api"
 )
@@ -19,7 +21,7 @@ func (s *Server) clientFor(token string) *api.Client {
 	s.t.Helper()
 	client, err := api.NewClient(&api.Config{
 		Address:    s.Address,
-		HttpClient: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, // no proxy either
+		HttpClient: &http.Client{Transport: s.transport()},
 		MaxRetries: 2,
 	})
 	if err != nil {
@@ -38,17 +40,25 @@ func (s *Server) clientFor(token string) *api.Client {
 // Enable mounts a KV engine of the version, 1 or 2.
 func (s *Server) Enable(mount string, version int) {
 	s.t.Helper()
-	err := s.Client().Sys().MountWithContext(s.t.Context(), mount, &api.MountInput{
-		Type: "kv", Options: map[string]string{"version": fmt.Sprint(version)},
-	})
-	if err != nil {
-		s.t.Fatalf("mounting %s: %v", mount, err)
-	}
+	s.mount(mount, &api.MountInput{Type: "kv", Options: map[string]string{"version": fmt.Sprint(version)}})
 	if version == 2 { // writing fails while the engine still sets itself up
 		s.await("writing to "+mount, func() error {
 			_, err := s.Client().KVv2(mount).Put(s.t.Context(), "ready", map[string]any{"yes": true})
 			return err
 		})
+	}
+}
+
+// Transit mounts a transit engine.
+func (s *Server) Transit(mount string) {
+	s.t.Helper()
+	s.mount(mount, &api.MountInput{Type: "transit"})
+}
+
+func (s *Server) mount(path string, engine *api.MountInput) {
+	s.t.Helper()
+	if err := s.Client().Sys().MountWithContext(s.t.Context(), path, engine); err != nil {
+		s.t.Fatalf("mounting %s: %v", path, err)
 	}
 }
 
@@ -60,15 +70,31 @@ func (s *Server) Policy(name, rules string) {
 	}
 }
 
-// GatewayPolicy returns the rules that package vault documents for a mount and
-// prefix.
-func GatewayPolicy(mount, prefix string) string {
-	return fmt.Sprintf(`
-path "%[1]s/metadata/%[2]s/*"  { capabilities = ["read", "list"] }
-path "%[1]s/data/%[2]s/*"      { capabilities = ["read"] }
-path "auth/token/lookup-self"  { capabilities = ["read"] }
-path "auth/token/renew-self"   { capabilities = ["update"] }
-`, mount, prefix)
+// GatewayPolicy returns the rules of a gateway in mode kv.
+func GatewayPolicy(t testing.TB, mount, prefix string) string {
+	t.Helper()
+	return Rules(t, "gateway-kv", mount, prefix)
+}
+
+// Rules returns a policy of deploy/vault, for a KV mount and a prefix instead of
+// the defaults.
+func Rules(t testing.TB, name, mount, prefix string) string {
+	t.Helper()
+	directory, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for { // tests run where their package is
+		text, err := os.ReadFile(filepath.Join(directory, "deploy", "vault", name+".hcl")) //nolint:gosec // of this repository
+		if err == nil {
+			return strings.NewReplacer(`"secret/`, `"`+mount+"/", "/playgate/", "/"+prefix+"/").Replace(string(text))
+		}
+		above := filepath.Dir(directory)
+		if above == directory {
+			t.Fatalf("finding the policy %s: %v", name, err)
+		}
+		directory = above
+	}
 }
 
 // Token creates a token.
@@ -87,43 +113,6 @@ func (s *Server) Revoke(token string) {
 	if err := s.Client().Auth().Token().RevokeTreeWithContext(s.t.Context(), token); err != nil {
 		s.t.Fatalf("revoking token: %v", err)
 	}
-}
-
-// AppRole creates a role of the AppRole method, mounting that at approle/ when
-// it is not, and returns the role's ID. The settings are those of Vault's API:
-// token_policies, token_ttl, and so on.
-func (s *Server) AppRole(name string, settings map[string]any) string {
-	s.t.Helper()
-	s.setup.Lock()
-	defer s.setup.Unlock()
-	client := s.Client()
-	mounts, err := client.Sys().ListAuthWithContext(s.t.Context())
-	if err != nil {
-		s.t.Fatalf("listing auth methods: %v", err)
-	}
-	if mounts["approle/"] == nil {
-		if err := client.Sys().EnableAuthWithOptionsWithContext(s.t.Context(), "approle", &api.EnableAuthOptions{Type: "approle"}); err != nil {
-			s.t.Fatalf("enabling approle: %v", err)
-		}
-	}
-	s.write("auth/approle/role/"+name, settings)
-	secret, err := client.Logical().ReadWithContext(s.t.Context(), "auth/approle/role/"+name+"/role-id")
-	if err != nil || secret == nil {
-		s.t.Fatalf("reading role ID: %v", err)
-	}
-	return fmt.Sprint(secret.Data["role_id"])
-}
-
-// SecretID creates a secret ID of a role.
-func (s *Server) SecretID(role string) string {
-	s.t.Helper()
-	return fmt.Sprint(s.write("auth/approle/role/"+role+"/secret-id", nil).Data["secret_id"])
-}
-
-// DestroySecretID makes a secret ID invalid.
-func (s *Server) DestroySecretID(role, secretID string) {
-	s.t.Helper()
-	s.write("auth/approle/role/"+role+"/secret-id/destroy", map[string]any{"secret_id": secretID})
 }
 
 // File writes a file that only its owner may read, in a directory that ends

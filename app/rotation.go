@@ -1,0 +1,127 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/playgate/playgate/keystore"
+	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/signingkey"
+)
+
+const (
+	// rotationTick is how often the plan is looked at: no I/O.
+	rotationTick = time.Second
+	// rotationRetry is how long a replica leaves an environment alone whose step
+	// another one takes, or which has failed; it doubles up to rotationMaxRetry.
+	rotationRetry    = 2 * time.Second
+	rotationMaxRetry = 5 * time.Minute
+)
+
+// rotation takes the due steps of scheduled rotations. Every replica runs one;
+// the journal in the key store decides who acts.
+type rotation struct {
+	manager      *signingkey.Manager
+	environments func() []playback.EnvironmentID
+	snapshot     func() keystore.Snapshot
+	log          *slog.Logger
+	steps        *prometheus.CounterVec // action, result
+
+	mu    sync.Mutex // guards turns
+	turns map[playback.EnvironmentID]*turn
+	work  sync.WaitGroup
+}
+
+// turn is what a rotation remembers of an environment.
+type turn struct {
+	running  bool
+	failures int
+	notUntil time.Time
+	blocked  string // what was logged last
+}
+
+// newRotation completes what the caller has begun.
+func newRotation(r *rotation, registry prometheus.Registerer) *rotation {
+	r.turns = map[playback.EnvironmentID]*turn{}
+	r.steps = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "playgate_key_rotation_steps_total",
+		Help: "Steps of scheduled rotations that this replica took: create, activate, delete, and their result.",
+	}, []string{"action", "result"})
+	registry.MustRegister(r.steps)
+	return r
+}
+
+// run looks at the plan until the context ends, and waits for steps under way.
+func (r *rotation) run(ctx context.Context) {
+	ticker := time.NewTicker(rotationTick)
+	defer ticker.Stop()
+	defer r.work.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			for _, env := range r.environments() {
+				r.consider(ctx, env, now)
+			}
+		}
+	}
+}
+
+// consider begins an environment's step if it is due.
+func (r *rotation) consider(ctx context.Context, env playback.EnvironmentID, now time.Time) {
+	snapshot := r.snapshot()
+	if read, failing := snapshot.LastRead(env); read.IsZero() || failing {
+		return // what is due cannot be known, and could not be done
+	}
+	step := r.manager.NextStep(env, snapshot.Keyset(env))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.turns[env]
+	if t == nil {
+		t = &turn{}
+		r.turns[env] = t
+	}
+	if step.Blocked != t.blocked {
+		t.blocked = step.Blocked
+		if step.Blocked != "" {
+			r.log.WarnContext(ctx, "scheduled rotation cannot go on", "environment", env, "step", string(step.Action), "reason", step.Blocked)
+		}
+	}
+	if t.running || now.Before(t.notUntil) || !step.Due(now) {
+		return
+	}
+	t.running = true
+	r.work.Go(func() { r.take(ctx, env, step.Action) })
+}
+
+func (r *rotation) take(ctx context.Context, env playback.EnvironmentID, action signingkey.Action) {
+	step, err := r.manager.Rotate(ctx, env)
+	busy := errors.Is(err, playback.CodeKeyBusy)
+	switch {
+	case err == nil && step.Action == signingkey.NoAction, busy, ctx.Err() != nil:
+	case err != nil:
+		r.steps.WithLabelValues(string(action), "error").Inc()
+		r.log.ErrorContext(ctx, "a step of the scheduled rotation failed", "environment", env, "step", string(action), "error", err)
+	default:
+		r.steps.WithLabelValues(string(step.Action), "ok").Inc()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.turns[env]
+	t.running = false
+	wait := rotationRetry
+	if err != nil && !busy {
+		wait = min(rotationMaxRetry, wait<<min(t.failures, 8))
+		t.failures++
+	} else {
+		t.failures = 0
+	}
+	t.notUntil = time.Now().Add(time.Duration(float64(wait) * (0.5 + rand.Float64()))) //nolint:gosec // spreads load, guards nothing
+}

@@ -1,0 +1,4 @@
+package vault
+
+// WrapKey is wrapKey, for its test.
+var WrapKey = wrapKey
