@@ -55,7 +55,7 @@ func (c *muxClients) settings(e *configs.Environment) (signingkey.Settings, erro
 	client, err := c.of(&e.Mux)
 	return signingkey.Settings{
 		Terms: termsOf(e), RotateEvery: e.Keys.RotateEvery, RetireAfter: e.Keys.RetireAfter,
-		Mux: client, LocalRotation: e.VerifiedElsewhere(),
+		Mux: client, LocalRotation: e.Keys.Local,
 	}, err
 }
 
