@@ -94,6 +94,9 @@ func (i *Issuer) Issue(ctx context.Context, env *Environment, req *Request) (*An
 	if err := i.sign(ctx, env, req, answer); err != nil {
 		return nil, err
 	}
+	if err := i.checkInTime(answer); err != nil {
+		return nil, err
+	}
 	if i.cfg.Ledger != nil {
 		i.cfg.Ledger.HandedOut(env.ID, answer.Key, answer.Lifetime.Exp)
 	}

@@ -53,6 +53,14 @@ func checkMinTTL(req *Request, life playback.Lifetime, now time.Time) error {
 	return nil
 }
 
+// checkInTime refuses tokens that have ended while they waited to be signed.
+func (i *Issuer) checkInTime(answer *Answer) error {
+	if answer.Hit || i.cfg.Now().Unix() < answer.Lifetime.Exp {
+		return nil
+	}
+	return playback.Errorf(playback.CodeSigningOverloaded, "The tokens have ended before they were signed; try again later.").After(time.Second)
+}
+
 // stale asks whether an environment's keys are stale; see Config.
 func (i *Issuer) stale(env playback.EnvironmentID) (assured int64, stale bool) {
 	if i.cfg.Stale == nil {

@@ -61,7 +61,16 @@ func (c *conn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-func (c *conn) SetReadDeadline(t time.Time) error  { return c.read.want(t) }
+// SetReadDeadline also puts the deadline for writing off: that of the last answer
+// would end the next write that fasthttp makes without setting one, "100
+// Continue" or the refusal of what is no request, on a connection that idled.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	if err := c.read.want(t); err != nil || t.IsZero() {
+		return err
+	}
+	return c.write.want(t.Add(writeTimeout - readTimeout))
+}
+
 func (c *conn) SetWriteDeadline(t time.Time) error { return c.write.want(t) }
 
 func (c *conn) SetDeadline(t time.Time) error {

@@ -95,6 +95,25 @@ func TestDeadlineInForceIsNeverLater(t *testing.T) {
 	}
 }
 
+// A connection that idled must still be able to say "100 Continue" or 400.
+func TestTheLastAnswersDeadlineDoesNotEndTheNextRequest(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	inner := &recorder{}
+	conn := lazy(t, inner)
+	if err := conn.SetWriteDeadline(start.Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = conn.Write(nil)
+	if err := conn.SetReadDeadline(start.Add(time.Minute)); err != nil { // idle; fasthttp sets no other
+		t.Fatal(err)
+	}
+	_, _ = conn.Write(nil)
+	if last := inner.writes[len(inner.writes)-1]; last.Before(start.Add(time.Minute)) {
+		t.Errorf("the deadline for writing is %v after the start, before that for reading", last.Sub(start))
+	}
+}
+
 func TestDeadlineThatCannotBeSetFailsTheCall(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
