@@ -308,7 +308,7 @@ func TestTheRequestsTimeCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	then := w.now
-	w.now = then.Add(time.Minute) // another exp, were it asked now
+	w.now = then.Add(8 * time.Minute) // another exp, were it asked now
 	same, err := w.issue(issuer.Request{PlaybackID: "SIGNED", Types: video(), Now: then})
 	if err != nil {
 		t.Fatal(err)
