@@ -516,3 +516,20 @@ func TestUnderStaleKeysNothingOutlivesWhatIsAssured(t *testing.T) {
 		}
 	}
 }
+
+// TestMinTTLDoesNotLiftTheBoundOfTheKeys, whether the keys are stale or not.
+func TestMinTTLDoesNotLiftTheBoundOfTheKeys(t *testing.T) {
+	t.Parallel()
+	for _, stale := range []bool{false, true} {
+		w := newWorld()
+		w.stale, w.assured = stale, w.now.Unix()+1800
+		_, err := w.issue(issuer.Request{PlaybackID: "UNKNOWN", Types: video(), MinTTL: 45 * time.Minute})
+		if !errors.Is(err, playback.CodeMinTTLTooLong) {
+			t.Errorf("stale %v: %v", stale, err)
+		}
+		answer, err := w.issue(issuer.Request{PlaybackID: "UNKNOWN", Types: video()})
+		if err != nil || answer.Stale != stale || !answer.Curtailed || answer.Lifetime.Exp != w.assured {
+			t.Errorf("stale %v: %+v, %v", stale, answer, err)
+		}
+	}
+}
