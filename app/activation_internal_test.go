@@ -26,7 +26,7 @@ func TestTheCacheLearnsWhenThePreparedKeyBecomesActive(t *testing.T) {
 		e.Keys.PrepareFor, e.Keys.RotateEvery = 2*time.Minute, rotateEvery
 		a := &App{muxes: newMuxClients()}
 		a.state.Store(&state{configured: map[playback.EnvironmentID]*configs.Environment{"acme": e}})
-		a.rotation = &rotation{manager: signingkey.NewManager(signingkey.Config{Settings: a.settings})}
+		a.rotation = &rotation{manager: signingkey.NewManager(signingkey.Config{Settings: a.settings, Now: time.Now})}
 		if got := a.activation("acme", set, prepared); !got.Equal(want) {
 			t.Errorf("rotate_every %s: %s, want %s", rotateEvery, got, want)
 		}

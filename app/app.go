@@ -251,22 +251,25 @@ func (a *App) stale(env playback.EnvironmentID) bool {
 	return failing && !read.IsZero() && time.Since(read) > staleAfter
 }
 
-// assured reports whether an environment's keys are stale, and then until when
-// what they sign is sure to be honoured: somebody else may have retired the
+// assured returns until when what an environment's keys sign is sure to be
+// honoured, and whether they are stale: somebody else may have retired the
 // active key right after it was last read, and may delete it max_ttl later. To
-// the minute, so that replicas that lost the store together agree. A key that
-// signs elsewhere needs no bound (0): nothing new is signed with it.
+// the minute while they are stale, so that replicas that lost the store together
+// agree. A key that signs elsewhere needs no bound (0): nothing new is signed
+// with it without the store.
 func (a *App) assured(env playback.EnvironmentID) (until int64, stale bool) {
-	if !a.stale(env) {
-		return 0, false
-	}
+	stale = a.stale(env)
 	snapshot, configured := a.keys.Snapshot(), a.state.Load().configured[env]
 	key, ok := snapshot.Keyset(env).Active()
-	if !ok || key.Remote != nil || configured == nil {
-		return 0, true
-	}
 	read, _ := snapshot.LastRead(env)
-	return read.Add(configured.Token.MaxTTL).Truncate(time.Minute).Unix(), true
+	if !ok || key.Remote != nil || configured == nil || read.IsZero() {
+		return 0, stale
+	}
+	end := read.Add(configured.Token.MaxTTL)
+	if stale {
+		end = end.Truncate(time.Minute)
+	}
+	return end.Unix(), stale
 }
 
 // readiness says whether traffic should come here.

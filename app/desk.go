@@ -48,7 +48,7 @@ func OpenKeys(path string, environ []string, env playback.EnvironmentID, audit i
 	return &KeyDesk{
 		Environment: env, Settings: settings, keeper: keeper,
 		Manager: signingkey.NewManager(signingkey.Config{
-			Keeper: keeper, Now: time.Now, Audit: newLogger(audit, cfg.Log.Format, new(slog.LevelVar)),
+			Keeper: keeper, Environments: func() []playback.EnvironmentID { return s.environments }, Now: time.Now, Audit: newLogger(audit, cfg.Log.Format, new(slog.LevelVar)),
 			Settings: func(id playback.EnvironmentID) (signingkey.Settings, bool) { return settings, id == env },
 		}),
 	}, nil

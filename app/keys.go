@@ -86,7 +86,8 @@ func newKeeper(cfg *configs.Config, log *slog.Logger) (keystore.Keeper, error) {
 // manage makes the rooms that change keys.
 func (a *App) manage(keeper keystore.Keeper, ledger signingkey.Ledger, registry *prometheus.Registry) *signingkey.Manager {
 	manager := signingkey.NewManager(signingkey.Config{
-		Keeper: keeper, Settings: a.settings, Ledger: ledger, Changed: a.keys.Refresh, Audit: slog.New(unfiltered{a.log.Handler()}), Now: time.Now,
+		Keeper: keeper, Settings: a.settings, Ledger: ledger, Environments: func() []playback.EnvironmentID { return a.state.Load().environments },
+		Changed: a.keys.Refresh, Audit: slog.New(unfiltered{a.log.Handler()}), Now: time.Now,
 	})
 	a.rotation = newRotation(&rotation{
 		manager: manager, log: a.log, snapshot: a.keys.Snapshot,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 
 	"github.com/playgate/playgate/configs"
@@ -50,9 +51,13 @@ func (c *muxClients) of(m *configs.Mux) (signingkey.Mux, error) {
 	return mux{client}, nil
 }
 
-// settings returns an environment's keys as signingkey.Manager wants them.
+// settings returns an environment's keys as signingkey.Manager wants them. With
+// an error, every request to Mux is answered by it.
 func (c *muxClients) settings(e *configs.Environment) (signingkey.Settings, error) {
 	client, err := c.of(&e.Mux)
+	if err != nil {
+		client = noMux{err} // nil would mean that Mux does not matter
+	}
 	return signingkey.Settings{
 		Terms: termsOf(e), RotateEvery: e.Keys.RotateEvery, RetireAfter: e.Keys.RetireAfter,
 		Mux: client, LocalRotation: e.Keys.Local,
@@ -83,5 +88,25 @@ func (m mux) List(ctx context.Context) ([]signingkey.MuxKey, error) {
 }
 
 func (m mux) Delete(ctx context.Context, id playback.KeyID) error {
-	return m.client.DeleteSigningKey(ctx, id)
+	err := m.client.DeleteSigningKey(ctx, id)
+	// What Mux will not do however often it is asked: 408 and 429 pass.
+	answer, ok := errors.AsType[*muxapi.Error](err)
+	refused := ok && answer.Status/100 == 4 && answer.Status != http.StatusRequestTimeout && answer.Status != http.StatusTooManyRequests
+	if refused || errors.Is(err, muxapi.ErrEnvironment) {
+		return fmt.Errorf("%w: %w", signingkey.ErrRefused, err)
+	}
+	return err
+}
+
+// noMux is an access to Mux that cannot be had.
+type noMux struct{ err error }
+
+func (m noMux) Create(context.Context) (signingkey.MuxKey, error) {
+	return signingkey.MuxKey{}, m.err
+}
+
+func (m noMux) List(context.Context) ([]signingkey.MuxKey, error) { return nil, m.err }
+
+func (m noMux) Delete(context.Context, playback.KeyID) error {
+	return fmt.Errorf("%w: %w", signingkey.ErrRefused, m.err)
 }

@@ -218,6 +218,9 @@ func (c *keysDeleteCommand) Run(p *Process) error {
 		case err != nil:
 			return err
 		}
+		if desk.Settings.LeftAtMux() {
+			_, _ = fmt.Fprintf(p.Stderr, "signing key %s is not deleted at Mux: there is no mux.token_id\n", order.Key)
+		}
 		_, err := fmt.Fprintf(p.Stdout, "signing key %s is deleted\n", order.Key)
 		return err
 	})

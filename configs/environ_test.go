@@ -291,6 +291,7 @@ func TestAnAccessTokenOfMuxIsAPair(t *testing.T) {
 	}
 	refused(t, environment("mux: {token_id: t1}"), inEnvironment+"mux.token_secret_file", "is required with token_id", around)
 	refused(t, environment("mux: {token_secret_file: secret}"), inEnvironment+"mux.token_id", "is required with token_secret_file", around)
+	refused(t, environment("mux: {token_id: 't1:s3cret', token_secret_file: secret}"), inEnvironment+"mux.token_id", "has a colon", around)
 	refused(t, environment("mux: {token_id: t1, token_secret_file: gone}"), inEnvironment+"mux.token_secret_file", "reading", around)
 	refused(t, environment("mux: {base_url: mux.example}"), inEnvironment+"mux.base_url", "absolute URL", around)
 }

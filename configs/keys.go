@@ -1,6 +1,9 @@
 package configs
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 func (l *loader) checkMux(path string, m *Mux) {
 	l.checkBase(path+".base_url", &m.BaseURL)
@@ -13,6 +16,9 @@ func (l *loader) checkMux(path string, m *Mux) {
 	case m.TokenSecretFile == "":
 		l.report.add(path+".token_secret_file", "is required with token_id")
 		return
+	}
+	if strings.Contains(m.TokenID, ":") {
+		l.report.add(path+".token_id", "has a colon, which an access token's ID cannot have: is it ID and secret in one?")
 	}
 	m.TokenSecret = l.secret(path+".token_secret_file", m.TokenSecretFile)
 	if plainHTTP(m.BaseURL) {

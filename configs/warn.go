@@ -34,10 +34,28 @@ func (l *loader) warnProcess() {
 			r.warn("keystore.vault.address", "plain http: the signing keys and the Vault token cross the network in clear text")
 		}
 	}
+	l.warnSharedMux()
 	for range c.Environments() {
 		return
 	}
 	r.warn("organizations", "there is no environment: nothing can be asked of this gateway")
+}
+
+// warnSharedMux warns of environments whose keys lie together at Mux, so that a
+// key of the one is unknown, but there, for the other.
+func (l *loader) warnSharedMux() {
+	first := map[string]string{}
+	for path, e := range l.config.Environments() {
+		if !e.Mux.Enabled() {
+			continue
+		}
+		access := e.Mux.BaseURL + " " + e.Mux.TokenID
+		if other, shared := first[access]; shared {
+			l.report.warn(path+".mux.token_id", "is that of %s, too: the keys of both lie together at Mux; give each an environment of its own there", other)
+			continue
+		}
+		first[access] = path
+	}
 }
 
 // warnEnvironment warns of what is legal but dangerous in one environment.

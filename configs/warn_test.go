@@ -1,6 +1,7 @@
 package configs_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -116,5 +117,27 @@ organizations[0].environments[0].viewer_query: "token" is a parameter with a mea
 	loaded, err := source.Load()
 	if err != nil || len(loaded.Warnings) != 1 || loaded.Warnings[0].Line != 5 {
 		t.Errorf("Load = %+v, %v", loaded, err)
+	}
+}
+
+func TestTwoEnvironmentsWithOneAccessTokenOfMux(t *testing.T) {
+	t.Parallel()
+	const text = `
+organizations:
+  - id: acme
+    environments:
+      - {id: one, mux: {token_id: t, token_secret_file: good}}
+      - {id: two, mux: {token_id: t, token_secret_file: good}}
+      - {id: three, mux: {token_id: u, token_secret_file: good}}
+      - {id: four}
+`
+	var paths []string
+	for _, w := range mustLoad(t, text, files{home + "/good": "s3cret\n"}).Warnings {
+		if strings.HasSuffix(w.Path, "mux.token_id") {
+			paths = append(paths, w.Path)
+		}
+	}
+	if len(paths) != 1 || paths[0] != "organizations[0].environments[1].mux.token_id" {
+		t.Errorf("warnings at %v", paths)
 	}
 }

@@ -34,9 +34,10 @@ type Config struct {
 	Keys   Keys
 	Tokens Tokens
 	Ledger Ledger // nil: nobody keeps one
-	// Stale reports whether an environment's keys have not been read for so long
-	// that answers should say so, and then until when (Unix seconds) what the
-	// active key signs is sure to be honoured; 0: that needs no bound. nil: never.
+	// Stale returns until when (Unix seconds) what an environment's active key
+	// signs is sure to be honoured, 0: that needs no bound, and whether its keys
+	// have not been read for so long that answers should say so. It is asked for
+	// every answer. nil: 0 and never.
 	Stale func(playback.EnvironmentID) (assured int64, stale bool)
 	Now   func() time.Time
 }
@@ -70,12 +71,11 @@ func (i *Issuer) Issue(ctx context.Context, env *Environment, req *Request) (*An
 	answer := req.desk.answerOf(object, granted)
 	if !object.Public() {
 		answer.Lifetime = lifetime(env, object, granted, now)
-		if assured, stale := i.stale(env.ID); stale {
-			answer.Stale = true
-			whole := answer.Lifetime
-			answer.Lifetime = curtail(whole, assured, inquiry)
-			answer.Curtailed = answer.Lifetime != whole
-		}
+		whole := answer.Lifetime
+		var assured int64
+		assured, answer.Stale = i.stale(env.ID)
+		answer.Lifetime = curtail(whole, assured, inquiry)
+		answer.Curtailed = answer.Lifetime != whole
 		if err := checkMinTTL(req, answer.Lifetime, now); err != nil {
 			return nil, err
 		}

@@ -503,8 +503,7 @@ func TestUnderStaleKeysNothingOutlivesWhatIsAssured(t *testing.T) {
 		"less: exactly that":                      {hour / 2, 0, [2]int64{hour / 2, hour / 2}},
 		"hardly any: a quarter":                   {10, 0, [2]int64{hour / 4, hour/4*5/4 + 1}},
 		"none any more: a quarter":                {-3 * hour, 0, [2]int64{hour / 4, hour/4*5/4 + 1}},
-		"but whoever needs more is not refused":   {hour / 2, 45 * time.Minute, [2]int64{hour * 3 / 4, hour*3/4*5/4 + 1}},
-		"not even whoever needs all of it":        {-hour, time.Hour, [2]int64{hour, hour * 5 / 4}},
+		"a quarter is enough for min_ttl":         {-hour, 15 * time.Minute, [2]int64{hour / 4, hour/4*5/4 + 1}},
 		"what is assured is enough for min_ttl":   {hour / 2, 20 * time.Minute, [2]int64{hour / 2, hour / 2}},
 		"and what is assured to the second is it": {hour/4 + 1, 0, [2]int64{hour/4 + 1, hour/4 + 1}},
 	} {
@@ -535,5 +534,22 @@ func TestTokensThatEndedWhileTheyWaitedAreNotHandedOut(t *testing.T) {
 	_, err = w.issue(issuer.Request{PlaybackID: "SIGNED", Types: []playback.TokenType{playback.Video}})
 	if !errors.Is(err, playback.CodeSigningOverloaded) {
 		t.Errorf("Issue = %v, want to hear that it took too long", err)
+	}
+}
+
+// TestMinTTLDoesNotLiftTheBoundOfTheKeys, whether the keys are stale or not.
+func TestMinTTLDoesNotLiftTheBoundOfTheKeys(t *testing.T) {
+	t.Parallel()
+	for _, stale := range []bool{false, true} {
+		w := newWorld()
+		w.stale, w.assured = stale, w.now.Unix()+1800
+		_, err := w.issue(issuer.Request{PlaybackID: "UNKNOWN", Types: video(), MinTTL: 45 * time.Minute})
+		if !errors.Is(err, playback.CodeMinTTLTooLong) {
+			t.Errorf("stale %v: %v", stale, err)
+		}
+		answer, err := w.issue(issuer.Request{PlaybackID: "UNKNOWN", Types: video()})
+		if err != nil || answer.Stale != stale || !answer.Curtailed || answer.Lifetime.Exp != w.assured {
+			t.Errorf("stale %v: %+v, %v", stale, answer, err)
+		}
 	}
 }

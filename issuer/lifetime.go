@@ -27,15 +27,13 @@ func lifetime(env *Environment, object *playback.Object, all []granted, now time
 	return playback.Schedule(env.ID, object.ID, shortest, now)
 }
 
-// curtail shortens a lifetime under stale keys: to what is assured and, once
-// that is too little, to a quarter of it. It refuses nobody: what the caller
-// asks for by min_ttl is given as ever.
+// curtail shortens a lifetime to what is assured and, once that is too little,
+// to a quarter of it: nobody is refused who does not ask for more by min_ttl.
 func curtail(life playback.Lifetime, assured int64, q inquiry) playback.Lifetime {
 	if assured == 0 || life.Exp <= assured {
 		return life
 	}
-	wanted := int64((q.req.MinTTL + time.Second - 1) / time.Second)
-	least := max(1, life.L/4, min(wanted, life.L))
+	least := max(1, life.L/4)
 	if left := assured - q.now.Unix() - 1; left >= least {
 		return playback.Lifetime{L: left, G: life.G, Exp: assured, Cut: true}
 	}
@@ -61,7 +59,7 @@ func (i *Issuer) checkInTime(answer *Answer) error {
 	return playback.Errorf(playback.CodeSigningOverloaded, "The tokens have ended before they were signed; try again later.").After(time.Second)
 }
 
-// stale asks whether an environment's keys are stale; see Config.
+// stale asks for how long what is signed is assured; see Config.
 func (i *Issuer) stale(env playback.EnvironmentID) (assured int64, stale bool) {
 	if i.cfg.Stale == nil {
 		return 0, false

@@ -3,6 +3,7 @@ package keystore
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/playgate/playgate/playback"
@@ -23,6 +24,7 @@ type environment struct {
 	failures    int              // in a row: source unavailable
 	lastSuccess time.Time        // zero: never
 	lastLogged  time.Time        // when unavailability was last logged
+	kept        bool             // the last reading had to keep an earlier one of a key
 	rejected    bool             // the last reading's keys contradicted each other
 	problems    map[Problem]bool // of the last reading: whether it was logged
 }
@@ -77,6 +79,12 @@ func (w *Watcher) settleLocked(ctx context.Context, e *environment, read reading
 	switch {
 	case read.err == nil:
 		w.acceptLocked(ctx, e, read.keys)
+		if slices.ContainsFunc(read.problems, func(p Problem) bool { return p.Kept }) {
+			e.kept = true
+		} else {
+			e.kept, e.lastSuccess = false, w.cfg.Now()
+			w.metrics.succeeded(e.id, e.lastSuccess)
+		}
 	case errors.Is(read.err, ErrSeveralStateless):
 		w.rejectLocked(ctx, e, read.err)
 	default:
@@ -95,8 +103,7 @@ func (w *Watcher) acceptLocked(ctx context.Context, e *environment, keys Keyset)
 	if e.failures > 0 || e.rejected {
 		w.cfg.Logger.InfoContext(ctx, "signing keys can be read again", "environment", e.id)
 	}
-	e.failures, e.rejected, e.lastSuccess = 0, false, w.cfg.Now()
-	w.metrics.succeeded(e.id, e.lastSuccess)
+	e.failures, e.rejected = 0, false
 	if !first && e.keys.Equal(keys) {
 		return
 	}

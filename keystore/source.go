@@ -28,7 +28,8 @@ type Source interface {
 // Like Key it redacts itself.
 type Record struct {
 	Key
-	// Refused says why the key cannot be used; Private and Remote are nil then.
+	// Refused says why the key cannot be used; Private and Remote are nil then,
+	// and State is what could be read of it.
 	Refused error
 }
 
@@ -37,7 +38,9 @@ type Record struct {
 func NewRecord(id playback.KeyID, origin string, material []byte, life Life) Record {
 	private, err := Parse(material)
 	if err != nil {
-		return Refuse(id, origin, err)
+		refused := Refuse(id, origin, err)
+		refused.State = life.State
+		return refused
 	}
 	return Record{Key: Key{
 		ID: id, State: life.State, CreatedAt: life.CreatedAt, ActivatedAt: life.ActivatedAt, RetiredAt: life.RetiredAt,
@@ -62,6 +65,9 @@ type Problem struct {
 	// Passing: it is so for a moment in the middle of a change, so that it is
 	// worth an alarm only if the next reading finds it, too.
 	Passing bool
+	// Kept: the record of a key that signs, or is to, is that of an earlier
+	// reading, so that this one does not count as one.
+	Kept bool
 }
 
 // String returns path and reason.

@@ -294,7 +294,7 @@ func (w *Watcher) publishLocked() {
 		if !keys.Equal(e.keys) {
 			keys, changed = e.keys, true
 		}
-		next.views[id] = view{keys: keys, tried: e.tried, read: e.lastSuccess, failing: e.failures > 0}
+		next.views[id] = view{keys: keys, tried: e.tried, read: e.lastSuccess, failing: e.failures > 0 || e.kept}
 	}
 	for id, old := range last.views {
 		if _, stays := next.views[id]; !stays && len(old.keys.Keys) > 0 {

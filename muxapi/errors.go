@@ -15,6 +15,10 @@ import (
 // ErrUnsettled is what errors.Is finds in an UnsettledError.
 var ErrUnsettled = errors.New("a signing key may have been created")
 
+// ErrEnvironment says that nothing was asked of Mux, because the access token is
+// not that of Config.EnvironmentID.
+var ErrEnvironment = errors.New("the access token belongs to another environment of Mux")
+
 // Error is an answer of Mux that is no success.
 type Error struct {
 	Op       string // what was asked, such as "creating a signing key"

@@ -46,7 +46,7 @@ func (c *Client) checkEnvironment(ctx context.Context) error {
 		return err
 	}
 	if identity.EnvironmentID != c.wanted {
-		return fmt.Errorf("the access token belongs to Mux's environment %.80q, not to %.80q (mux.environment_id)", identity.EnvironmentID, c.wanted)
+		return fmt.Errorf("%w: it belongs to %.80q, not to %.80q (mux.environment_id)", ErrEnvironment, identity.EnvironmentID, c.wanted)
 	}
 	c.checked.Store(true)
 	return nil

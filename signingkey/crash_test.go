@@ -226,7 +226,12 @@ func (c crash) recover(r *rig, where string, d *death) (over bool) {
 		over = !d.dead
 	}
 	r.clock.forward(time.Second) // nobody waits for whom everybody knows to be dead
-	if err := r.Recover(r.Context(), env); err != nil {
+	err := r.Recover(r.Context(), env)
+	if errors.Is(err, playback.CodeKeyBusy) { // what Mux was asked may be on its way
+		r.clock.forward(20 * time.Second)
+		err = r.Recover(r.Context(), env)
+	}
+	if err != nil {
 		r.Fatalf("%s: Recover = %v", where, err)
 	}
 	if _, open, err := r.keeper.Journal(r.Context(), env); open || err != nil {

@@ -306,13 +306,17 @@ func TestMuxsRefusalLeavesNothingBehind(t *testing.T) {
 	r.check(second(r.Create(t.Context(), creation()))) // it does not have to wait
 }
 
-// TestAKeyThatCannotBeStoredIsDeletedAtMux covers a store that refuses.
+// TestAKeyThatCannotBeStoredIsDeletedAtMux covers a store that does not say what
+// it has done, so that the key is deleted when it must have.
 func TestAKeyThatCannotBeStoredIsDeletedAtMux(t *testing.T) {
 	t.Parallel()
 	for _, store := range stores() {
 		r := newRig(t, store)
 		err := second(r.process("host/1", fullKeeper{r.keeper}, r.mux).Create(t.Context(), creation()))
 		wantCode(t, err, playback.CodeDependencyUnavailable)
+		wantCode(t, r.process("host/3", r.keeper, r.mux).Recover(t.Context(), env), playback.CodeKeyBusy)
+		r.clock.forward(time.Minute + time.Second)
+		r.check(r.Recover(t.Context(), env))
 		r.want("")
 		r.wantAtMux("ELSEWHERE")
 		if _, open, err := r.keeper.Journal(t.Context(), env); open || err != nil {

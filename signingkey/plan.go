@@ -33,15 +33,19 @@ func (s Step) Due(now time.Time) bool {
 }
 
 // Plan returns the next step of an environment's scheduled rotation. deletable
-// says from when on a key may be deleted.
+// says from when on a key may be deleted. A deletion that is due waits for a
+// succession that is due, so that one which fails holds up nothing.
 //
 //   - the active key is replaced rotate_every after its activation, by the
 //     oldest prepared key that nobody else has, published for prepare_for;
 //   - if there is none, it is made prepare_for before that;
 //   - a retired key is deleted when it is deletable and was retired for
 //     retire_after.
-func Plan(set keystore.Keyset, s Settings, deletable func(*keystore.Key) (time.Time, bool)) Step {
+func Plan(set keystore.Keyset, s Settings, now time.Time, deletable func(*keystore.Key) (time.Time, bool)) Step {
 	succession, deletion := planSuccession(set, s), planDeletion(set, s, deletable)
+	if succession.Due(now) {
+		return succession
+	}
 	if deletion.Action != NoAction && (succession.Action == NoAction || succession.Blocked != "" || deletion.At.Before(succession.At)) {
 		return deletion
 	}

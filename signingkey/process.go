@@ -19,12 +19,16 @@ type Process struct {
 	Alive func(pid int) bool
 }
 
-// thisProcess names the process by its host, and on Linux by the namespace of
-// its number: containers that share a host name count from 1 each.
+// thisProcess names the process by its host, and on Linux by the start of the
+// system and the namespace of its number: containers that share a host name
+// count from 1 each, and so do machines that do.
 func thisProcess() Process {
 	place, err := os.Hostname()
 	if err != nil {
 		place = "unknown-host"
+	}
+	if boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
+		place += "/" + strings.TrimSpace(string(boot))
 	}
 	if space, err := os.Readlink("/proc/self/ns/pid"); err == nil {
 		place += "/" + space

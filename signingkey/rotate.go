@@ -20,7 +20,13 @@ func (m *Manager) NextStep(env playback.EnvironmentID, set keystore.Keyset) Step
 		return Step{}
 	}
 	h := &holdings{env: env, settings: settings}
-	return Plan(set, settings, func(key *keystore.Key) (time.Time, bool) { return m.deletableAt(h, key) })
+	step := Plan(set, settings, m.cfg.Now(), func(key *keystore.Key) (time.Time, bool) { return m.deletableAt(h, key) })
+	if len(set.Keys) > 0 {
+		m.had.Store(env, true)
+	} else if _, had := m.had.Load(env); had && step.Action == CreateKey && step.Blocked == "" {
+		step.Blocked = "the environment had keys and now has none: bring them back, or create a key by hand"
+	}
+	return step
 }
 
 // Planned returns the next step of an environment's scheduled rotation, from

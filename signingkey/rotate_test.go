@@ -90,16 +90,22 @@ func TestPlan(t *testing.T) {
 		if c.edit != nil {
 			c.edit(&s)
 		}
-		got := signingkey.Plan(keystore.Keyset{Keys: c.keys}, s, func(k *keystore.Key) (time.Time, bool) { return s.DeletableAt(k.Life()) })
+		got := signingkey.Plan(keystore.Keyset{Keys: c.keys}, s, start, func(k *keystore.Key) (time.Time, bool) { return s.DeletableAt(k.Life()) })
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", name, diff)
 		}
 	}
-	blocked := signingkey.Plan(keystore.Keyset{Keys: []*keystore.Key{ageless}}, signingkey.Settings{RotateEvery: month, Mux: &fakeMux{}}, nil)
+	s := signingkey.Settings{Terms: keystore.Terms{MaxTTL: time.Hour}, RotateEvery: month, RetireAfter: day, Mux: &fakeMux{}}
+	both := keystore.Keyset{Keys: []*keystore.Key{active, prepared, retired}}
+	got := signingkey.Plan(both, s, start.Add(2*month), func(k *keystore.Key) (time.Time, bool) { return s.DeletableAt(k.Life()) })
+	if got.Action != signingkey.Activation {
+		t.Errorf("a deletion that is due for longer comes before the succession: %+v", got)
+	}
+	blocked := signingkey.Plan(keystore.Keyset{Keys: []*keystore.Key{ageless}}, signingkey.Settings{RotateEvery: month, Mux: &fakeMux{}}, start, nil)
 	if blocked.Blocked == "" || blocked.Due(start) {
 		t.Errorf("an active key of unknown age: %+v", blocked)
 	}
-	blocked = signingkey.Plan(keystore.Keyset{}, signingkey.Settings{RotateEvery: month}, nil)
+	blocked = signingkey.Plan(keystore.Keyset{}, signingkey.Settings{RotateEvery: month}, start, nil)
 	if blocked.Blocked == "" || blocked.Due(start) {
 		t.Errorf("no Mux to make a key: %+v", blocked)
 	}

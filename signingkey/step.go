@@ -112,7 +112,7 @@ func (m *Manager) step(ctx context.Context, name string, order Order, do func(co
 	if order.Force && order.Reason == "" {
 		return Status{}, playback.Errorf(playback.CodeInvalidField, "reason: is required with force; it is audited")
 	}
-	entry := keystore.Entry{Operation: name, ID: order.Key}
+	entry := keystore.Entry{Operation: name, ID: order.Key, By: order.By, Forced: order.Force, Reason: order.Reason}
 	if name == opDelete {
 		entry.ID = "" // noted when it is decided, so that nothing else is ever finished
 	}
@@ -151,8 +151,15 @@ func (m *Manager) Delete(ctx context.Context, order Order) error {
 		if err := o.note(ctx, func(e *keystore.Entry) { e.ID = order.Key }); err != nil {
 			return err
 		}
-		if err := m.remove(ctx, h, order.Key); err != nil {
+		switch err := m.remove(ctx, h, order.Key); {
+		case errors.Is(err, ErrRefused):
+			return err
+		case err != nil:
 			return errors.Join(errUnfinished, err)
+		}
+		if h.settings.LeftAtMux() {
+			m.auditStep(ctx, "deleted", order, "mux", "not deleted at Mux: there is no mux.token_id")
+			return nil
 		}
 		m.auditStep(ctx, "deleted", order)
 		return nil
@@ -171,6 +178,8 @@ func (m *Manager) mayDelete(ctx context.Context, h *holdings, order Order) error
 		found = true
 	}
 	switch {
+	case !found && h.unusable[order.Key] == keystore.Active:
+		return playback.Errorf(playback.CodeKeyActive, "This key cannot be used, but its state says active: activate another one, then note in its state that it is retired.")
 	case !found && !order.Force:
 		return playback.Errorf(playback.CodeKeyInUse, "This key cannot be read, so nobody knows what it has signed. Repair it, or force.")
 	case !found, key.State == keystore.Prepared:
@@ -226,8 +235,8 @@ func (m *Manager) remove(ctx context.Context, h *holdings, id playback.KeyID) er
 	return nil
 }
 
-func (m *Manager) auditStep(ctx context.Context, event string, order Order) {
-	attrs := []any{"key", order.Key, "by", order.By, "request_id", order.RequestID}
+func (m *Manager) auditStep(ctx context.Context, event string, order Order, more ...any) {
+	attrs := append([]any{"key", order.Key, "by", order.By, "request_id", order.RequestID}, more...)
 	if order.Force {
 		attrs = append(attrs, "forced", true, "reason", order.Reason)
 	}

@@ -34,15 +34,14 @@ func (p *pass) read(id playback.KeyID) (content, error) {
 	}
 	base := filepath.Join(string(p.env), string(id))
 	var err error
-	if c.material, c.mode, err = p.readFile(base + keySuffix); err != nil {
-		c.refused = err
-		return c, transient(err)
+	if c.material, c.mode, c.refused = p.readFile(base + keySuffix); c.refused != nil && transient(c.refused) != nil {
+		return c, c.refused
 	}
 	c.state, _, err = p.readFile(base + stateSuffix)
 	switch {
 	case err == nil:
 		c.stateful = true
-	case errors.Is(err, fs.ErrNotExist) && !p.linked(base+stateSuffix):
+	case errors.Is(err, fs.ErrNotExist) && !p.linked(base+stateSuffix), c.refused != nil:
 	default:
 		c.refused = fmt.Errorf("its state (%s) %w", string(id)+stateSuffix, err)
 		return c, transient(err)
@@ -125,15 +124,18 @@ func (c *content) sum() [sha256.Size]byte {
 }
 
 func (c *content) record(id playback.KeyID, origin string) keystore.Record {
-	if c.refused != nil {
-		return keystore.Refuse(id, origin, c.refused)
-	}
 	var life keystore.Life
+	var err error
 	if c.stateful {
-		var err error
-		if life, err = keystore.ParseLife(c.state); err != nil {
-			return keystore.Refuse(id, origin, fmt.Errorf("its state (%s) %w", string(id)+stateSuffix, err))
-		}
+		life, err = keystore.ParseLife(c.state)
+	}
+	switch {
+	case c.refused != nil:
+		refused := keystore.Refuse(id, origin, c.refused)
+		refused.State = life.State
+		return refused
+	case err != nil:
+		return keystore.Refuse(id, origin, fmt.Errorf("its state (%s) %w", string(id)+stateSuffix, err))
 	}
 	return keystore.NewRecord(id, origin, c.material, life)
 }

@@ -47,7 +47,8 @@ func (s *Source) Close() error { return nil }
 
 // Load reads the environment's keys. The error means that the directory, or
 // something in it, cannot be read for a reason that is likely to pass; an
-// environment without a directory has no keys, with a Problem.
+// environment without a directory has no keys, with a Problem, unless it had
+// some: a directory that is not there is hardly a withdrawal of all of them.
 func (s *Source) Load(ctx context.Context, env playback.EnvironmentID) ([]keystore.Record, []keystore.Problem, error) {
 	if !env.Valid() {
 		return nil, nil, fmt.Errorf("%.80q is not an environment ID", env)

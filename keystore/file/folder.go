@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/playgate/playgate/keystore"
 )
@@ -29,17 +30,26 @@ func (f *folder) exists(name string) bool {
 // write replaces a file at once: whoever reads it sees the old content or the
 // new, also after a crash.
 func (f *folder) write(name string, content []byte) (err error) {
-	temporary := ".tmp-" + rand.Text()
+	temporary := temporaryPrefix + rand.Text()
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("writing %s: %w", f.path(name), err), f.remove(temporary))
 		}
 	}()
+	mode := fs.FileMode(filePerm)
+	if last, err := f.root.Stat(name); err == nil {
+		mode = last.Mode().Perm()
+	}
 	file, err := f.root.OpenFile(temporary, os.O_CREATE|os.O_EXCL|os.O_WRONLY, filePerm)
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(content)
+	if mode != filePerm {
+		err = file.Chmod(mode)
+	}
+	if err = errors.Join(err, f.own(file)); err == nil {
+		_, err = file.Write(content)
+	}
 	if err == nil {
 		err = file.Sync()
 	}
@@ -50,6 +60,33 @@ func (f *folder) write(name string, content []byte) (err error) {
 		return err
 	}
 	return f.sync()
+}
+
+// own gives a new file to whom the directory belongs: root writes for a gateway
+// that is not root.
+func (f *folder) own(file *os.File) error {
+	dir, err := f.root.Stat(".")
+	if err != nil {
+		return err
+	}
+	return ownLike(dir, file)
+}
+
+// tidy removes what a crash in the middle of write has left. Nobody else may be
+// writing.
+func (f *folder) tidy() error {
+	dir, err := f.root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }() // only read from
+	names, err := dir.Readdirnames(-1)
+	for _, name := range names {
+		if strings.HasPrefix(name, temporaryPrefix) {
+			err = errors.Join(err, f.remove(name))
+		}
+	}
+	return err
 }
 
 func (f *folder) writeJSON(name string, value any) error {

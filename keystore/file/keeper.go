@@ -21,6 +21,8 @@ const (
 	// begin with a dot.
 	journalName = ".journal.json"
 	lockName    = ".lock"
+	// temporaryPrefix begins the names of files that are being written.
+	temporaryPrefix = ".tmp-"
 	// filePerm and dirPerm leave the keys to their owner.
 	filePerm = 0o600
 	dirPerm  = 0o700
@@ -166,7 +168,7 @@ func (s *Source) locked(ctx context.Context, env playback.EnvironmentID, do func
 		return err
 	}
 	dir := filepath.Join(s.dir, string(env))
-	if err := os.MkdirAll(dir, dirPerm); err != nil {
+	if err := s.makeDir(dir); err != nil {
 		return fmt.Errorf("making key directory: %w", err)
 	}
 	root, err := os.OpenRoot(dir)
@@ -180,10 +182,36 @@ func (s *Source) locked(ctx context.Context, env playback.EnvironmentID, do func
 		return fmt.Errorf("opening the lock of the key directory: %w", err)
 	}
 	defer func() { _ = lock.Close() }() // gives up the lock too
+	if err := f.own(lock); err != nil {
+		return fmt.Errorf("owning the lock of the key directory: %w", err)
+	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if err := lockFile(ctx, lock); err != nil {
 		return fmt.Errorf("locking the key directory: %w", err)
 	}
+	if err := f.tidy(); err != nil {
+		return fmt.Errorf("tidying the key directory: %w", err)
+	}
 	return do(f)
+}
+
+// makeDir makes an environment's directory, if there is none, for whom the one
+// above belongs to.
+func (s *Source) makeDir(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(dir, dirPerm); err != nil {
+		return err
+	}
+	above, err := os.Stat(s.dir)
+	if err != nil {
+		return err
+	}
+	made, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(ownLike(above, made), made.Close())
 }

@@ -34,7 +34,7 @@ type pass struct {
 
 func (p *pass) run(ctx context.Context) error {
 	files, err := p.list()
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) && len(p.last) == 0 {
 		p.problems = append(p.problems, keystore.Problem{Path: p.dir, Reason: "does not exist, so the environment has no keys"})
 		return nil
 	}

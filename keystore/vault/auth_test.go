@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -183,6 +184,11 @@ func authentication(t *testing.T, p *prefixes) {
 				`path "secret/metadata/`+r.prefix+`/acme/signing-keys/K1" { capabilities = ["deny"] }`)
 			r.check(r.kv().Delete(r.Context(), r.path(acme, "K2")))
 			r.want("K1 active, K3 prepared", "K1: reading", "its last good content stays in force")
+			_, problems, err := r.source.Load(r.Context(), acme)
+			r.check(err)
+			if !slices.ContainsFunc(problems, func(p keystore.Problem) bool { return p.Kept }) {
+				r.Errorf("problems %v, want one that says that a key was kept", problems)
+			}
 			r.check(r.kv().DeleteMetadata(r.Context(), r.path(acme, "K1")))
 			r.want("K3 prepared")
 		}},

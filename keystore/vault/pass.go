@@ -165,6 +165,7 @@ func (p *pass) absent(id playback.KeyID, err error) error {
 	p.records = append(p.records, last.record)
 	p.problems = append(p.problems, keystore.Problem{
 		Path: p.path("data", id), Reason: err.Error() + "; its last good content stays in force",
+		Kept: last.record.Refused == nil && last.record.State != keystore.Retired,
 	})
 	return nil
 }
@@ -209,7 +210,9 @@ func (s *Source) entry(id playback.KeyID, origin string, members map[string]any)
 		}}, problem
 	}
 	if !ok {
-		return keystore.Refuse(id, origin, errors.New("has no private_key")), ""
+		refused := keystore.Refuse(id, origin, errors.New("has no private_key"))
+		refused.State = life.State
+		return refused, ""
 	}
 	return keystore.NewRecord(id, origin, []byte(material), life), ""
 }
