@@ -55,6 +55,7 @@ func NewPool(cfg Config) *Pool {
 	}
 	workers := callers(cfg.Ring.backend, cfg.Concurrency)
 	p := &Pool{ring: cfg.Ring, now: clock(cfg.Now), workers: workers, queue: newQueue(cfg.Queue, workers)}
+	p.queue.least = least(cfg.Ring.backend)
 	p.metrics = newMetrics(cfg.Registerer, p.queue.depth)
 	p.pace.Store(firstPace)
 	p.cost.Store(firstPace)
