@@ -13,7 +13,7 @@ func kernelAccumulate()
 // kernelProductPick sets the 40 columns at DI to the 20 digits at SI times the entry of the table at DX that the four bits at R8 of the digit at CX name, in each lane its own. It reads all of the table.
 func kernelProductPick()
 
-// kernelSquare sets the 40 columns at DI to the square of the 20 digits at SI; it writes to the 10 at CX.
+// kernelSquare sets the 40 columns at DI to the square of the 20 digits at SI; it writes to the 20 at CX.
 func kernelSquare()
 
 // kernelReduce sets the 20 digits at DI to (T + Q·m)/2^1040, where T are the 40 columns at SI, m the 20 digits at DX with -1/m mod 2^52 behind them, and Q the 20 digits that make the division exact, which are left at CX. The last digit keeps what is above 52 bits.

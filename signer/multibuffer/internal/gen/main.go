@@ -200,85 +200,124 @@ func (p *picker) some(n int) {
 	p.pending = p.pending[n:]
 }
 
+// script is a run of instructions that are not written yet.
+type script []func()
+
+func (s *script) do(instructions ...func()) { *s = append(*s, instructions...) }
+
+// weave writes two independent scripts, the second one spread evenly among the
+// first: additions and moves are free beside multiplications, but not in a heap.
+func weave(main, side script) {
+	written := 0
+	for i, instruction := range main {
+		instruction()
+		for due := len(side) * (i + 1) / len(main); written < due; written++ {
+			side[written]()
+		}
+	}
+}
+
 // square is Karatsuba's: with halves l and h of ten digits,
 // a² = l² + (l² + h² - (l-h)²)·X + h²·X², which is 330 multiplications and not 420.
-// What it adds and subtracts instead is done beside them.
 func square() {
-	kernel("kernelSquare", "kernelSquare sets the 40 columns at DI to the square of the 20 digits at SI; it writes to the 10 at CX.")
+	kernel("kernelSquare", "kernelSquare sets the 40 columns at DI to the square of the 20 digits at SI; it writes to the 20 at CX.")
 	const half = digits / 2
-	mask, sign, carry := z(31), reg.K1, z(30)
 	digit := func(i int) reg.VecPhysical { return z(20 + i) }
-	column := func(c int) reg.VecPhysical { return z(c) }
-	// The difference's digits; where it is negative, those of its amount less one.
+	free := func(i int) reg.VecPhysical { return z(30 + i%2) }
+	load := func(base reg.Register, first int) {
+		for i := range half {
+			VMOVDQA64(at(base, first+i), digit(i))
+		}
+	}
+	store := func(first int) {
+		for c := range digits {
+			VMOVDQA64(z(c), at(reg.RDI, first+c))
+		}
+	}
+
+	// Beside l²: the digits of l-h. Multiplications ignore what is above 52 bits.
+	var difference script
+	for i := range half {
+		difference.do(
+			func() { VMOVDQA64(at(reg.RSI, i), free(i)) },
+			func() { VPSUBQ(at(reg.RSI, half+i), free(i), free(i)) })
+		if i > 0 {
+			difference.do(
+				func() { VPSRAQ(U8(radix), free(i-1), free(i-1)) },
+				func() { VPADDQ(free(i-1), free(i), free(i)) })
+		}
+		difference.do(func() { VMOVDQA64(free(i), at(reg.RCX, i)) })
+	}
+	load(reg.RSI, 0)
+	weave(squareHalf(digit), difference)
+	store(0)
+
+	// Beside h²: where the difference is negative, its amount less one.
+	amount := script{func() { VPMOVQ2M(free(half-1), reg.K1) }}
+	for i := range half {
+		amount.do(
+			func() { VMOVDQA64(at(reg.RCX, i), free(i)) },
+			func() { VPTERNLOGQ(U8(0x55), free(i), free(i), reg.K1, free(i)) }, // not
+			func() { VMOVDQA64(free(i), at(reg.RCX, i)) })
+	}
+	load(reg.RSI, half)
+	weave(squareHalf(digit), amount)
+	store(digits)
+
+	// Beside (l-h)²: what it is subtracted from.
+	var sum script
+	load(reg.RCX, 0)
+	for c := range digits {
+		sum.do(
+			func() { VMOVDQA64(at(reg.RDI, c), free(c)) },
+			func() { VPADDQ(at(reg.RDI, digits+c), free(c), free(c)) },
+			func() { VPADDQ(at(reg.RDI, half+c), free(c), free(c)) },
+			func() { VMOVDQA64(free(c), at(reg.RCX, c)) })
+	}
+	amountSquared := squareHalf(digit)
+	weave(amountSquared, sum)
+	// (x+1)² = x² + 2x + 1 where x is the amount less one.
+	mask := z(30)
 	mask52(mask)
 	for i := range half {
-		VMOVDQA64(at(reg.RSI, i), digit(i))
-		VPSUBQ(at(reg.RSI, half+i), digit(i), digit(i))
-		if i > 0 {
-			VPADDQ(carry, digit(i), digit(i))
-		}
-		VPSRAQ(U8(radix), digit(i), carry)
 		VPANDQ(mask, digit(i), digit(i))
+		VPADDQ(digit(i), digit(i), digit(i))
+		VPADDQ(digit(i), z(i), reg.K1, z(i))
 	}
-	VPMOVQ2M(carry, sign)
-	for i := range half {
-		VPXORQ(mask, digit(i), sign, digit(i))
-		VMOVDQA64(digit(i), at(reg.RCX, i))
-	}
-	for part := range 2 {
-		for i := range half {
-			VMOVDQA64(at(reg.RSI, part*half+i), digit(i))
-		}
-		squareHalf(column, digit, func() {})
-		for c := range digits {
-			VMOVDQA64(column(c), at(reg.RDI, part*digits+c))
-		}
-	}
-	for i := range half {
-		VMOVDQA64(at(reg.RCX, i), digit(i))
-	}
-	squareHalf(column, digit, func() { // (x+1)² = x² + 2x + 1
-		for i := range half {
-			VPADDQ(digit(i), column(i), sign, column(i))
-		}
-	})
 	VPSRLQ(U8(radix-1), mask, mask) // 1
-	VPADDQ(mask, column(0), sign, column(0))
+	VPADDQ(mask, z(0), reg.K1, z(0))
 	for c := range digits {
 		r := z(20 + c%8)
-		VMOVDQA64(at(reg.RDI, c), r)
-		VPADDQ(at(reg.RDI, digits+c), r, r)
-		VPSUBQ(column(c), r, column(c))
-	}
-	for c := range digits {
-		VPADDQ(at(reg.RDI, half+c), column(c), column(c))
-		VMOVDQA64(column(c), at(reg.RDI, half+c))
+		VMOVDQA64(at(reg.RCX, c), r)
+		VPSUBQ(z(c), r, r)
+		VMOVDQA64(r, at(reg.RDI, half+c))
 	}
 	RET()
 }
 
-// squareHalf squares ten digits: the products of different ones, what is to be
-// doubled with them, all of it twice, and the squares.
-func squareHalf(column, digit func(int) reg.VecPhysical, doubled func()) {
+// squareHalf squares ten digits into Z0 to Z19: the products of different ones,
+// twice, and the squares.
+func squareHalf(digit func(int) reg.VecPhysical) script {
 	const half = digits / 2
+	var s script
 	for c := range digits {
-		zero(c, column(c))
+		zero(c, z(c))
 	}
 	for i := range half {
 		for j := i + 1; j < half; j++ {
-			VPMADD52LUQ(digit(i), digit(j), column(i+j))
-			VPMADD52HUQ(digit(i), digit(j), column(i+j+1))
+			s.do(
+				func() { VPMADD52LUQ(digit(i), digit(j), z(i+j)) },
+				func() { VPMADD52HUQ(digit(i), digit(j), z(i+j+1)) })
 		}
-	}
-	doubled()
-	for c := range digits {
-		VPADDQ(column(c), column(c), column(c))
-		if a := digit(c / 2); c%2 == 0 {
-			VPMADD52LUQ(a, a, column(c))
-		} else {
-			VPMADD52HUQ(a, a, column(c))
+		// No later product falls into these two.
+		for c := 2 * i; c < 2*i+2; c++ {
+			s.do(func() { VPADDQ(z(c), z(c), z(c)) })
 		}
+		s.do(
+			func() { VPMADD52LUQ(digit(i), digit(i), z(2*i)) },
+			func() { VPMADD52HUQ(digit(i), digit(i), z(2*i+1)) })
 	}
+	return s
 }
 
 // reduce is Montgomery's reduction, a digit at a time. What a round needs of the
