@@ -16,7 +16,7 @@ func kernelProductPick()
 // kernelSquare sets the 40 columns at DI to the square of the 20 digits at SI; it writes to the 20 at CX.
 func kernelSquare()
 
-// kernelReduce sets the 20 digits at DI to (T + Q·m)/2^1040, where T are the 40 columns at SI, m the 20 digits at DX with -1/m mod 2^52 behind them, and Q the 20 digits that make the division exact, which are left at CX. The last digit keeps what is above 52 bits.
+// kernelReduce sets the 20 digits at DI to (T + Q·m)/2^1040, where T are the 40 columns at SI, which it overwrites, m the modulus at DX, and Q the 20 digits that make the division exact, which are left at CX with 5 vectors of scratch behind them. The last digit keeps what is above 52 bits.
 func kernelReduce()
 
 // kernelAdd sets the 20 digits at DI to the sum of those at SI and DX.

@@ -23,8 +23,8 @@ func TestStep(t *testing.T) {
 		if op == opSquare {
 			normalize(40, c, func(i int) uint64 { return c[i] })
 			normalize(40, b.scratch, func(i int) uint64 { return b.scratch[i] })
-			clear(c[600*8:620*8])
-			clear(b.scratch[600*8:620*8])
+			clear(c[600*8 : 620*8])
+			clear(b.scratch[600*8 : 620*8])
 		}
 		for i := range c {
 			if c[i] != b.scratch[i] {

@@ -65,9 +65,9 @@ func (w *writer) number(bigEndian []byte, size int) {
 }
 
 func (w *writer) prime(p, exponent []byte) {
-	w.number(p, digits)
-	w.left[0] = negatedInverse(lowWord(p))
-	w.left = w.left[1:]
+	toDigits(w.left[:digits], p, radix)
+	w.modulus(lowWord(p))
+	w.left = w.left[modulusSize:]
 	w.number(octets(squaredRadix(words(p), digits)), digits)
 	toDigits(w.left[:exponentSize], exponent, windowsInWord*window)
 	w.left = w.left[exponentSize:]
@@ -77,9 +77,28 @@ func (w writer) publicKey(n []byte) {
 	var all [2 * digits]uint64
 	toDigits(all[:], n, radix)
 	copy(w.left, all[:digits])
-	w.left[digits] = negatedInverse(lowWord(n))
+	w.modulus(lowWord(n))
 	copy(w.left[modulusSize:], all[digits:])
 	toDigits(w.left[modulusSize+digits:], octets(squaredRadix(words(n), 2*digits)), radix)
+}
+
+// modulus completes a modulus whose 20 digits are there.
+func (w *writer) modulus(lowest uint64) {
+	m := w.left
+	m[inverseAt] = negatedInverse(lowest)
+	var borrow uint64
+	for i := range quarter {
+		d := m[digits-quarter+i] - m[digits-2*quarter+i] + borrow
+		borrow = shift(d)
+		m[amountAt+i] = d & mask52
+	}
+	m[signAt] = borrow
+	carry := borrow & 1
+	for i := range quarter {
+		d := (m[amountAt+i]^borrow)&mask52 + carry
+		carry = d >> radix
+		m[amountAt+i] = d & mask52
+	}
 }
 
 // lowWord returns the last 64 bits of a big-endian number.

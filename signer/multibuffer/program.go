@@ -28,7 +28,7 @@ const (
 	windows       = (1024 + window - 1) / window
 	windowsInWord = 13 // of an exponent
 	exponentSize  = (windows + windowsInWord - 1) / windowsInWord
-	vectorBytes  = Lanes * 8
+	vectorBytes   = Lanes * 8
 )
 
 // step is one call of a kernel: which, a number, and where its operands are in
@@ -50,7 +50,7 @@ func (p place) bytes() uint32 { return uint32(p) * vectorBytes }
 
 // prime is an exponentiation modulo one of the two primes.
 type prime struct {
-	modulus  place // 20 digits and -1/p mod 2^52
+	modulus  place // p as reduce takes it
 	squared  place // R² mod p
 	exponent place
 
@@ -66,7 +66,7 @@ type prime struct {
 type layout struct {
 	p, q     prime
 	inverse  place // 1/q mod p, times R
-	modulus  place // n: 20 digits, -1/n mod 2^52, 20 digits, unused
+	modulus  place // n: the lower 20 digits as reduce takes them, then the upper 20
 	squared  place // R² mod n, R = 2^2080: 40 digits
 	encoded  place // the encoded message: 40 digits
 	ones     place // 1
@@ -80,8 +80,19 @@ type layout struct {
 	size     int   // vectors
 }
 
-// modulusSize is that of a modulus of 20 digits with its inverse.
-const modulusSize = digits + 1
+// modulusSize is that of a modulus of 20 digits as reduce takes it: the digits,
+// -1/m mod 2^52, and of the difference between the uppermost five digits and the
+// five below them, the amount and the sign: all ones if it is negative.
+const (
+	inverseAt   = digits
+	amountAt    = inverseAt + 1
+	signAt      = amountAt + quarter
+	modulusSize = signAt + 1
+	quarter     = digits / 4
+)
+
+// quotientSize is that of the quotient with the scratch behind it.
+const quotientSize = digits + quarter
 
 func newLayout() layout {
 	var l layout
@@ -97,10 +108,10 @@ func newLayout() layout {
 	l.modulus = take(modulusSize + digits)
 	l.squared, l.encoded = take(2*digits), take(2*digits)
 	l.ones, l.zero = take(digits), take(2*digits)
-	l.columns, l.quotient, l.twice = take(4*digits), take(digits), take(digits)
+	l.columns, l.quotient, l.twice = take(4*digits), take(quotientSize), take(digits)
 	l.result, l.wide, l.opened = take(2*digits), take(2*digits), take(2*digits)
 	for _, f := range l.primes() {
-		f.columns, f.quotient, f.base = take(2*digits), take(digits), take(digits)
+		f.columns, f.quotient, f.base = take(2*digits), take(quotientSize), take(digits)
 		f.power, f.residue = take(2*digits), take(digits)
 		f.table = take(digits * entries)
 	}
