@@ -44,21 +44,20 @@ func openMultibuffer(now func() time.Time) (Backend, error) {
 		return nil, fmt.Errorf("multibuffer cannot be used: %w", err)
 	}
 	scalar, err := openChecked(openOpenSSL)
-	if err != nil {
-		b := newLanes(goBackend{}, computeHere)
+	if own, ok := scalar.(laneThreads); ok && err == nil {
+		b := threadedLanes{newLanes(scalar, own.lanes()), own}
 		b.measure(b, now)
 		return b, nil
 	}
-	own, ok := scalar.(interface {
-		threaded
-		lanes() func(*multibuffer.Batch) time.Duration
-	})
-	if !ok {
-		return nil, fmt.Errorf("multibuffer cannot be used: %s has no threads", scalar.Name())
-	}
-	b := threadedLanes{newLanes(scalar, own.lanes()), own}
+	b := newLanes(goBackend{}, computeHere)
 	b.measure(b, now)
 	return b, nil
+}
+
+// laneThreads is a backend whose threads compute lanes, too.
+type laneThreads interface {
+	threaded
+	lanes() func(*multibuffer.Batch) time.Duration
 }
 
 func newLanes(scalar Backend, compute func(*multibuffer.Batch) time.Duration) *lanesBackend {

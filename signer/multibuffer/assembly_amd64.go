@@ -2,12 +2,9 @@ package multibuffer
 
 import (
 	"errors"
-	"unsafe"
 
 	"golang.org/x/sys/cpu"
 )
-
-//go:generate go -C internal/gen run . -out ../../kernel_amd64.s -stubs ../../kernel_amd64.go -pkg multibuffer
 
 // runSteps carries out steps on the calling thread, in assembly.
 //
@@ -33,7 +30,7 @@ func runAssembly(steps []step, scratch []uint64) {
 	const slice = 64 // about 20 µs
 	for len(steps) > 0 {
 		n := min(slice, len(steps))
-		runSteps(unsafe.SliceData(steps), n, unsafe.SliceData(scratch))
+		runSteps(&steps[0], n, &scratch[0])
 		steps = steps[n:]
 	}
 }

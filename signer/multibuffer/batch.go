@@ -27,7 +27,7 @@ var theProgram = sync.OnceValue(newProgram) //nolint:gochecknoglobals // a const
 func NewBatch() *Batch {
 	b := &Batch{program: theProgram()}
 	room := make([]uint64, b.program.size*Lanes+vectorBytes/8)
-	past := uintptr(unsafe.Pointer(unsafe.SliceData(room))) % vectorBytes
+	past := uintptr(unsafe.Pointer(&room[0])) % vectorBytes //nolint:gosec // alignment; Go does not move what it has allocated
 	room = room[(vectorBytes-past)%vectorBytes/8:]
 	b.scratch = room[:b.program.size*Lanes]
 	b.Wipe()
@@ -99,9 +99,9 @@ func (b *Batch) Job() Job {
 	b.fill()
 	return Job{
 		Driver:  driverAddress(),
-		Steps:   unsafe.Pointer(unsafe.SliceData(b.program.steps)),
+		Steps:   unsafe.Pointer(&b.program.steps[0]), //nolint:gosec // for C
 		Count:   len(b.program.steps),
-		Scratch: unsafe.Pointer(unsafe.SliceData(b.scratch)),
+		Scratch: unsafe.Pointer(&b.scratch[0]), //nolint:gosec // for C
 	}
 }
 

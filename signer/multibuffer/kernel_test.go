@@ -28,9 +28,9 @@ func toNumber(vectors []uint64, lane, n int) *big.Int {
 }
 
 // setNumber writes a number's digits into a lane.
-func setNumber(vectors []uint64, lane, n int, x *big.Int) {
-	bytes := x.FillBytes(make([]byte, (n*radix+7)/8))
-	d := make([]uint64, n)
+func setNumber(vectors []uint64, lane int, x *big.Int) {
+	bytes := x.FillBytes(make([]byte, digits*radix/8))
+	d := make([]uint64, digits)
 	toDigits(d, bytes, radix)
 	for i, digit := range d {
 		vectors[i*Lanes+lane] = digit
@@ -126,8 +126,8 @@ func TestProductsAndSquares(t *testing.T) {
 		for lane := range Lanes {
 			k := (i + lane) % (len(numbers) * len(numbers))
 			x[lane], y[lane] = numbers[k%len(numbers)], numbers[k/len(numbers)]
-			setNumber(b.vectors(atA), lane, digits, x[lane])
-			setNumber(b.vectors(atB), lane, digits, y[lane])
+			setNumber(b.vectors(atA), lane, x[lane])
+			setNumber(b.vectors(atB), lane, y[lane])
 		}
 		b.run(step{op: opProduct}, map[place]int{atOut: 2 * digits})
 		for lane := range Lanes {
@@ -155,7 +155,7 @@ func TestPickedProducts(t *testing.T) {
 	}
 	for i := range 13 * entries {
 		for lane := range Lanes {
-			setNumber(b.vectors(atA), lane, digits, operands(rng)[rng.IntN(20)])
+			setNumber(b.vectors(atA), lane, operands(rng)[rng.IntN(20)])
 			b.vectors(atC)[lane] = rng.Uint64()
 			if i < entries {
 				b.vectors(atC)[lane] = uint64((i + lane) % entries << window)
@@ -179,8 +179,8 @@ func TestReductions(t *testing.T) {
 			if i%3 == 0 {
 				x, y = new(big.Int).Sub(m[lane], big.NewInt(1)), x
 			}
-			setNumber(b.vectors(atC), lane, digits, x)
-			setNumber(b.vectors(atOut), lane, digits, y)
+			setNumber(b.vectors(atC), lane, x)
+			setNumber(b.vectors(atOut), lane, y)
 			product[lane] = new(big.Int).Mul(x, y)
 		}
 		columns := make([]uint64, 2*digits*Lanes) // not carried, as a product leaves them

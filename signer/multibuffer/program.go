@@ -44,7 +44,7 @@ const _ = uint(24-unsafe.Sizeof(step{})) + uint(unsafe.Sizeof(step{})-24) // it 
 type place uint32
 
 // plus returns the place so many vectors later.
-func (p place) plus(vectors int) place { return p + place(vectors) }
+func (p place) plus(vectors int) place { return p + place(vectors) } //nolint:gosec // the scratch has a thousand vectors
 
 func (p place) bytes() uint32 { return uint32(p) * vectorBytes }
 
@@ -97,7 +97,7 @@ const quotientSize = digits + quarter
 func newLayout() layout {
 	var l layout
 	take := func(vectors int) place {
-		p := place(l.size)
+		p := place(0).plus(l.size)
 		l.size += vectors
 		return p
 	}
@@ -210,7 +210,7 @@ func (p *program) square() {
 func (p *program) multiplyPicked(w int) {
 	for _, f := range p.primes() {
 		s := p.emit(opProductPick, f.columns, f.power, f.table)
-		s.c, s.number = f.exponent.plus(w/windowsInWord).bytes(), uint32(w%windowsInWord*window)
+		s.c, s.number = f.exponent.plus(w/windowsInWord).bytes(), uint32(w%windowsInWord*window) //nolint:gosec // less than 52
 	}
 	p.reduceBoth()
 }

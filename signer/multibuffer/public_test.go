@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/playgate/playgate/signer/multibuffer"
@@ -132,8 +133,8 @@ func FuzzDigits(f *testing.F) {
 
 func value(digits []uint64, size int) *big.Int {
 	n := new(big.Int)
-	for i := len(digits) - 1; i >= 0; i-- {
-		n.Add(n.Lsh(n, uint(size)), new(big.Int).SetUint64(digits[i]))
+	for _, digit := range slices.Backward(digits) {
+		n.Add(n.Lsh(n, uint(size)), new(big.Int).SetUint64(digit))
 	}
 	return n
 }

@@ -80,7 +80,7 @@ func keyOf(primes []*big.Int) *rsa.PrivateKey {
 func borderPrimes() []*big.Int {
 	one := big.NewInt(1)
 	bit := func(n uint) *big.Int { return new(big.Int).Lsh(one, n) }
-	pattern := func(ones uint, every uint) *big.Int {
+	pattern := func(ones, every uint) *big.Int {
 		n := bit(1023)
 		for at := uint(0); at+ones <= 1023; at += every {
 			n.Or(n, new(big.Int).Lsh(new(big.Int).Sub(bit(ones), one), at))
