@@ -102,14 +102,18 @@ func (r reducer) begin(s *script, c int) {
 		func() { VPMADD52LUQ(z(inverses), r.column(c), q) })
 }
 
-// product multiplies five digits by five into the sums.
-func product5(a, b func(i int) Mem) script {
+// product5 multiplies five digits by five into the sums. adjust, if any, changes the
+// digits of a in their register.
+func product5(a, b func(i int) Mem, adjust func()) script {
 	var s script
 	for c := range 2 * quarter {
 		s.do(func() { zero(c, z(sums+c)) })
 	}
 	for i := range quarter {
 		s.do(func() { VMOVDQA64(a(i), z(left)) })
+		if adjust != nil {
+			s.do(adjust)
+		}
 		for j := range quarter {
 			if i == 0 {
 				s.do(func() { VMOVDQA64(b(j), z(right+j)) })
@@ -147,12 +151,12 @@ func (reducer) twice(s *script, first int) {
 
 // lower adds uw for the quotient's digits from first on.
 func (r reducer) lower(first int) script {
-	s := product5(r.quotientAt(first), r.modulusAt(half))
+	s := product5(r.quotientAt(first), r.modulusAt(half), nil)
 	r.twice(&s, first+half)
 	return s
 }
 
-// upper adds vz and (u-v)(z-w).
+// upper adds vz and (u-v)(z-w); of the upper half, it leaves the latter to finish.
 func (r reducer) upper(first int) script {
 	const scratch = digits
 	var s script
@@ -173,18 +177,17 @@ func (r reducer) upper(first int) script {
 		func() { VPMOVQ2M(difference(quarter-1), reg.K1) },
 		func() { KXORB(reg.K1, reg.K2, reg.K3) }, // the product is to be subtracted
 		func() { KNOTB(reg.K3, reg.K4) })
-	for i := range quarter { // the amount, less one where it was negative
-		d := difference(i)
-		s.do(
-			func() { VMOVDQA64(at(reg.RCX, scratch+i), d) },
-			func() { VPTERNLOGQ(U8(0x55), d, d, reg.K1, d) }, // not
-			func() { VMOVDQA64(d, at(reg.RCX, scratch+i)) })
-	}
-	s.do(product5(r.quotientAt(first+quarter), r.modulusAt(half+quarter))...)
+	s.do(product5(r.quotientAt(first+quarter), r.modulusAt(half+quarter), nil)...)
 	r.twice(&s, first+half+quarter)
-	s.do(product5(r.quotientAt(scratch), r.modulusAt(amountAt))...)
+	// The amount of u-v, less one where it was negative.
+	s.do(product5(r.quotientAt(scratch), r.modulusAt(amountAt), func() {
+		VPTERNLOGQ(U8(0x55), z(left), z(left), reg.K1, z(left)) // not
+	})...)
 	for c := range quarter {
 		s.do(func() { VPADDQ(at(reg.RDX, amountAt+c), z(sums+c), reg.K1, z(sums+c)) })
+	}
+	if first == half { // finish adds the rest
+		return s
 	}
 	for c := range 2 * quarter {
 		f, t := z(free), at(reg.RSI, first+half+quarter+c)
@@ -202,10 +205,14 @@ func (r reducer) finish() {
 	carry, mask := z(spare), z(masks)
 	for j := range digits {
 		c := digits + j
-		v := z(sums + j%4)
+		v := z(right + j%4)
 		VMOVDQA64(at(reg.RSI, c), v)
 		if j < half {
 			VPADDQ(r.column(c), v, v)
+		}
+		if p := j - quarter; p >= 0 && p < 2*quarter {
+			VPADDQ(z(sums+p), v, reg.K4, v)
+			VPSUBQ(z(sums+p), v, reg.K3, v)
 		}
 		if j > 0 {
 			VPADDQ(carry, v, v)

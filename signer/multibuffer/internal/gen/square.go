@@ -58,27 +58,27 @@ func square() {
 	weave(squareHalf(digit), difference)
 	store(0)
 
-	// Beside h²: where the difference is negative, its amount less one.
-	amount := script{func() { VPMOVQ2M(free(half-1), reg.K1) }}
-	for i := range half {
-		amount.do(
-			func() { VMOVDQA64(at(reg.RCX, i), free(i)) },
-			func() { VPTERNLOGQ(U8(0x55), free(i), free(i), reg.K1, free(i)) }, // not
-			func() { VMOVDQA64(free(i), at(reg.RCX, i)) })
-	}
+	VPMOVQ2M(free(half-1), reg.K1)
 	load(reg.RSI, half)
-	weave(squareHalf(digit), amount)
+	weave(squareHalf(digit), nil)
 	store(digits)
 
-	// Beside (l-h)²: what it is subtracted from.
-	var sum script
+	// Beside (l-h)²: what it is subtracted from. Where the difference is negative,
+	// its amount less one is squared.
 	load(reg.RCX, 0)
-	for c := range digits {
+	for i := range half {
+		VPTERNLOGQ(U8(0x55), digit(i), digit(i), reg.K1, digit(i)) // not
+	}
+	var sum script
+	for c := range half {
+		both, one := free(0), free(1)
 		sum.do(
-			func() { VMOVDQA64(at(reg.RDI, c), free(c)) },
-			func() { VPADDQ(at(reg.RDI, digits+c), free(c), free(c)) },
-			func() { VPADDQ(at(reg.RDI, half+c), free(c), free(c)) },
-			func() { VMOVDQA64(free(c), at(reg.RCX, c)) })
+			func() { VMOVDQA64(at(reg.RDI, half+c), both) },
+			func() { VPADDQ(at(reg.RDI, digits+c), both, both) },
+			func() { VPADDQ(at(reg.RDI, c), both, one) },
+			func() { VMOVDQA64(one, at(reg.RCX, c)) },
+			func() { VPADDQ(at(reg.RDI, digits+half+c), both, one) },
+			func() { VMOVDQA64(one, at(reg.RCX, half+c)) })
 	}
 	amountSquared := squareHalf(digit)
 	weave(amountSquared, sum)
