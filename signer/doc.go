@@ -1,7 +1,8 @@
 // Package signer makes compact RS256 tokens out of playback.Claims, in the
-// exact shape of Mux's Node SDK 14. It owns the encoding, the two backends
-// that compute RSA signatures (crypto/rsa, and OpenSSL's libcrypto where it
-// can be loaded at run time), the Ring of keys that may sign now, the Pool in
+// exact shape of Mux's Node SDK 14. It owns the encoding, the three backends
+// that compute RSA signatures (crypto/rsa, OpenSSL's libcrypto where it can be
+// loaded at run time, and package multibuffer where the processor can, which
+// makes eight at a time), the Ring of keys that may sign now, the Pool in
 // which signatures wait their turn, the published key sets (JWKS), and the
 // verifier of what it made.
 //
@@ -14,7 +15,7 @@
 // worker had not begun, and a prepared one signs nothing that a request asks
 // for. A Pool's workers are goroutines of their own, and Stop waits for them.
 // What computes has a thread of low priority: with crypto/rsa the worker's own,
-// with libcrypto one of C's, which never runs Go. The one lock, queue.mu, is never held while
+// with libcrypto one of C's, which never runs Go and computes lanes, too. The one lock, queue.mu, is never held while
 // something is signed or waited for.
 //
 // If an attacker controls the claims, they control what a token says, so the
