@@ -58,6 +58,10 @@ race: ## Test PKGS with the race detector; installs nothing
 fuzz: ## Run each fuzz target in PKGS for FUZZTIME (10s)
 	tools/fuzz.sh $(FUZZTIME) $(PKGS)
 
+.PHONY: leak
+leak: ## Look for a dependence of signing times on keys (a quiet machine, 20 minutes)
+	$(GO) run ./signer/multibuffer/internal/leak
+
 .PHONY: cover
 cover: ## Test coverage of PKGS, in coverage.out
 	$(GO) test -coverpkg=./... -coverprofile=coverage.out $(TESTFLAGS) $(PKGS)
@@ -116,6 +120,8 @@ modules-check: ## Fail when go.mod is not what the imports say
 	$(GO) mod verify
 	$(GO) -C benchmarks mod tidy -diff
 	$(GO) -C benchmarks mod verify
+	$(GO) -C signer/multibuffer/internal/gen mod tidy -diff
+	$(GO) -C signer/multibuffer/internal/gen mod verify
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities that the code can reach (asks the Go vulnerability database)

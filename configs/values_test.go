@@ -84,7 +84,7 @@ func TestChoicesAreThoseOfTheContract(t *testing.T) {
 		{"keystore: {driver: ", "}", "keystore.driver", []string{"memory", "file"}, []string{"s3", "Vault"}},
 		{"keystore: {vault: {mode: ", "}}", "keystore.vault.mode", []string{"kv", "transit"}, []string{"kv2"}},
 		{"keystore: {vault: {auth: {method: ", "}}}", "keystore.vault.auth.method", []string{"token", "approle", "kubernetes", "jwt", "cert"}, []string{"userpass"}},
-		{"signer: {backend: ", "}", "signer.backend", []string{"auto", "go", "openssl"}, []string{"boring"}},
+		{"signer: {backend: ", "}", "signer.backend", []string{"auto", "multibuffer", "openssl", "go"}, []string{"boring"}},
 		{environmentHead + "token: {kid: ", "}", inEnvironment + "token.kid", []string{"claim", "header", "both"}, []string{"none"}},
 		{environmentHead + "catalog: {unknown: ", "}", inEnvironment + "catalog.unknown", []string{"signed", "deny"}, []string{"public"}},
 		{environmentHead + "delivery: {token_in: ", "}", inEnvironment + "delivery.token_in", []string{"query"}, []string{"header"}},

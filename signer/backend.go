@@ -7,14 +7,16 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
 // The values of the configuration's signer.backend.
 const (
-	BackendAuto    = "auto"
-	BackendGo      = "go"
-	BackendOpenSSL = "openssl"
+	BackendAuto        = "auto"
+	BackendGo          = "go"
+	BackendMultibuffer = "multibuffer"
+	BackendOpenSSL     = "openssl"
 )
 
 // Backend computes RSASSA-PKCS1-v1_5 signatures with SHA-256 (RFC 8017 §8.2).
@@ -22,10 +24,11 @@ const (
 //
 // A backend must check the result of its CRT computation against the public
 // key before it gives it away, because one faulty signature reveals the
-// private key (Boneh, DeMillo, Lipton 1997). Both of ours do: crypto/rsa
+// private key (Boneh, DeMillo, Lipton 1997). All of ours do: crypto/rsa
 // returns an error (crypto/internal/fips140/rsa, decrypt with check), OpenSSL
-// computes again without CRT (crypto/rsa/rsa_ossl.c, rsa_ossl_mod_exp). The
-// pool therefore does not verify what it signed a second time.
+// computes again without CRT (crypto/rsa/rsa_ossl.c, rsa_ossl_mod_exp), package
+// multibuffer has the public operation as a part of each batch. The pool
+// therefore does not verify what it signed a second time.
 type Backend interface {
 	// Name returns the configuration's name of the backend.
 	Name() string
@@ -50,69 +53,108 @@ type Work struct {
 	Digest    [sha256.Size]byte
 	Signature []byte
 	Cost      time.Duration // what it took of a core
+	Healed    bool          // it was computed twice, because the first result was not good
 	Err       error
 }
 
-// OpenBackend returns the backend of a configured name. BackendAuto takes
-// OpenSSL if it can be loaded, agrees with crypto/rsa and is measured to be
-// faster, else crypto/rsa; BackendOpenSSL is an error where it cannot be had.
+// OpenBackend returns the backend of a configured name. BackendAuto takes the
+// fastest, as measured, of those that can be had and agree with crypto/rsa;
+// BackendOpenSSL and BackendMultibuffer are errors where they cannot be had.
 // now measures; nil means time.Now.
 func OpenBackend(name string, now func() time.Time) (Backend, error) {
+	now = clock(now)
 	switch name {
 	case BackendGo:
 		return goBackend{}, nil
 	case BackendOpenSSL:
-		return openChecked()
+		return openChecked(openOpenSSL)
+	case BackendMultibuffer:
+		return openChecked(func() (Backend, error) { return openMultibuffer(now) })
 	case BackendAuto, "":
-		return choose(clock(now)), nil
+		return choose(contenders(now)), nil
 	}
-	return nil, fmt.Errorf("signer.backend %q: want auto, go or openssl", name)
+	return nil, fmt.Errorf("signer.backend %q: want auto, multibuffer, openssl or go", name)
 }
 
 // DescribeBackend says which backend a configured name gives on this machine,
-// and why openssl is not it where that is so: for `playgate version`.
+// and for auto why: for `playgate version`.
 func DescribeBackend(name string) string {
-	backend, err := OpenBackend(name, nil)
-	if err != nil {
-		return "none: " + err.Error()
+	if name != BackendAuto && name != "" {
+		backend, err := OpenBackend(name, nil)
+		if err != nil {
+			return "none: " + err.Error()
+		}
+		return backend.Name() + " (" + backend.Describe() + ")"
 	}
-	text := backend.Name() + " (" + backend.Describe() + ")"
-	if name == BackendOpenSSL || backend.Name() == BackendOpenSSL || name == BackendGo {
-		return text
+	all := contenders(clock(nil))
+	best := choose(all)
+	reasons := make([]string, 0, len(all))
+	for _, c := range all {
+		reasons = append(reasons, c.String())
 	}
-	if _, err := openChecked(); err != nil {
-		return text + "; " + err.Error()
-	}
-	return text + "; openssl is not faster here"
+	return best.Name() + " (" + best.Describe() + "); " + strings.Join(reasons, "; ")
 }
 
-func openChecked() (Backend, error) {
-	backend, err := openOpenSSL()
+// contender is a backend that auto may take, or why it may not.
+type contender struct {
+	name    string
+	backend Backend
+	pace    time.Duration // of a signature in a full batch
+	err     error
+}
+
+func (c contender) String() string {
+	if c.err != nil {
+		return c.err.Error()
+	}
+	return fmt.Sprintf("%s takes %d µs a signature", c.name, c.pace.Microseconds())
+}
+
+// contenders measures every backend that this machine has.
+func contenders(now func() time.Time) []contender {
+	var all []contender
+	for _, name := range [...]string{BackendGo, BackendOpenSSL, BackendMultibuffer} {
+		backend, err := OpenBackend(name, now)
+		c := contender{name: name, backend: backend, err: err}
+		if err == nil {
+			c.pace = pace(backend, backend.Batch(), now) / time.Duration(backend.Batch())
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// choose returns the fastest; of equals, the first.
+func choose(all []contender) Backend {
+	best := all[0] // Go's, which is always there
+	for _, c := range all {
+		if c.err == nil && c.pace < best.pace {
+			best = c
+		}
+	}
+	return best.backend
+}
+
+// openChecked opens a backend and has it sign with a known key.
+func openChecked(open func() (Backend, error)) (Backend, error) {
+	backend, err := open()
 	if err != nil {
-		return nil, fmt.Errorf("openssl cannot be used: %w", err)
+		return nil, err
 	}
 	key, err := yardstick()
 	if err != nil {
 		return nil, err
 	}
 	if _, err := admit(backend, key); err != nil {
-		return nil, fmt.Errorf("openssl cannot be used: %w", err)
+		return nil, fmt.Errorf("%s cannot be used: %w", backend.Name(), err)
 	}
 	return backend, nil
 }
 
-func choose(now func() time.Time) Backend {
-	backend, err := openChecked()
-	if err != nil || pace(backend, now) >= pace(goBackend{}, now) {
-		return goBackend{}
-	}
-	return backend
-}
-
-// pace measures the time of one signature: the best of several, because on a
-// busy machine only the best one says something about the backend.
-func pace(b Backend, now func() time.Time) time.Duration {
-	const tries = 8
+// pace measures the time of n signatures together: the best of several, because
+// on a busy machine only the best one says something about the backend.
+func pace(b Backend, n int, now func() time.Time) time.Duration {
+	const tries = 6
 	key, err := yardstick()
 	if err != nil {
 		return time.Hour
@@ -122,14 +164,33 @@ func pace(b Backend, now func() time.Time) time.Duration {
 		return time.Hour
 	}
 	best := time.Hour
-	work := []Work{{Key: handle}}
 	for range tries {
+		work := make([]Work, n)
+		for i := range work {
+			work[i].Key = handle
+		}
 		start := now()
 		b.Sign(work)
 		best = min(best, now().Sub(start))
 	}
 	return best
 }
+
+// laned is a backend that computes together what reaches a number, and passes on
+// what does not.
+type laned interface{ Least() int }
+
+// least returns from how many signatures on a backend computes them together; 0
+// if it never does.
+func least(b Backend) int {
+	if l, ok := b.(laned); ok {
+		return l.Least()
+	}
+	return 0
+}
+
+// selfCheck is the digest that every key signs before it may sign anything else.
+var selfCheck = sha256.Sum256([]byte("playgate: self-check of a signing key")) //nolint:gochecknoglobals // a constant
 
 // errSelfCheck is why a key was not admitted although it was well-formed.
 var errSelfCheck = errors.New("self-check failed")
@@ -143,26 +204,37 @@ func admit(b Backend, key *rsa.PrivateKey) (Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	work := []Work{{Key: handle, Digest: sha256.Sum256([]byte("playgate: self-check of a signing key"))}}
-	b.Sign(work)
-	w := &work[0]
-	if w.Err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", errSelfCheck, b.Name(), w.Err)
-	}
-	if err := rsa.VerifyPKCS1v15(&key.PublicKey, crypto.SHA256, w.Digest[:], w.Signature); err != nil {
-		return nil, fmt.Errorf("%w: the signature of %s does not verify: %w", errSelfCheck, b.Name(), err)
-	}
-	if b.Name() == BackendGo {
-		return handle, nil
-	}
-	reference, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, w.Digest[:])
+	reference, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, selfCheck[:])
 	if err != nil {
 		return nil, fmt.Errorf("%w: crypto/rsa: %w", errSelfCheck, err)
 	}
-	if !bytes.Equal(reference, w.Signature) {
-		return nil, fmt.Errorf("%w: %s and crypto/rsa disagree", errSelfCheck, b.Name())
+	work := make([]Work, max(1, least(b))) // by the way that a batch takes
+	for i := range work {
+		work[i] = Work{Key: handle, Digest: selfCheck}
+	}
+	b.Sign(work)
+	for i := range work {
+		if err := check(b, &work[i], &key.PublicKey, reference); err != nil {
+			return nil, err
+		}
 	}
 	return handle, nil
+}
+
+func check(b Backend, w *Work, key *rsa.PublicKey, reference []byte) error {
+	if w.Err != nil {
+		return fmt.Errorf("%w: %s: %w", errSelfCheck, b.Name(), w.Err)
+	}
+	if w.Healed {
+		return fmt.Errorf("%w: a first signature of %s was wrong", errSelfCheck, b.Name())
+	}
+	if err := rsa.VerifyPKCS1v15(key, crypto.SHA256, w.Digest[:], w.Signature); err != nil {
+		return fmt.Errorf("%w: the signature of %s does not verify: %w", errSelfCheck, b.Name(), err)
+	}
+	if !bytes.Equal(reference, w.Signature) {
+		return fmt.Errorf("%w: %s and crypto/rsa disagree", errSelfCheck, b.Name())
+	}
+	return nil
 }
 
 // clock returns now, or the system's clock when there is none.

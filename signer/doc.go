@@ -1,7 +1,8 @@
 // Package signer makes compact RS256 tokens out of playback.Claims, in the
-// exact shape of Mux's Node SDK 14. It owns the encoding, the two backends
-// that compute RSA signatures (crypto/rsa, and OpenSSL's libcrypto where it
-// can be loaded at run time), the lane of keys that sign elsewhere (in Vault's
+// exact shape of Mux's Node SDK 14. It owns the encoding, the three backends
+// that compute RSA signatures (crypto/rsa, OpenSSL's libcrypto where it can be
+// loaded at run time, and package multibuffer where the processor can, which
+// makes eight at a time), the lane of keys that sign elsewhere (in Vault's
 // transit engine; see keystore.Signer), the Ring of keys that may sign now, the
 // Pool in which signatures wait their turn, the published key sets (JWKS), and
 // the verifier of what it made.
@@ -15,7 +16,7 @@
 // worker had not begun, and a prepared one signs nothing that a request asks
 // for. A Pool's workers are goroutines of its own. What computes has a thread of
 // low priority: with crypto/rsa the worker's own, with libcrypto one of C's,
-// which never runs Go. The workers of the lane for keys elsewhere mostly wait,
+// which never runs Go and computes lanes, too. The workers of the lane for keys elsewhere mostly wait,
 // and run at the usual priority. Stop waits for all of them. Each of the two
 // queues has one lock, which is never held while something is signed or waited
 // for.

@@ -10,6 +10,7 @@ import (
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/signer"
+	"github.com/playgate/playgate/signer/multibuffer"
 )
 
 // now is when the tests happen.
@@ -34,12 +35,14 @@ func testKey(tb testing.TB, file string) *rsa.PrivateKey {
 func backends(tb testing.TB) map[string]signer.Backend {
 	tb.Helper()
 	out := make(map[string]signer.Backend)
-	for _, name := range []string{signer.BackendGo, signer.BackendOpenSSL} {
+	for _, name := range []string{signer.BackendGo, signer.BackendOpenSSL, signer.BackendMultibuffer} {
 		backend, err := signer.OpenBackend(name, nil)
 		switch {
 		case err == nil:
 			out[name] = backend
-		case name == signer.BackendGo || cgo && os.Getenv("CI") != "":
+		case name == signer.BackendMultibuffer && multibuffer.Supported() != nil:
+			tb.Logf("without multibuffer, which is NOT TESTED here: %v", err)
+		case name != signer.BackendOpenSSL || cgo && os.Getenv("CI") != "":
 			tb.Fatalf("OpenBackend(%s): %v", name, err)
 		default:
 			tb.Logf("without %s: %v", name, err)

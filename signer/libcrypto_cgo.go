@@ -93,9 +93,14 @@ enum { batch = 8, longest = 1024 }; // digests of a task; bytes of a signature: 
 
 // A task is one batch for the signing threads. They are plain threads of low
 // priority that never run Go: one that waits for a core holds nothing that a
-// request needs.
+// request needs. With a driver it is a batch of lanes (package multibuffer),
+// whose machine code Go brings, else one for libcrypto.
 struct task {
 	struct task *next;
+	void (*driver)(const void *steps, long count, void *scratch);
+	const void *steps;
+	long count;
+	void *scratch;
 	void **keys;   // a copy for each thread
 	int n, length, done, index;
 	long long cpu; // nanoseconds of a core that it took
@@ -128,7 +133,10 @@ static void *serve(void *number) {
 			line.last = &line.first;
 		pthread_mutex_unlock(&line.lock);
 		long long begun = thread_time();
-		t->done = sign_all(t->keys[me], t->n, t->digests, t->signatures, t->length);
+		if (t->driver != NULL)
+			t->driver(t->steps, t->count, t->scratch);
+		else
+			t->done = sign_all(t->keys[me], t->n, t->digests, t->signatures, t->length);
 		t->cpu = thread_time() - begun;
 		int index = t->index;
 		while (write(line.out, &index, sizeof index) < 0)
@@ -163,6 +171,13 @@ static struct task *new_task(int index) {
 	return t;
 }
 
+static void set_lanes(struct task *t, uintptr_t driver, const void *steps, long count, void *scratch) {
+	t->driver = (void (*)(const void *, long, void *))driver;
+	t->steps = steps;
+	t->count = count;
+	t->scratch = scratch;
+}
+
 static void submit(struct task *t) {
 	pthread_mutex_lock(&line.lock);
 	t->next = NULL;
@@ -189,6 +204,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"github.com/playgate/playgate/signer/multibuffer"
 )
 
 // libcryptoNames are what dlopen is asked for, in this order: the library
@@ -315,6 +332,22 @@ func (t *threads) sign(k *opensslKey, work []Work) (done int, each time.Duration
 		work[i].Signature = signed[i*k.length : (i+1)*k.length : (i+1)*k.length]
 	}
 	return done, time.Duration(s.task.cpu) / time.Duration(len(work))
+}
+
+// compute has a thread compute a batch of lanes, and returns what it cost.
+func (t *threads) compute(batch *multibuffer.Batch) time.Duration {
+	s := <-t.free
+	defer func() { t.free <- s }()
+	job := batch.Job()
+	var pinned runtime.Pinner
+	pinned.Pin(job.Steps)
+	pinned.Pin(job.Scratch)
+	defer pinned.Unpin()
+	C.set_lanes(s.task, C.uintptr_t(job.Driver), job.Steps, C.long(job.Count), job.Scratch)
+	C.submit(s.task)
+	<-s.done
+	C.set_lanes(s.task, 0, nil, 0, nil)
+	return time.Duration(s.task.cpu)
 }
 
 // evpCopies makes the array of a key's copies, one for each thread.

@@ -30,6 +30,7 @@ type metrics struct {
 	signatures [outcomes][2]prometheus.Counter // by outcome and by whether it was refresh-ahead
 	seconds    prometheus.Histogram
 	waiting    prometheus.Histogram
+	faults     prometheus.Counter
 }
 
 // newMetrics makes the pool's metrics; depth gives the queue's length.
@@ -49,6 +50,10 @@ func newMetrics(r prometheus.Registerer, depth func() float64) *metrics {
 			Help:    "Time that a signature waited in the queue before it was begun.",
 			Buckets: []float64{.0001, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
 		}),
+		faults: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "playgate_signing_faults_total",
+			Help: "Computed signatures that did not verify, and were dropped and computed again.",
+		}),
 	}
 	for o := range outcomes {
 		m.signatures[o] = [2]prometheus.Counter{
@@ -57,7 +62,7 @@ func newMetrics(r prometheus.Registerer, depth func() float64) *metrics {
 		}
 	}
 	if r != nil {
-		r.MustRegister(total, m.seconds, m.waiting, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		r.MustRegister(total, m.seconds, m.waiting, m.faults, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "playgate_signing_queue_depth",
 			Help: "Signatures that wait to be computed, refresh-ahead included.",
 		}, depth))

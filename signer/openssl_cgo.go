@@ -8,7 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 	"unsafe"
+
+	"github.com/playgate/playgate/signer/multibuffer"
 )
 
 // opensslBackend is libcrypto 3, loaded at run time.
@@ -31,11 +34,11 @@ type opensslKey struct {
 func openOpenSSL() (Backend, error) {
 	version, err := libcrypto()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("openssl cannot be used: %w", err)
 	}
 	threads, err := signingThreads()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("openssl cannot be used: %w", err)
 	}
 	return opensslBackend{version, threads}, nil
 }
@@ -105,3 +108,6 @@ func (b opensslBackend) Sign(work []Work) {
 		work = work[done:]
 	}
 }
+
+// lanes returns a function that computes batches of lanes on the backend's threads.
+func (b opensslBackend) lanes() func(*multibuffer.Batch) time.Duration { return b.threads.compute }

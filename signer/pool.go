@@ -56,6 +56,7 @@ func NewPool(cfg Config) *Pool {
 	}
 	workers := callers(cfg.Ring.backend, cfg.Concurrency)
 	p := &Pool{ring: cfg.Ring, now: clock(cfg.Now), workers: workers, queue: newQueue(cfg.Queue, workers)}
+	p.queue.least = least(cfg.Ring.backend)
 	p.remote = newRemote(p, cfg.Queue)
 	p.metrics = newMetrics(cfg.Registerer, func() float64 { return p.queue.depth() + p.remote.queue.depth() })
 	p.pace.Store(firstPace)

@@ -39,6 +39,9 @@ type share struct {
 // lines: requests, and refresh-ahead, which is served when the other is empty.
 type queue struct {
 	limit, shareLimit, aheadLimit, workers int
+	// least is the number of jobs that are signed together to advantage, by one
+	// worker; 0 if there is none. It is set before the first take.
+	least int
 
 	mu      sync.Mutex
 	arrived sync.Cond // with mu: a job arrived or the queue was closed
@@ -176,32 +179,76 @@ func (q *queue) withdraw(j *job) bool {
 	return true
 }
 
+// linger is how long a worker waits for a batch to become full that is worth
+// signing together already.
+const linger = 150 * time.Microsecond
+
 // take waits for jobs and returns the first ones, at most cap(batch), of one
 // line. It returns none when the queue is closed and every request in it was
 // served; refresh-ahead that still waits then is the caller's to refuse.
 func (q *queue) take(batch []*job) []*job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.jobs.Len() == 0 && (q.closed || q.ahead.Len() == 0) {
-		if q.closed {
-			return nil
-		}
-		q.arrived.Wait()
+	line := q.waitLocked()
+	if q.least > 0 && line != nil && line.Len() >= q.least && line.Len() < cap(batch) {
+		line = q.lingerLocked(line, cap(batch))
 	}
-	line := &q.jobs
-	if line.Len() == 0 {
-		line = &q.ahead
+	if line == nil {
+		return nil
 	}
-	// What waits is shared with the other workers: a batch must not leave them
-	// idle.
-	most := min(cap(batch), max(1, (line.Len()+q.workers-1)/q.workers))
+	most := q.mostLocked(line, cap(batch))
 	for line.Len() > 0 && len(batch) < most {
 		j := line.Remove(line.Front()).(*job) // the lines hold nothing else
 		j.place = nil
 		batch = append(batch, j)
 	}
 	q.running += len(batch)
+	if q.least > 0 && line.Len() > 0 {
+		q.arrived.Signal() // it may have been this worker that the rest woke while it lingered
+	}
 	return batch
+}
+
+// waitLocked waits until a line has jobs and returns it; nil ends the worker.
+func (q *queue) waitLocked() *list.List {
+	for q.jobs.Len() == 0 && (q.closed || q.ahead.Len() == 0) {
+		if q.closed {
+			return nil
+		}
+		q.arrived.Wait()
+	}
+	if q.jobs.Len() > 0 {
+		return &q.jobs
+	}
+	return &q.ahead
+}
+
+// lingerLocked waits until a line fills a batch, but not for long. Meanwhile others
+// may have taken what was there, or a request come before what is signed ahead,
+// so it returns the line to take from then.
+func (q *queue) lingerLocked(line *list.List, full int) *list.List {
+	over := false
+	timer := time.AfterFunc(linger, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		over = true
+		q.arrived.Broadcast()
+	})
+	defer timer.Stop()
+	overtaken := func() bool { return line == &q.ahead && q.jobs.Len() > 0 }
+	for !over && !q.closed && !overtaken() && line.Len() >= q.least && line.Len() < full {
+		q.arrived.Wait()
+	}
+	return q.waitLocked()
+}
+
+// mostLocked returns how many jobs of a line one worker takes. What is signed one
+// by one is shared with the other workers: a batch must not leave them idle.
+func (q *queue) mostLocked(line *list.List, full int) int {
+	if q.least > 0 && line.Len() >= q.least {
+		return full
+	}
+	return min(full, max(1, (line.Len()+q.workers-1)/q.workers))
 }
 
 // leave gives back the places of jobs that a worker is done with.

@@ -3,6 +3,7 @@ package signer
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -79,6 +80,11 @@ func (w *worker) sign() {
 		}
 		work := &w.work[n]
 		n++
+		if work.Healed {
+			p.metrics.faults.Inc()
+			p.ring.log.Error("a computed signature did not verify; it was dropped and computed again: the machine or the program is at fault",
+				slog.String("backend", p.ring.backend.Name()), slog.String("key", string(j.key.id)))
+		}
 		if err != nil || work.Err != nil {
 			p.finish(j, failed, fmt.Errorf("signing with key %s: %w", j.key.id, errors.Join(err, work.Err)))
 			continue

@@ -67,8 +67,14 @@ type workshop struct {
 
 func newWorkshop(t *testing.T, queue int) *workshop {
 	t.Helper()
+	return newWorkshopOver(t, func(s *slow) signer.Backend { return s }, queue)
+}
+
+// newWorkshopOver is newWorkshop with another backend over the slow one.
+func newWorkshopOver(t *testing.T, over func(*slow) signer.Backend, queue int) *workshop {
+	t.Helper()
 	w := &workshop{t: t, backend: &slow{Backend: goBackend(t)}, registry: prometheus.NewRegistry()}
-	w.ring = newRing(t, w.backend, active)
+	w.ring = newRing(t, over(w.backend), active)
 	w.pool = signer.NewPool(signer.Config{Ring: w.ring, Concurrency: 1, Queue: queue, Registerer: w.registry})
 	return w
 }

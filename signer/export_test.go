@@ -1,0 +1,15 @@
+package signer
+
+import (
+	"time"
+
+	"github.com/playgate/playgate/signer/multibuffer"
+)
+
+// NewLanes returns the multi-buffer backend over another one, with a computation
+// of the test's own.
+func NewLanes(scalar Backend, least int, compute func(*multibuffer.Batch)) Backend {
+	b := newLanes(scalar, func(batch *multibuffer.Batch) time.Duration { compute(batch); return time.Microsecond })
+	b.least = least
+	return b
+}

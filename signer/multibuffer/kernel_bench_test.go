@@ -1,0 +1,32 @@
+package multibuffer
+
+import "testing"
+
+// What most of a signature's time goes to: both primes' squarings, and reductions alone.
+func BenchmarkSquarings(b *testing.B) {
+	benchmarkSteps(b, func(p *program) { p.square() })
+}
+
+func BenchmarkReductions(b *testing.B) {
+	benchmarkSteps(b, func(p *program) { p.reduceBoth() })
+}
+
+func BenchmarkPicks(b *testing.B) {
+	benchmarkSteps(b, func(p *program) { p.multiplyPicked(0) })
+}
+
+func benchmarkSteps(b *testing.B, emit func(*program)) {
+	b.Helper()
+	if err := Supported(); err != nil {
+		b.Skip(err)
+	}
+	p := &program{layout: newLayout()}
+	for range 500 {
+		emit(p)
+	}
+	scratch := NewBatch().scratch
+	for b.Loop() {
+		runAssembly(p.steps, scratch)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/prime")
+}

@@ -1,0 +1,278 @@
+package multibuffer
+
+import "unsafe"
+
+// The kernels by number. driver_amd64.s has them in this order, and portable.go
+// says the same in Go.
+const (
+	opProduct uint32 = iota
+	opAccumulate
+	opProductPick
+	opSquare
+	opReduce
+	opAdd
+	opSubtract
+	opPut
+	opCarry
+	opTrim
+)
+
+// Sizes of what the kernels work on.
+const (
+	Lanes   = 8  // signatures that are computed together
+	digits  = 20 // of an operand of 1024 bits
+	radix   = 52 // bits of a digit
+	window  = 4  // bits of an exponent's window
+	entries = 1 << window
+
+	windows       = (1024 + window - 1) / window
+	windowsInWord = 13 // of an exponent
+	exponentSize  = (windows + windowsInWord - 1) / windowsInWord
+	vectorBytes   = Lanes * 8
+)
+
+// step is one call of a kernel: which, a number, and where its operands are in
+// the scratch, in bytes. The driver knows this layout.
+type step struct {
+	op, number   uint32
+	dst, a, b, c uint32
+}
+
+const _ = uint(24-unsafe.Sizeof(step{})) + uint(unsafe.Sizeof(step{})-24) // it is 24 bytes long
+
+// place is a vector's position in the scratch.
+type place uint32
+
+// plus returns the place so many vectors later.
+func (p place) plus(vectors int) place { return p + place(vectors) } //nolint:gosec // the scratch has a thousand vectors
+
+func (p place) bytes() uint32 { return uint32(p) * vectorBytes }
+
+// prime is an exponentiation modulo one of the two primes.
+type prime struct {
+	modulus  place // p as reduce takes it
+	squared  place // R² mod p
+	exponent place
+
+	columns  place // 40
+	quotient place
+	base     place
+	power    place // 20 digits, and 20 of 0 behind them
+	table    place
+	residue  place // the signature mod the prime
+}
+
+// layout says where everything is in the scratch. What a key brings comes first.
+type layout struct {
+	p, q     prime
+	inverse  place // 1/q mod p, times R
+	modulus  place // n: the lower 20 digits as reduce takes them, then the upper 20
+	squared  place // R² mod n, R = 2^2080: 40 digits
+	encoded  place // the encoded message: 40 digits
+	ones     place // 1
+	zero     place // 40 digits of 0
+	columns  place // 80
+	quotient place
+	twice    place
+	result   place // the signature, 40 digits
+	wide     place // 40 digits
+	opened   place // what the public operation makes of it, 40 digits
+	size     int   // vectors
+}
+
+// modulusSize is that of a modulus of 20 digits as reduce takes it: the digits,
+// -1/m mod 2^52, and of the difference between the uppermost five digits and the
+// five below them, the amount and the sign: all ones if it is negative.
+const (
+	inverseAt   = digits
+	amountAt    = inverseAt + 1
+	signAt      = amountAt + quarter
+	modulusSize = signAt + 1
+	quarter     = digits / 4
+)
+
+// quotientSize is that of the quotient with the scratch behind it.
+const quotientSize = digits + quarter
+
+func newLayout() layout {
+	var l layout
+	take := func(vectors int) place {
+		p := place(0).plus(l.size)
+		l.size += vectors
+		return p
+	}
+	for _, f := range l.primes() {
+		f.modulus, f.squared, f.exponent = take(modulusSize), take(digits), take(exponentSize)
+	}
+	l.inverse = take(digits)
+	l.modulus = take(modulusSize + digits)
+	l.squared, l.encoded = take(2*digits), take(2*digits)
+	l.ones, l.zero = take(digits), take(2*digits)
+	l.columns, l.quotient, l.twice = take(4*digits), take(quotientSize), take(digits)
+	l.result, l.wide, l.opened = take(2*digits), take(2*digits), take(2*digits)
+	for _, f := range l.primes() {
+		f.columns, f.quotient, f.base = take(2*digits), take(quotientSize), take(digits)
+		f.power, f.residue = take(2*digits), take(digits)
+		f.table = take(digits * entries)
+	}
+	return l
+}
+
+func (l *layout) primes() [2]*prime { return [2]*prime{&l.p, &l.q} }
+
+// program is the straight line of steps that signs and verifies eight messages.
+// It is the same for all keys: what depends on a key is in the scratch alone.
+type program struct {
+	layout
+
+	steps []step
+	// verify is the index of the first step that verifies.
+	verify int
+}
+
+func newProgram() *program {
+	p := &program{layout: newLayout()}
+	p.exponentiate()
+	p.recombine()
+	p.verify = len(p.steps)
+	p.open()
+	return p
+}
+
+func (p *program) emit(op uint32, dst, a, b place) *step {
+	p.steps = append(p.steps, step{op: op, dst: dst.bytes(), a: a.bytes(), b: b.bytes()})
+	return &p.steps[len(p.steps)-1]
+}
+
+// reduce brings a prime's columns down to dst.
+func (p *program) reduce(dst place, f *prime) {
+	p.emit(opReduce, dst, f.columns, f.modulus).c = f.quotient.bytes()
+}
+
+// multiply is an almost-Montgomery multiplication: a·b/R mod the prime, below
+// the prime + 2^1012 for factors whose product is below 2^2052.
+func (p *program) multiply(f *prime, dst, a, b place) {
+	p.emit(opProduct, f.columns, a, b)
+	p.reduce(dst, f)
+}
+
+// keep writes a power into the table.
+func (p *program) keep(f *prime, entry int, power place) {
+	p.emit(opPut, f.table.plus(entry), power, 0).number = entries * vectorBytes
+}
+
+// exponentiate leaves the message's powers mod the primes in their residues. The
+// two go side by side, so that the end of one step and the beginning of the next
+// one do not wait for each other in the processor.
+func (p *program) exponentiate() {
+	for _, f := range p.primes() {
+		// The message is twice as long as the prime: low·R²/R + high·R³/R is what
+		// Montgomery's form takes.
+		p.multiply(f, f.base, f.squared, f.squared)
+		p.emit(opProduct, f.columns, p.encoded, f.squared)
+		p.emit(opAccumulate, f.columns, p.encoded.plus(digits), f.base)
+		p.reduce(f.base, f)
+		p.keep(f, 1, f.base)
+		p.emit(opPut, f.power, f.base, 0).number = vectorBytes
+	}
+	for i := 2; i < entries; i++ {
+		for _, f := range p.primes() {
+			p.multiply(f, f.power, f.power, f.base)
+			p.keep(f, i, f.power)
+		}
+	}
+	for _, f := range p.primes() {
+		p.multiply(f, f.power, f.squared, p.ones)
+		p.keep(f, 0, f.power)
+	}
+	for w := windows - 1; w >= 0; w-- {
+		for i := 0; i < window && w < windows-1; i++ {
+			p.square()
+		}
+		p.multiplyPicked(w)
+	}
+	for _, f := range p.primes() {
+		// Out of Montgomery's form: behind the power there is zero.
+		p.emit(opReduce, f.residue, f.power, f.modulus).c = f.quotient.bytes()
+	}
+}
+
+// square squares both powers.
+func (p *program) square() {
+	for _, f := range p.primes() {
+		p.emit(opSquare, f.columns, f.power, 0).c = f.quotient.bytes()
+	}
+	p.reduceBoth()
+}
+
+// multiplyPicked multiplies both powers by the entries that a window of the
+// exponents names.
+func (p *program) multiplyPicked(w int) {
+	for _, f := range p.primes() {
+		s := p.emit(opProductPick, f.columns, f.power, f.table)
+		s.c, s.number = f.exponent.plus(w/windowsInWord).bytes(), uint32(w%windowsInWord*window) //nolint:gosec // less than 52
+	}
+	p.reduceBoth()
+}
+
+func (p *program) reduceBoth() {
+	for _, f := range p.primes() {
+		p.reduce(f.power, f)
+	}
+}
+
+// recombine is Garner's: s = s_q + q·((s_p - s_q)/q mod p), and less than n.
+func (p *program) recombine() {
+	h := p.p.residue
+	p.emit(opSubtract, h, p.p.residue, p.q.residue).c = p.p.modulus.bytes()
+	p.multiply(&p.p, h, h, p.inverse)
+	p.emit(opPut, p.columns, p.q.residue, 0).number = vectorBytes
+	p.emit(opPut, p.columns.plus(digits), p.zero, 0).number = vectorBytes
+	p.emit(opAccumulate, p.columns, h, p.q.modulus)
+	p.emit(opCarry, p.wide, p.columns, 0)
+	// trim wants n without a gap, which stands in opened for the moment.
+	n := p.opened
+	p.emit(opPut, n, p.modulus, 0).number = vectorBytes
+	p.emit(opPut, n.plus(digits), p.modulus.plus(modulusSize), 0).number = vectorBytes
+	p.emit(opTrim, p.result, p.wide, n).c = p.columns.bytes()
+}
+
+// open leaves the signature's 65537th power mod n in opened. It is below
+// n + 2^2019, so it is the encoded message, which is longer than 2^2019, exactly
+// if the signature is good.
+func (p *program) open() {
+	p.multiplyWide(p.wide, p.result, p.squared)
+	for range 16 {
+		p.squareWide(p.wide)
+	}
+	p.multiplyWide(p.opened, p.wide, p.result)
+}
+
+func (p *program) multiplyWide(dst, a, b place) {
+	t, half := p.columns, digits
+	p.emit(opProduct, t, a, b)
+	p.emit(opProduct, t.plus(2*half), a.plus(half), b.plus(half))
+	p.emit(opAccumulate, t.plus(half), a, b.plus(half))
+	p.emit(opAccumulate, t.plus(half), a.plus(half), b)
+	p.reduceWide(dst)
+}
+
+func (p *program) squareWide(x place) {
+	t, half := p.columns, digits
+	p.emit(opSquare, t, x, 0).c = p.quotient.bytes()
+	p.emit(opSquare, t.plus(2*half), x.plus(half), 0).c = p.quotient.bytes()
+	p.emit(opAdd, p.twice, x.plus(half), x.plus(half))
+	p.emit(opAccumulate, t.plus(half), x, p.twice)
+	p.reduceWide(x)
+}
+
+// reduceWide divides the 80 columns by 2^2080 mod n, 20 digits at a time: n's
+// lower half makes the quotient, whose product with the upper half follows.
+func (p *program) reduceWide(dst place) {
+	for i := range place(2) {
+		t := p.columns + i*digits
+		p.emit(opReduce, t+digits, t, p.modulus).c = p.quotient.bytes()
+		p.emit(opAccumulate, t+digits, p.quotient, p.modulus.plus(modulusSize))
+	}
+	p.emit(opCarry, dst, p.columns.plus(2*digits), 0)
+}

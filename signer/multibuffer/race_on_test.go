@@ -1,0 +1,5 @@
+//go:build race
+
+package multibuffer_test
+
+const raceDetector = true
