@@ -74,14 +74,7 @@ func killAtWrite(t *testing.T, server *vaulttest.Server, n int64, made bool) {
 	hang.Store(false)
 	close(killed)
 
-	status, last, refusal := c.keys("", "create")
-	for end := time.Now().Add(30 * time.Second); status != 0 && strings.Contains(refusal, "is under way") && time.Now().Before(end); {
-		time.Sleep(time.Second)
-		status, last, refusal = c.keys("", "create")
-	}
-	if status != 0 {
-		t.Fatal(refusal)
-	}
+	last := c.createAfterCrash()
 	ids := atMux(t, mux)
 	list := c.must("", "list")
 	for _, id := range ids {
@@ -95,6 +88,21 @@ func killAtWrite(t *testing.T, server *vaulttest.Server, n int64, made bool) {
 	// The key is whole from the third write on, though the command was killed.
 	if whole := n == 3 && made || n > 3; (len(ids) == 2) != whole {
 		t.Errorf("%d keys at Mux, whole %v", len(ids), whole)
+	}
+}
+
+// createAfterCrash makes a key as soon as it is settled what became of an earlier
+// one.
+func (c *commands) createAfterCrash() (id string) {
+	c.t.Helper()
+	for end := time.Now().Add(40 * time.Second); ; time.Sleep(time.Second) {
+		status, id, refusal := c.keys("", "create")
+		if status == 0 {
+			return id
+		}
+		if !strings.Contains(refusal, "is under way") || time.Now().After(end) {
+			c.t.Fatal(refusal)
+		}
 	}
 }
 

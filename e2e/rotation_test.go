@@ -431,7 +431,7 @@ func TestKillingKeysCreateLeavesNoOrphan(t *testing.T) {
 			}
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()
-			id := c.must("", "create")
+			id := c.createAfterCrash()
 			if got := atMux(t, url); !slices.Equal(got, []string{id}) {
 				t.Errorf("at Mux: %v, want only %s", got, id)
 			}

@@ -34,14 +34,17 @@ func (p *pass) read(id playback.KeyID) (content, error) {
 	}
 	base := filepath.Join(string(p.env), string(id))
 	var err error
-	if c.material, c.mode, c.refused = p.readFile(base + keySuffix); c.refused != nil && transient(c.refused) != nil {
-		return c, c.refused
+	if c.material, c.mode, err = p.readFile(base + keySuffix); err != nil {
+		c.refused = err
+		c.state, _, _ = p.readFile(base + stateSuffix) // one reason is enough
+		c.stateful = c.state != nil
+		return c, transient(err)
 	}
 	c.state, _, err = p.readFile(base + stateSuffix)
 	switch {
 	case err == nil:
 		c.stateful = true
-	case errors.Is(err, fs.ErrNotExist) && !p.linked(base+stateSuffix), c.refused != nil:
+	case errors.Is(err, fs.ErrNotExist) && !p.linked(base+stateSuffix):
 	default:
 		c.refused = fmt.Errorf("its state (%s) %w", string(id)+stateSuffix, err)
 		return c, transient(err)

@@ -209,7 +209,7 @@ func (s *Source) makeDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	made, err := os.Open(dir)
+	made, err := os.Open(dir) //nolint:gosec // an environment's ID is checked, and the rest is configured
 	if err != nil {
 		return err
 	}

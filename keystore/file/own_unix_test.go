@@ -17,7 +17,7 @@ import (
 func TestRootWritesForWhomTheDirectoryBelongsTo(t *testing.T) {
 	t.Parallel()
 	d := newDirectory(t)
-	uid, gid := uint32(os.Getuid()), uint32(os.Getgid()) //nolint:gosec // neither is negative on unix
+	uid, gid := uint32(os.Getuid()), uint32(os.Getgid())
 	if uid == 0 {
 		uid, gid = 12345, 54321
 	}
