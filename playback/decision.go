@@ -12,6 +12,9 @@ type Question struct {
 	Type      TokenType
 	Params    Params // what the caller sent for this type
 	Now       time.Time
+	// Grants are the rights that the viewer holds for the object now. Nil where
+	// the rules do not read viewer.grants: nobody has looked.
+	Grants []Held
 }
 
 // Decision is the answer of the rules.
@@ -25,6 +28,12 @@ type Decision struct {
 	// Refusal says why there is no grant; nil when there is one. A rule that
 	// allows the viewer but not the type refuses with CodeTypeNotGranted.
 	Refusal *Error
+	// Held is the right that the rule rests on; nil where it would allow without
+	// any. Its end ends the token, and a rental of it begins with the token.
+	Held *Held
+	// Until is when what the rule gives ends (the grant's `until`); zero: it
+	// does not.
+	Until time.Time
 }
 
 // Grant is what an allow rule gives. Immutable: one per rule, shared.
@@ -37,6 +46,7 @@ type Grant struct {
 	Renditions    []string            // file names that a redirect may reach, or "text/*"
 	RestrictionID RestrictionID
 	ForcesClip    bool // a clip bound is forced: all four are closed on video and storyboard
+	BoundToToken  bool // `bound_to_session`: never outlives the viewer's own token
 }
 
 // NameSet is a small set of parameter names.
