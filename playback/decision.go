@@ -28,9 +28,10 @@ type Decision struct {
 	// Refusal says why there is no grant; nil when there is one. A rule that
 	// allows the viewer but not the type refuses with CodeTypeNotGranted.
 	Refusal *Error
-	// Held is the right that the rule rests on; nil where it would allow without
-	// any. Its end ends the token, and a rental of it begins with the token.
-	Held *Held
+	// Held are the rights that the rule rests on, all of them together; nil where
+	// it would allow without any. The first end among theirs ends the token, and
+	// those that wait begin with it.
+	Held []Held
 	// Until is when what the rule gives ends (the grant's `until`); zero: it
 	// does not.
 	Until time.Time

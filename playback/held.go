@@ -1,6 +1,9 @@
 package playback
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // HeldType says how a viewer came by a right. It changes nothing about who may
 // play; rules may tell the types apart.
@@ -14,19 +17,83 @@ const (
 	HeldTicket       HeldType = "ticket"
 )
 
-// Held is a right that a viewer holds, as rules and the lifetime planner see
-// it: in force now, for the object in question. Immutable.
+// ScopeKind says what a right is for.
+type ScopeKind string
+
+// The kinds, by the names that the API has for them.
+const (
+	ScopeAll        ScopeKind = "all"
+	ScopePlaybackID ScopeKind = "playback_id"
+	ScopeAsset      ScopeKind = "asset_id"
+	ScopeLiveStream ScopeKind = "live_stream_id"
+	ScopeTag        ScopeKind = "tag"
+)
+
+// Scope is what a right is for: everything, or one thing of a kind.
+type Scope struct {
+	Kind  ScopeKind
+	Value string // "" for ScopeAll
+}
+
+// Covers reports whether the scope holds a playback ID. A live stream's holds
+// what was recorded from it too; a tag's what carries the tag in meta.tags, a
+// list of texts or one text with commas.
+func (s Scope) Covers(o *Object) bool {
+	switch s.Kind {
+	case ScopeAll:
+		return true
+	case ScopePlaybackID:
+		return o != nil && s.Value == string(o.ID)
+	case ScopeAsset:
+		return o != nil && o.Asset != nil && s.Value == string(o.Asset.ID)
+	case ScopeLiveStream:
+		return o != nil && o.LiveStream != nil && s.Value == string(o.LiveStream.ID)
+	case ScopeTag:
+		return o != nil && o.Asset != nil && o.Asset.tagged(s.Value)
+	}
+	return false
+}
+
+// tagged reports whether meta.tags has the tag.
+func (a *Asset) tagged(tag string) bool {
+	switch tags := a.Meta["tags"].(type) {
+	case string:
+		for t := range strings.SplitSeq(tags, ",") {
+			if strings.TrimSpace(t) == tag {
+				return true
+			}
+		}
+	case []any:
+		for _, t := range tags {
+			if t == tag {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Held is a right that a viewer holds. Rules and the lifetime planner see those
+// that are in force now, for the object in question. Immutable.
 type Held struct {
 	ID    string
 	Type  HeldType
-	Scope string    // as it was granted: "all", "asset_id:A1", "tag:sport", …
+	Scope Scope
 	From  time.Time // zero: always was
 	Until time.Time // zero: never ends by itself
-	// PlayWithin is how long a rental may be played once it was begun; 0: the
-	// right does not begin with the first play.
+	// PlayWithin is how long the right may be used once it was begun, whole
+	// seconds; 0: it does not begin with the first play.
 	PlayWithin time.Duration
-	FirstPlay  time.Time // zero: not begun
-	Attributes map[string]any
+	FirstPlay  time.Time      // zero: not begun
+	Attributes map[string]any // JSON types, numbers as float64; may be nil
+}
+
+// Entitlement is a right and whose it is: what is stored.
+type Entitlement struct {
+	Environment EnvironmentID
+	Issuer      string // the alias of the viewer's issuer
+	Viewer      string // the issuer's sub
+	Held
 }
 
 // Waits reports whether handing out the first token begins the right's own
@@ -34,14 +101,14 @@ type Held struct {
 func (h *Held) Waits() bool { return h.PlayWithin > 0 && h.FirstPlay.IsZero() }
 
 // End returns when the right ends if it is used at now, the zero time if it
-// never does by itself. A rental that waits would begin now.
+// never does by itself. One that waits would begin now.
 func (h *Held) End(now time.Time) time.Time {
 	if h.PlayWithin <= 0 {
 		return h.Until
 	}
 	begun := h.FirstPlay
 	if begun.IsZero() {
-		begun = now
+		begun = now.Truncate(time.Second)
 	}
 	end := begun.Add(h.PlayWithin)
 	if !h.Until.IsZero() && h.Until.Before(end) {
