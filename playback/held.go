@@ -17,6 +17,11 @@ const (
 	HeldTicket       HeldType = "ticket"
 )
 
+// HeldTypes returns the types of rights.
+func HeldTypes() []HeldType {
+	return []HeldType{HeldSubscription, HeldPurchase, HeldRental, HeldTicket}
+}
+
 // ScopeKind says what a right is for.
 type ScopeKind string
 
@@ -28,6 +33,11 @@ const (
 	ScopeLiveStream ScopeKind = "live_stream_id"
 	ScopeTag        ScopeKind = "tag"
 )
+
+// ScopeKinds returns the kinds of scopes.
+func ScopeKinds() []ScopeKind {
+	return []ScopeKind{ScopePlaybackID, ScopeAsset, ScopeLiveStream, ScopeTag, ScopeAll}
+}
 
 // Scope is what a right is for: everything, or one thing of a kind.
 type Scope struct {
@@ -47,7 +57,8 @@ func (s Scope) Covers(o *Object) bool {
 	case ScopeAsset:
 		return o != nil && o.Asset != nil && s.Value == string(o.Asset.ID)
 	case ScopeLiveStream:
-		return o != nil && o.LiveStream != nil && s.Value == string(o.LiveStream.ID)
+		return o != nil && (o.LiveStream != nil && s.Value == string(o.LiveStream.ID) ||
+			o.Asset != nil && s.Value == string(o.Asset.LiveStreamID) && s.Value != "")
 	case ScopeTag:
 		return o != nil && o.Asset != nil && o.Asset.tagged(s.Value)
 	}
@@ -94,6 +105,7 @@ type Entitlement struct {
 	Issuer      string // the alias of the viewer's issuer
 	Viewer      string // the issuer's sub
 	Held
+	CreatedAt, UpdatedAt time.Time // set by whoever stores it
 }
 
 // Waits reports whether handing out the first token begins the right's own
