@@ -59,7 +59,7 @@ func (d *decoder) tokenType(name string, at node) (playback.TokenType, bool) {
 		for t := range playback.TokenTypes {
 			names = append(names, t.String())
 		}
-		d.problem(at, "%.40q is not a token type; want one of %s", name, strings.Join(names, ", "))
+		d.problem(at, "%.40q is not a token type; want one of %s%s", name, strings.Join(names, ", "), didYouMean(name, names))
 	}
 	return t, ok
 }
@@ -113,7 +113,7 @@ func (d *decoder) param(t playback.TokenType, name string, value node) (playback
 	p, err := playback.ParseParam(t, name, text)
 	if err != nil {
 		// The path ends with the parameter's name already.
-		d.problem(value, "%s", strings.TrimPrefix(err.Message, name+": "))
+		d.problem(value, "%s%s", strings.TrimPrefix(err.Message, name+": "), suggestParam(t, name))
 		return playback.Param{}, false
 	}
 	return p, true
@@ -138,7 +138,7 @@ func (d *decoder) viewerParams(n node, g *playback.Grant) {
 		set := playback.NameSet{}
 		d.names(ofType, func(name string, at node) {
 			if !playback.KnownParam(t, name) {
-				d.problem(at, "%s tokens have no parameter %.80q", t, name)
+				d.problem(at, "%s tokens have no parameter %.80q%s", t, name, suggestParam(t, name))
 				return
 			}
 			set[name] = struct{}{}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -73,25 +74,25 @@ type expression struct {
 
 // condition compiles a rule's `when`: a bool, or a dyn (a claim, say), which
 // must then be one when it is evaluated; anything else is an evaluation error.
-func (l *language) condition(source string) (*expression, []string) {
+func (l *language) condition(source string) (*expression, []finding) {
 	e, problems := l.compile(source)
 	if len(problems) > 0 {
 		return nil, problems
 	}
 	if t := e.ast.OutputType(); !t.IsExactType(types.BoolType) && !t.IsExactType(types.DynType) {
-		return nil, []string{fmt.Sprintf("is of type %s, want bool: compare it with something", t)}
+		return nil, whole("is of type %s, want bool: compare it with something", t)
 	}
 	return e, nil
 }
 
 // claim compiles the expression of a custom claim.
-func (l *language) claim(source string) (*expression, []string) {
+func (l *language) claim(source string) (*expression, []finding) {
 	e, problems := l.compile(source)
 	if len(problems) > 0 {
 		return nil, problems
 	}
 	if t := e.ast.OutputType(); !hasJSON(t) {
-		return nil, []string{fmt.Sprintf("is of type %s, which has no JSON form", t)}
+		return nil, whole("is of type %s, which has no JSON form", t)
 	}
 	return e, nil
 }
@@ -115,21 +116,21 @@ func hasJSON(t *types.Type) bool {
 	}
 }
 
-func (l *language) compile(source string) (*expression, []string) {
+func (l *language) compile(source string) (*expression, []finding) {
 	checked, issues := l.env.Compile(source)
 	if issues.Err() != nil {
-		return nil, describe(issues)
+		return nil, describe(issues, l.env)
 	}
 	if problem := l.forbidden(checked); problem != "" {
-		return nil, []string{problem}
+		return nil, whole("%s", problem)
 	}
 	estimate, err := l.env.EstimateCost(checked, sizes{})
 	if err != nil {
-		return nil, []string{fmt.Sprintf("its cost cannot be estimated: %s", err)}
+		return nil, whole("its cost cannot be estimated: %s", err)
 	}
 	bounded := estimate.Max != math.MaxUint64
 	if bounded && estimate.Max > maxCost || estimate.Min > maxCost {
-		return nil, []string{fmt.Sprintf("may cost %d, the limit is %d: shorten the lists it walks through", max(estimate.Min, estimate.Max), maxCost)}
+		return nil, whole("may cost %d, the limit is %d: shorten the lists it walks through", max(estimate.Min, estimate.Max), maxCost)
 	}
 	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(foldNetworks)}
 	if !bounded {
@@ -137,7 +138,7 @@ func (l *language) compile(source string) (*expression, []string) {
 	}
 	program, err := l.env.Program(checked, opts...)
 	if err != nil {
-		return nil, []string{err.Error()}
+		return nil, whole("%s", err)
 	}
 	return &expression{checked, program}, nil
 }
@@ -159,16 +160,22 @@ func foldNetworks(i interpreter.InterpretableV2) (interpreter.InterpretableV2, e
 	return interpreter.NewConstValue(call.ID(), value), nil
 }
 
-func describe(issues *cel.Issues) []string {
-	var problems []string
+// whole is a finding about an expression as a whole.
+func whole(format string, args ...any) []finding {
+	return []finding{{message: fmt.Sprintf(format, args...)}}
+}
+
+func describe(issues *cel.Issues, env *cel.Env) []finding {
+	var findings []finding
 	for _, e := range issues.Errors() {
-		problem := e.Message
+		message, _, _ := strings.Cut(e.Message, " expecting {") // a list of everything that CEL has
+		f := finding{message: suggestField(message, env)}
 		if line := e.Location.Line(); line > 0 {
-			problem = fmt.Sprintf("%d:%d: %s", line, e.Location.Column()+1, problem)
+			f.line, f.column = line, e.Location.Column()+1
 		}
-		problems = append(problems, problem)
+		findings = append(findings, f)
 	}
-	return problems
+	return findings
 }
 
 // forbidden names what the checker lets pass and the rules do not have.

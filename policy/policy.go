@@ -80,7 +80,7 @@ func Compile(text []byte, o Options) (*Policy, error) {
 }
 
 func compile(text []byte, o Options) (*Policy, []testCase, error) {
-	d := &decoder{}
+	d := &decoder{source: text}
 	doc := parse(d, text)
 	lang, err := newLanguage(newPseudonyms(o.PseudonymKey, o.Environment))
 	if err != nil {
@@ -128,14 +128,12 @@ func (l *language) rule(d *decoder, text *ruleText) *rule {
 	if r.deny {
 		r.grant, r.refusal = nil, playback.Denied(text.reason)
 	}
-	compile := func(t expressionText, with func(string) (*expression, []string)) *expression {
+	compile := func(t expressionText, with func(string) (*expression, []finding)) *expression {
 		if t.at.Node == nil {
 			return nil // reported where it was read
 		}
-		e, problems := with(t.source)
-		for _, problem := range problems {
-			d.problem(t.at, "%s", problem)
-		}
+		e, findings := with(t.source)
+		d.report(t, findings)
 		return e
 	}
 	r.when = compile(text.when, l.condition)
