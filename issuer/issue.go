@@ -29,11 +29,12 @@ type Ledger interface {
 	HandedOut(env playback.EnvironmentID, key playback.KeyID, exp int64)
 }
 
-// Config is what an Issuer needs; every field but Ledger and Stale is required.
+// Config is what an Issuer needs; every field but Ledger, Grants and Stale is required.
 type Config struct {
 	Keys   Keys
 	Tokens Tokens
 	Ledger Ledger // nil: nobody keeps one
+	Grants Holder // nil: no environment's rules read what viewers hold
 	// Stale reports whether an environment's keys have not been read for so long
 	// that answers should say so. nil: never.
 	Stale func(playback.EnvironmentID) bool
@@ -55,8 +56,8 @@ func (i *Issuer) Issue(ctx context.Context, env *Environment, req *Request) (*An
 		return nil, err
 	}
 	now := i.cfg.Now()
-	inquiry := inquiry{env, object, req, now}
-	granted, err := inquiry.decide(req.desk.granted[:0])
+	inquiry := inquiry{env: env, object: object, req: req, now: now}
+	granted, err := i.decide(ctx, &inquiry)
 	if err != nil {
 		return nil, err
 	}
@@ -64,24 +65,13 @@ func (i *Issuer) Issue(ctx context.Context, env *Environment, req *Request) (*An
 		return nil, err
 	}
 	answer := req.desk.answerOf(object, granted)
-	if !object.Public() {
-		answer.Lifetime = lifetime(env, object, granted, now)
-		if err := checkMinTTL(req, answer.Lifetime, now); err != nil {
-			return nil, err
-		}
-	}
-	if req.All && req.Charge != nil {
-		if err := req.Charge(len(granted)); err != nil {
-			return nil, err
-		}
-	}
 	if object.Public() {
 		for n := range granted {
 			answer.Items[n] = Item{Type: granted[n].kind, Rule: granted[n].rule, Params: granted[n].unforced()}
 		}
-		return answer, nil
+		return answer, inquiry.charge(granted)
 	}
-	if err := i.sign(ctx, env, req, answer); err != nil {
+	if err := i.deliver(ctx, &inquiry, granted, answer); err != nil {
 		return nil, err
 	}
 	if i.cfg.Ledger != nil {
@@ -98,6 +88,8 @@ type granted struct {
 	grant  *playback.Grant
 	params playback.Params // what was sent, under what is forced
 	custom string
+	held   []playback.Held // what the rule rests on
+	until  time.Time       // when what it gives ends; zero: it does not
 }
 
 // unforced returns the caller's own parameters: on a public playback ID a
@@ -162,6 +154,21 @@ type inquiry struct {
 	object *playback.Object
 	req    *Request
 	now    time.Time
+	grants []playback.Held // what the viewer holds, where the rules want to know
+}
+
+// decide asks the rules, for which it first looks up what they want to know.
+func (i *Issuer) decide(ctx context.Context, q *inquiry) ([]granted, error) {
+	if err := checkAvailable(q.object, q.req); err != nil {
+		return nil, err
+	}
+	if q.env.ReadsGrants {
+		var err error
+		if q.grants, err = i.cfg.Grants.InForce(ctx, q.env.ID, q.req.Viewer, q.object, q.now); err != nil {
+			return nil, err
+		}
+	}
+	return q.decide(q.req.desk.granted[:0])
 }
 
 // decide asks the rules about every type, applies what they grant and appends
@@ -170,15 +177,12 @@ func (q *inquiry) decide(out []granted) ([]granted, error) {
 	if q.req.All {
 		return q.decideAll(out)
 	}
-	if err := checkAvailable(q.object, q.req); err != nil {
-		return nil, err
-	}
 	for _, t := range q.req.Types {
 		d := q.ask(t)
 		if d.Grant == nil {
 			return nil, d.Refusal
 		}
-		out = append(out, granted{kind: t, rule: d.Rule, grant: d.Grant, custom: d.Custom})
+		out = append(out, grantedBy(&d, t))
 	}
 	return out, apply(q.req, out)
 }
@@ -193,7 +197,7 @@ func (q *inquiry) decideAll(out []granted) ([]granted, error) {
 		}
 		d := q.ask(t)
 		if d.Grant != nil {
-			out = append(out, granted{kind: t, rule: d.Rule, grant: d.Grant, custom: d.Custom})
+			out = append(out, grantedBy(&d, t))
 		} else if refusal == nil {
 			refusal = d.Refusal
 		}
@@ -204,11 +208,15 @@ func (q *inquiry) decideAll(out []granted) ([]granted, error) {
 	return out, apply(q.req, out)
 }
 
+func grantedBy(d *playback.Decision, t playback.TokenType) granted {
+	return granted{kind: t, rule: d.Rule, grant: d.Grant, custom: d.Custom, held: d.Held, until: d.Until}
+}
+
 func (q *inquiry) ask(t playback.TokenType) playback.Decision {
 	question := &q.req.desk.question
 	*question = playback.Question{
 		Viewer: q.req.Viewer, Object: q.object, Client: q.req.Client, SessionID: q.req.SessionID,
-		Type: t, Params: q.req.Params[t], Now: q.now,
+		Type: t, Params: q.req.Params[t], Now: q.now, Grants: q.grants,
 	}
 	return q.env.Rules.Decide(question)
 }
@@ -283,27 +291,6 @@ func checkStatus(object *playback.Object) error {
 		return playback.Errorf(playback.CodeLiveStreamDisabled, "The live stream is disabled.")
 	}
 	return nil
-}
-
-// lifetime plans one lifetime for all types: the shortest that any was granted.
-func lifetime(env *Environment, object *playback.Object, all []granted, now time.Time) playback.Lifetime {
-	var duration float64
-	if object.Asset != nil {
-		duration = object.Asset.Duration
-	}
-	var shortest int64
-	for n := range all {
-		grant := all[n].grant
-		ttl := grant.TTL
-		if ttl == 0 {
-			ttl = env.DefaultTTL
-		}
-		term := playback.Term(ttl, grant.CoverDuration, duration, env.MaxTTL)
-		if n == 0 || term < shortest {
-			shortest = term
-		}
-	}
-	return playback.Schedule(env.ID, object.ID, shortest, now)
 }
 
 func checkMinTTL(req *Request, life playback.Lifetime, now time.Time) error {

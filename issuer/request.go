@@ -21,6 +21,8 @@ type Environment struct {
 	DenyUnknown bool
 	Catalogue   Catalogue
 	Rules       Decider
+	// ReadsGrants: the rules want to know what the viewer holds.
+	ReadsGrants bool
 }
 
 // Catalogue says what a playback ID is.
@@ -67,6 +69,8 @@ type Request struct {
 	// Patient: the request is one of a batch, whose misses wait for each other
 	// instead of failing when they fill the caller's share of the queue.
 	Patient bool
+	// Passive: the request begins no right that waits for the first play (HEAD).
+	Passive bool
 	// Charge is called once, after the rules and before anything is signed,
 	// with the number of tokens of an All request. nil: nothing to charge.
 	Charge func(tokens int) error
@@ -104,7 +108,12 @@ type Answer struct {
 	Key    playback.KeyID // "" for a public playback ID
 	// Lifetime is meaningless for a public playback ID, which needs no token.
 	Lifetime playback.Lifetime
-	Items    []Item
+	// Bound is which end fixed the lifetime: for whoever asks why.
+	Bound Bound
+	Items []Item
+	// Withheld: handing out a token would begin a right that the request, being
+	// passive, must not begin. The tokens must not leave the gateway.
+	Withheld bool
 	// Hit reports that every token came from the cache.
 	Hit bool
 	// Stale: the key store has not answered for a while, and a key that was

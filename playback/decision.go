@@ -39,15 +39,15 @@ type Decision struct {
 
 // Grant is what an allow rule gives. Immutable: one per rule, shared.
 type Grant struct {
-	TTL           time.Duration // 0: the environment's token.default_ttl
-	CoverDuration bool
-	Types         TypeSet
-	Forced        [TokenTypes]Params
-	ViewerParams  [TokenTypes]NameSet // what a viewer may choose itself
-	Renditions    []string            // file names that a redirect may reach, or "text/*"
-	RestrictionID RestrictionID
-	ForcesClip    bool // a clip bound is forced: all four are closed on video and storyboard
-	BoundToToken  bool // `bound_to_session`: never outlives the viewer's own token
+	TTL            time.Duration // 0: the environment's token.default_ttl
+	CoverDuration  bool
+	Types          TypeSet
+	Forced         [TokenTypes]Params
+	ViewerParams   [TokenTypes]NameSet // what a viewer may choose itself
+	Renditions     []string            // file names that a redirect may reach, or "text/*"
+	RestrictionID  RestrictionID
+	ForcesClip     bool // a clip bound is forced: all four are closed on video and storyboard
+	BoundToSession bool // `bound_to_session`: never outlives the viewer's own token
 }
 
 // NameSet is a small set of parameter names.

@@ -1,0 +1,225 @@
+package issuer
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/playgate/playgate/playback"
+)
+
+// Holder knows what viewers hold: *grant.Holder. Its errors are
+// *playback.Error.
+type Holder interface {
+	// InForce returns the rights of a viewer that hold for an object at now.
+	InForce(ctx context.Context, env playback.EnvironmentID, v *playback.Viewer, o *playback.Object, now time.Time) ([]playback.Held, error)
+	// Start begins the time of a right, unless it has begun, and returns when it
+	// did, in whole seconds. gone: the right was deleted meanwhile.
+	Start(ctx context.Context, env playback.EnvironmentID, id string, now time.Time) (first time.Time, gone bool, err error)
+}
+
+// Bound names the end that came first among those that a token's life has.
+type Bound string
+
+// The bounds. A signing key sets none: it is not deleted before the last token
+// that it signed has ended.
+const (
+	BoundRule    Bound = "rule"    // the rule's ttl, with the asset's duration where it is covered
+	BoundMaxTTL  Bound = "max_ttl" // token.max_ttl, which is shorter than the rule's
+	BoundGrant   Bound = "grant"   // until, of a right that the rule rests on
+	BoundRental  Bound = "rental"  // play_within, of a right that the rule rests on
+	BoundWindow  Bound = "window"  // until, of the rule's own grant
+	BoundSession Bound = "session" // the viewer token's exp, where the rule says bound_to_session
+)
+
+// plan is one lifetime for all types, and what bounded it: the shortest ttl that
+// any was granted, put on the grid, and cut at the first end that any of them
+// has.
+func (q *inquiry) plan(all []granted) (playback.Lifetime, Bound, error) {
+	term, bound := q.term(all)
+	life := playback.Schedule(q.env.ID, q.object.ID, term, q.now)
+	cut := func(end time.Time, by Bound) {
+		if end.IsZero() {
+			return
+		}
+		if at := end.Unix(); at <= life.Exp && (at < life.Exp || !life.Cut) {
+			life, bound = life.CutAt(at), by
+		}
+	}
+	for n := range all {
+		g := &all[n]
+		cut(g.until, BoundWindow)
+		for m := range g.held {
+			cut(q.end(g, &g.held[m]))
+		}
+		if g.grant.BoundToSession {
+			end, err := q.session()
+			if err != nil {
+				return life, bound, err
+			}
+			cut(end, BoundSession)
+		}
+	}
+	if life.Cut && life.Exp <= q.now.Unix() {
+		return life, bound, ended()
+	}
+	return life, bound, nil
+}
+
+// ended refuses what nothing allows any more.
+func ended() *playback.Error {
+	return playback.Errorf(playback.CodeNoMatchingRule, "What allowed this viewer to play this has ended.")
+}
+
+// term returns the shortest L that any type was granted.
+func (q *inquiry) term(all []granted) (shortest int64, bound Bound) {
+	var duration float64
+	if q.object.Asset != nil {
+		duration = q.object.Asset.Duration
+	}
+	for n := range all {
+		grant := all[n].grant
+		ttl := grant.TTL
+		if ttl == 0 {
+			ttl = q.env.DefaultTTL
+		}
+		term := playback.Term(ttl, grant.CoverDuration, duration, q.env.MaxTTL)
+		if n > 0 && term >= shortest {
+			continue
+		}
+		shortest, bound = term, BoundRule
+		if term < int64(ttl/time.Second) || grant.CoverDuration && float64(term)-ttl.Seconds() < duration {
+			bound = BoundMaxTTL
+		}
+	}
+	return shortest, bound
+}
+
+// end returns when a right ends that a type rests on. One that waits has no time
+// of its own yet, unless this answer begins it.
+func (q *inquiry) end(g *granted, h *playback.Held) (time.Time, Bound) {
+	if h.Waits() && !q.begins(g) {
+		return h.Until, BoundGrant
+	}
+	end := h.End(q.now)
+	if h.PlayWithin > 0 && !end.Equal(h.Until) {
+		return end, BoundRental
+	}
+	return end, BoundGrant
+}
+
+// begins reports whether handing out a token of this type is playing: it begins
+// the rights that wait (contract §5's first video or drm_license token).
+func (q *inquiry) begins(g *granted) bool {
+	return !q.req.Passive && (g.kind == playback.Video || g.kind == playback.DRMLicense)
+}
+
+// session returns when the viewer's own token ends, the zero time if it is not
+// known: of an anonymous viewer, and of one that a backend names without exp.
+func (q *inquiry) session() (time.Time, error) {
+	exp, ok := q.req.Viewer.Claims["exp"].(float64)
+	if !ok || exp >= maxExp {
+		return time.Time{}, nil
+	}
+	end := time.Unix(int64(exp), 0)
+	if !end.After(q.now.Truncate(time.Second)) { // within the leeway that its verification has
+		return end, playback.Errorf(playback.CodeExpiredCredentials, "The viewer token has expired.")
+	}
+	return end, nil
+}
+
+// maxExp is beyond any lifetime, and fits an int64.
+const maxExp = 1 << 53
+
+// waiting reports whether the answer rests on a right whose time has not begun
+// and that playing begins.
+func waiting(all []granted) bool {
+	for n := range all {
+		g := &all[n]
+		if (g.kind == playback.Video || g.kind == playback.DRMLicense) && slices.ContainsFunc(g.held, func(h playback.Held) bool { return h.Waits() }) {
+			return true
+		}
+	}
+	return false
+}
+
+// begin begins the rights that wait, in the store, and reports whether one had
+// begun before by another hand: the lifetime was planned too long then.
+func (i *Issuer) begin(ctx context.Context, q *inquiry, all []granted) (earlier bool, err error) {
+	for n := range all {
+		g := &all[n]
+		if !q.begins(g) {
+			continue
+		}
+		for m := range g.held {
+			h := g.held[m]
+			if !h.Waits() {
+				continue
+			}
+			first, gone, err := i.cfg.Grants.Start(ctx, q.env.ID, h.ID, q.now)
+			if err != nil {
+				return false, err
+			}
+			h.FirstPlay = first
+			if gone || !h.InForce(q.now) {
+				return false, ended()
+			}
+			begun(all, h)
+			earlier = earlier || first.Before(q.now.Truncate(time.Second))
+		}
+	}
+	return earlier, nil
+}
+
+// begun notes the first play of a right wherever a type rests on it. The slices
+// may be the rules' own, so they are copied.
+func begun(all []granted, h playback.Held) {
+	for n := range all {
+		for m := range all[n].held {
+			if all[n].held[m].ID == h.ID {
+				all[n].held = slices.Clone(all[n].held)
+				all[n].held[m].FirstPlay = h.FirstPlay
+			}
+		}
+	}
+}
+
+// deliver plans the lifetime, signs, and begins what waits: in that order, so
+// that nobody's rental runs while nothing can be signed. What was signed on the
+// assumption that it begins now is handed out to nobody if it had begun before.
+func (i *Issuer) deliver(ctx context.Context, q *inquiry, all []granted, answer *Answer) (err error) {
+	answer.Withheld = q.req.Passive && waiting(all)
+	charged := false
+	for {
+		if answer.Lifetime, answer.Bound, err = q.plan(all); err != nil {
+			return err
+		}
+		if err := checkMinTTL(q.req, answer.Lifetime, q.now); err != nil {
+			return err
+		}
+		if !charged {
+			charged = true
+			if err := q.charge(all); err != nil {
+				return err
+			}
+		}
+		if err := i.sign(ctx, q.env, q.req, answer); err != nil {
+			return err
+		}
+		if q.req.Passive || !waiting(all) {
+			return nil
+		}
+		earlier, err := i.begin(ctx, q, all)
+		if err != nil || !earlier {
+			return err
+		}
+	}
+}
+
+// charge charges an All request for what it got.
+func (q *inquiry) charge(all []granted) error {
+	if q.req.All && q.req.Charge != nil {
+		return q.req.Charge(len(all))
+	}
+	return nil
+}
