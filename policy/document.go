@@ -38,6 +38,7 @@ type ruleText struct {
 	when   expressionText
 	grant  *playback.Grant
 	custom []claimText
+	until  expressionText // of the grant
 }
 
 // expressionText is CEL and where it stands.
@@ -114,7 +115,7 @@ func (d *decoder) rule(n node) ruleText {
 			}
 		}),
 		"reason": keep("reason", func(v node) { r.reason = d.reason(v) }),
-		"grant":  keep("grant", func(v node) { r.grant, r.custom = d.grant(v) }),
+		"grant":  keep("grant", func(v node) { d.grant(v, &r) }),
 	})
 	r.deny = effect == "deny"
 	d.complete(&r, effect, given)

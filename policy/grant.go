@@ -36,9 +36,10 @@ func nameSet(names []string) playback.NameSet {
 	return set
 }
 
-func (d *decoder) grant(n node) (*playback.Grant, []claimText) {
+// grant reads what a rule gives into its text.
+func (d *decoder) grant(n node, r *ruleText) {
 	g := defaultGrant()
-	var custom []claimText
+	r.grant = g
 	d.fields(n, map[string]func(node){
 		"ttl":                     func(v node) { g.TTL = d.duration(v) },
 		"cover_duration":          func(v node) { g.CoverDuration = d.boolean(v) },
@@ -47,9 +48,14 @@ func (d *decoder) grant(n node) (*playback.Grant, []claimText) {
 		"viewer_params":           func(v node) { d.viewerParams(v, g) },
 		"renditions":              func(v node) { g.Renditions = d.renditions(v) },
 		"playback_restriction_id": func(v node) { g.RestrictionID = d.restriction(v) },
-		"custom":                  func(v node) { custom = d.custom(v) },
+		"custom":                  func(v node) { r.custom = d.custom(v) },
+		"bound_to_session":        func(v node) { g.BoundToSession = d.boolean(v) },
+		"until": func(v node) {
+			if source, ok := d.expression(v); ok {
+				r.until = expressionText{v, source}
+			}
+		},
 	})
-	return g, custom
 }
 
 func (d *decoder) tokenType(name string, at node) (playback.TokenType, bool) {

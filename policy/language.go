@@ -70,6 +70,8 @@ func newLanguage(p *pseudonyms) (*language, error) {
 type expression struct {
 	ast     *cel.Ast
 	program cel.Program // stops at maxCost where the cost has no static bound
+	// readsGrants: it can see viewer.grants.
+	readsGrants bool
 }
 
 // condition compiles a rule's `when`: a bool, or a dyn (a claim, say), which
@@ -93,6 +95,18 @@ func (l *language) claim(source string) (*expression, []finding) {
 	}
 	if t := e.ast.OutputType(); !hasJSON(t) {
 		return nil, whole("is of type %s, which has no JSON form", t)
+	}
+	return e, nil
+}
+
+// moment compiles an expression that says when.
+func (l *language) moment(source string) (*expression, []finding) {
+	e, problems := l.compile(source)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	if t := e.ast.OutputType(); !t.IsExactType(types.TimestampType) {
+		return nil, whole("is of type %s, want a timestamp: write timestamp(…)", typeName(t))
 	}
 	return e, nil
 }
@@ -140,7 +154,7 @@ func (l *language) compile(source string) (*expression, []finding) {
 	if err != nil {
 		return nil, whole("%s", err)
 	}
-	return &expression{checked, program}, nil
+	return &expression{checked, program, readsGrants(checked)}, nil
 }
 
 // foldNetworks parses cidr("203.0.113.0/24") and ip("203.0.113.9") once, as

@@ -36,6 +36,8 @@ const (
 type Policy struct {
 	deny        []*rule // in the order of the document
 	allow       []*rule
+	grantDenies []*rule // the deny rules that read viewer.grants
+	readsGrants bool
 	environment *object
 	constants   *constants
 	defaultTTL  time.Duration
@@ -54,6 +56,7 @@ type rule struct {
 	refusal *playback.Error // deny rules: their reason
 	grant   *playback.Grant
 	custom  []claim
+	until   *expression        // nil: what the rule gives does not end by itself
 	errors  prometheus.Counter // nil: not counted
 }
 
@@ -106,6 +109,7 @@ func compile(text []byte, o Options) (*Policy, []testCase, error) {
 	if err := d.problems.err(); err != nil {
 		return nil, nil, err
 	}
+	p.noteGrants()
 	for _, r := range p.rules() {
 		r.errors = o.Metrics.counter(o.Environment, r.id)
 	}
@@ -137,6 +141,7 @@ func (l *language) rule(d *decoder, text *ruleText) *rule {
 		return e
 	}
 	r.when = compile(text.when, l.condition)
+	r.until = compile(text.until, l.moment)
 	for _, c := range text.custom {
 		r.custom = append(r.custom, claim{c.name, compile(c.expressionText, l.claim)})
 	}
