@@ -23,6 +23,8 @@ type Environment struct {
 	Rules       Decider
 	// ReadsGrants: the rules want to know what the viewer holds.
 	ReadsGrants bool
+	// ReadsPlace: the rules want to know where the viewer is.
+	ReadsPlace bool
 }
 
 // Catalogue says what a playback ID is.

@@ -46,6 +46,7 @@ func (k *call) release() {
 func newCall(c *fiber.Ctx, x *middleware.Exchange, id string) *call {
 	k := calls.Get().(*call) //nolint:forcetypeassert // the pool holds nothing else
 	k.Caller = x.Fair()
+	k.Passive = c.Method() == fiber.MethodHead
 	k.client.Country = playback.UnknownCountry
 	k.Client = &k.client
 	if x.Kind == middleware.BackendCaller {
@@ -61,6 +62,9 @@ func newCall(c *fiber.Ctx, x *middleware.Exchange, id string) *call {
 	k.client.UserAgent = hint(c.Request().Header.UserAgent())
 	k.PlaybackID = playback.ID(id)
 	keep((*string)(&k.PlaybackID), &k.client.Referrer, &k.client.Origin, &k.client.UserAgent)
+	if mintingOf(x).ReadsPlace {
+		x.Server.(*Snapshot).place.locate(c, x, &k.client) //nolint:forcetypeassert // open put it there
+	}
 	return k
 }
 

@@ -95,6 +95,7 @@ type Config struct {
 	Identity middleware.Viewers
 	JWKS     KeyPublisher
 	Keys     KeyManager
+	Grants   GrantManager
 
 	Logger     *slog.Logger          // nil: silent
 	AccessLog  string                // log.access, see SetAccessLog

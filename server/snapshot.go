@@ -20,6 +20,8 @@ type SnapshotConfig struct {
 	TrustedProxies []netip.Prefix
 	// UnresolvedRateLimit is server.unresolved_rate_limit, "" for none.
 	UnresolvedRateLimit string
+	// Place is asked where viewers are.
+	Place Place
 }
 
 // Snapshot is one configuration of the edge, used by a request from beginning
@@ -27,6 +29,7 @@ type SnapshotConfig struct {
 type Snapshot struct {
 	edge         *middleware.Snapshot
 	environments map[playback.EnvironmentID]*issuer.Environment
+	place        Place
 }
 
 // NewSnapshot compiles a configuration, with all problems in one error: rates
@@ -36,7 +39,7 @@ func NewSnapshot(cfg SnapshotConfig) (*Snapshot, error) {
 		Directory: cfg.Directory, TrustedProxies: cfg.TrustedProxies, UnresolvedRateLimit: cfg.UnresolvedRateLimit,
 	})
 	problems := []error{err}
-	s := &Snapshot{edge: edge, environments: make(map[playback.EnvironmentID]*issuer.Environment, len(cfg.Environments))}
+	s := &Snapshot{edge: edge, place: cfg.Place, environments: make(map[playback.EnvironmentID]*issuer.Environment, len(cfg.Environments))}
 	for _, e := range cfg.Directory.Environments() {
 		minting := cfg.Environments[e.ID]
 		if minting == nil {
