@@ -158,7 +158,19 @@ type Error struct {
 	// DeletableAt is from when on the refused deletion will be granted; zero
 	// says nothing of it.
 	DeletableAt time.Time
-	Err         error // private cause, may be nil
+	// AvailableFrom is from when on the same question will be answered yes; zero
+	// promises nothing.
+	AvailableFrom time.Time
+	// Localized are texts of the operator's own for the viewer, in place of
+	// Message. Shared, never written.
+	Localized []Message
+	Err       error // private cause, may be nil
+}
+
+// Message is a text for viewers in one language.
+type Message struct {
+	Language string // a BCP 47 tag, such as en or pt-BR
+	Text     string
 }
 
 // Errorf returns an Error of the code's kind with a public message.

@@ -25,7 +25,8 @@ const (
 // decoder reads a YAML document strictly and collects every problem instead of
 // stopping at the first.
 type decoder struct {
-	file     string // the path of an included file, "" for the document itself
+	path     string // of the file, "" if there is none around the document
+	file     string // the same for an included file, "" for the document itself
 	source   []byte // its text
 	problems Problems
 	values   int

@@ -25,13 +25,17 @@ var (
 
 // document is a document as it was written, its expressions not yet compiled.
 type document struct {
-	rules []ruleText
-	tests []testCase
+	rules      []ruleText
+	tests      []testCase
+	includes   []includeText
+	conditions []conditionText
+	messages   []messageText
 }
 
 // ruleText is a rule as it was written.
 type ruleText struct {
 	at     node
+	from   *decoder // reads the file that it stands in
 	id     string
 	deny   bool
 	reason playback.Code
@@ -69,8 +73,11 @@ func parse(d *decoder, text []byte) document {
 				d.problem(n, "want 1, the only version there is")
 			}
 		},
-		"rules": func(n node) { doc.rules = d.rules(n) },
-		"tests": func(n node) { doc.tests = d.tests(n) },
+		"include":    func(n node) { doc.includes = d.includes(n) },
+		"conditions": func(n node) { doc.conditions = d.conditions(n) },
+		"messages":   func(n node) { doc.messages = d.messages(n) },
+		"rules":      func(n node) { doc.rules = d.rules(n) },
+		"tests":      func(n node) { doc.tests = d.tests(n) },
 	})
 	if !seenVersion && len(d.problems) == 0 {
 		d.problem(node{root.Node, "version"}, "is required; want 1")
@@ -97,7 +104,7 @@ func (d *decoder) rules(n node) []ruleText {
 }
 
 func (d *decoder) rule(n node) ruleText {
-	r := ruleText{at: n}
+	r := ruleText{at: n, from: d}
 	var effect string
 	given := make(map[string]node)
 	keep := func(name string, read func(node)) func(node) {
@@ -156,7 +163,7 @@ func (d *decoder) id(n node) string {
 func (d *decoder) effect(n node) string {
 	effect, ok := d.text(n)
 	if ok && effect != "allow" && effect != "deny" {
-		d.problem(n, "%.40q is no effect: want allow or deny", effect)
+		d.problem(n, "%.40q is no effect: want allow or deny%s", effect, didYouMean(effect, []string{"allow", "deny"}))
 		return ""
 	}
 	return effect

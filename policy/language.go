@@ -30,9 +30,10 @@ const (
 type language struct {
 	env        *cel.Env
 	pseudonyms *pseudonyms
+	conditions *conditions
 }
 
-func newLanguage(p *pseudonyms) (*language, error) {
+func newLanguage(p *pseudonyms, named *conditions) (*language, error) {
 	opts := []cel.EnvOption{
 		cel.OptionalTypes(),
 		cel.CrossTypeNumericComparisons(true),
@@ -55,20 +56,22 @@ func newLanguage(p *pseudonyms) (*language, error) {
 	for i := range shapes {
 		opts = append(opts, cel.Variable(shapes[i].name, shapes[i].typ))
 	}
+	opts = append(opts, cel.Variable(conditionVariable, conditionType()))
 	// Last: the extensions register types of theirs with the provider below.
 	opts = append(opts, func(e *cel.Env) (*cel.Env, error) {
-		return cel.CustomTypeProvider(newProvider(e.CELTypeProvider()))(e)
+		return cel.CustomTypeProvider(newProvider(e.CELTypeProvider(), named.fields()))(e)
 	})
 	env, err := cel.NewEnv(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("setting up the rule language: %w", err)
 	}
-	return &language{env, p}, nil
+	return &language{env, p, named}, nil
 }
 
 // expression is a compiled CEL expression. Immutable.
 type expression struct {
-	ast     *cel.Ast
+	source  string   // as it was written
+	ast     *cel.Ast // with the named conditions in their places
 	program cel.Program // stops at maxCost where the cost has no static bound
 	// readsGrants: it can see viewer.grants.
 	readsGrants bool
@@ -78,7 +81,7 @@ type expression struct {
 // must then be one when it is evaluated; anything else is an evaluation error.
 func (l *language) condition(source string) (*expression, []finding) {
 	e, problems := l.compile(source)
-	if len(problems) > 0 {
+	if e == nil {
 		return nil, problems
 	}
 	if t := e.ast.OutputType(); !t.IsExactType(types.BoolType) && !t.IsExactType(types.DynType) {
@@ -90,7 +93,7 @@ func (l *language) condition(source string) (*expression, []finding) {
 // claim compiles the expression of a custom claim.
 func (l *language) claim(source string) (*expression, []finding) {
 	e, problems := l.compile(source)
-	if len(problems) > 0 {
+	if e == nil {
 		return nil, problems
 	}
 	if t := e.ast.OutputType(); !hasJSON(t) {
@@ -102,7 +105,7 @@ func (l *language) claim(source string) (*expression, []finding) {
 // moment compiles an expression that says when.
 func (l *language) moment(source string) (*expression, []finding) {
 	e, problems := l.compile(source)
-	if len(problems) > 0 {
+	if e == nil {
 		return nil, problems
 	}
 	if t := e.ast.OutputType(); !t.IsExactType(types.TimestampType) {
@@ -131,9 +134,9 @@ func hasJSON(t *types.Type) bool {
 }
 
 func (l *language) compile(source string) (*expression, []finding) {
-	checked, issues := l.env.Compile(source)
-	if issues.Err() != nil {
-		return nil, describe(issues, l.env)
+	checked, findings := l.check(source)
+	if checked == nil {
+		return nil, findings
 	}
 	if problem := l.forbidden(checked); problem != "" {
 		return nil, whole("%s", problem)
@@ -154,7 +157,33 @@ func (l *language) compile(source string) (*expression, []finding) {
 	if err != nil {
 		return nil, whole("%s", err)
 	}
-	return &expression{checked, program, readsGrants(checked)}, nil
+	return &expression{source, checked, program, readsGrants(checked)}, nil
+}
+
+// check parses and type-checks an expression, first as it is written, so that
+// findings have their places, then with the named conditions in theirs. Without
+// an AST and without findings, a condition that it uses was found wrong.
+func (l *language) check(source string) (*cel.Ast, []finding) {
+	checked, issues := l.env.Compile(source)
+	if issues.Err() != nil {
+		return nil, l.describe(issues)
+	}
+	text, err := l.expand(source)
+	switch {
+	case errors.Is(err, errBroken):
+		return nil, nil
+	case err != nil:
+		return nil, whole("%s", err)
+	case text == source:
+		return checked, nil
+	}
+	if checked, issues = l.env.Compile(text); issues.Err() != nil {
+		return nil, whole("with condition.NAME in its place: %s", l.describe(issues)[0].message)
+	}
+	if name := captures(checked); name != "" {
+		return nil, whole("a loop's variable is called %s: with named conditions in the expression, call it something else", name)
+	}
+	return checked, nil
 }
 
 // foldNetworks parses cidr("203.0.113.0/24") and ip("203.0.113.9") once, as
@@ -179,11 +208,11 @@ func whole(format string, args ...any) []finding {
 	return []finding{{message: fmt.Sprintf(format, args...)}}
 }
 
-func describe(issues *cel.Issues, env *cel.Env) []finding {
+func (l *language) describe(issues *cel.Issues) []finding {
 	var findings []finding
 	for _, e := range issues.Errors() {
 		message, _, _ := strings.Cut(e.Message, " expecting {") // a list of everything that CEL has
-		f := finding{message: suggestField(message, env)}
+		f := finding{message: l.suggest(message)}
 		if line := e.Location.Line(); line > 0 {
 			f.line, f.column = line, e.Location.Column()+1
 		}
@@ -197,6 +226,8 @@ func (l *language) forbidden(checked *cel.Ast) (problem string) {
 	ast.PostOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		switch {
 		case problem != "":
+		case e.Kind() == ast.IdentKind && e.AsIdent() == conditionVariable:
+			problem = "condition is no value: write condition.NAME"
 		case e.Kind() == ast.StructKind:
 			problem = fmt.Sprintf("%s{…}: rules do not build objects", e.AsStruct().TypeName())
 		case e.Kind() == ast.CallKind && e.AsCall().FunctionName() == pseudonymFunction && l.pseudonyms == nil:

@@ -25,6 +25,10 @@ type Options struct {
 	PseudonymKey playback.Secret
 	// Metrics counts rules that fail; nil counts nothing.
 	Metrics *Metrics
+	// File is the path of the file that the document stands in: what it names is
+	// relative to that. ReadFile reads what it names; nil: it may name nothing.
+	File     string
+	ReadFile func(path string) ([]byte, error)
 }
 
 const (
@@ -44,6 +48,8 @@ type Policy struct {
 	maxTTL      time.Duration
 	refusals    refusals
 	activations sync.Pool
+	revision    string
+	language    *language // compiles parts of conditions, to explain them
 }
 
 // rule is a compiled rule.
@@ -83,12 +89,13 @@ func Compile(text []byte, o Options) (*Policy, error) {
 }
 
 func compile(text []byte, o Options) (*Policy, []testCase, error) {
-	d := &decoder{source: text}
-	doc := parse(d, text)
-	lang, err := newLanguage(newPseudonyms(o.PseudonymKey, o.Environment))
+	files := newSources(o.ReadFile)
+	doc := files.load(text, o.File)
+	lang, err := newLanguage(newPseudonyms(o.PseudonymKey, o.Environment), newConditions(doc.conditions))
 	if err != nil {
 		return nil, nil, err
 	}
+	lang.define()
 	p := &Policy{
 		environment: newEnvironment(o.Environment, o.Name),
 		constants:   newConstants(),
@@ -98,7 +105,7 @@ func compile(text []byte, o Options) (*Policy, []testCase, error) {
 	}
 	p.activations.New = func() any { return &activation{constants: p.constants} }
 	for i := range doc.rules {
-		r := lang.rule(d, &doc.rules[i])
+		r := lang.rule(&doc.rules[i])
 		r.index = i
 		if r.deny {
 			p.deny = append(p.deny, r)
@@ -106,9 +113,11 @@ func compile(text []byte, o Options) (*Policy, []testCase, error) {
 			p.allow = append(p.allow, r)
 		}
 	}
-	if err := d.problems.err(); err != nil {
+	p.localize(doc.messages)
+	if err := files.problems().err(); err != nil {
 		return nil, nil, err
 	}
+	p.revision, p.language = files.revision(), lang
 	p.noteGrants()
 	for _, r := range p.rules() {
 		r.errors = o.Metrics.counter(o.Environment, r.id)
@@ -127,8 +136,8 @@ func newRefusals() refusals {
 	return r
 }
 
-func (l *language) rule(d *decoder, text *ruleText) *rule {
-	r := &rule{id: text.id, path: text.at.path, deny: text.deny, grant: text.grant}
+func (l *language) rule(text *ruleText) *rule {
+	r := &rule{id: text.id, path: text.where(), deny: text.deny, grant: text.grant}
 	if r.deny {
 		r.grant, r.refusal = nil, playback.Denied(text.reason)
 	}
@@ -137,7 +146,7 @@ func (l *language) rule(d *decoder, text *ruleText) *rule {
 			return nil // reported where it was read
 		}
 		e, findings := with(t.source)
-		d.report(t, findings)
+		text.from.report(t, findings)
 		return e
 	}
 	r.when = compile(text.when, l.condition)
@@ -158,6 +167,11 @@ func (p *Policy) rules() []*rule {
 	}
 	return all
 }
+
+// Revision identifies what the document says, with all files that it names: the
+// first 12 hexadecimal digits of a SHA-256 over their contents. Two replicas
+// that have the same revision decide the same.
+func (p *Policy) Revision() string { return p.revision }
 
 // Empty reports whether there is no rule at all: everything is denied.
 func (p *Policy) Empty() bool { return len(p.deny)+len(p.allow) == 0 }

@@ -40,7 +40,7 @@ func (p Problem) String() string {
 }
 
 // Problems is everything that is wrong with a document, in the order of its
-// lines, those of included files first. It is the error of Compile, Check and Test.
+// lines; included files come behind the document. It is the error of Compile, Check and Test.
 type Problems []Problem //nolint:errname // the same word as configs.Problems
 
 // Error returns one line per problem.
@@ -52,11 +52,15 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// sort puts the problems of one file in the order of its lines.
+func (ps Problems) sort() {
+	slices.SortStableFunc(ps, func(a, b Problem) int { return cmp.Or(a.Line-b.Line, a.Column-b.Column) })
+}
+
 // err returns the problems as an error, nil if there are none.
 func (ps Problems) err() error {
 	if len(ps) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(ps, func(a, b Problem) int { return cmp.Or(a.Line-b.Line, a.Column-b.Column) })
 	return ps
 }

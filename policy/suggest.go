@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"cel.dev/cel-go/cel"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/playgate/playgate/playback"
@@ -69,15 +68,15 @@ func suggestParam(t playback.TokenType, name string) string {
 	return didYouMean(name, playback.ParamNames(t))
 }
 
-// suggestField adds to CEL's message about a field that a variable does not
-// have the field that was probably meant.
-func suggestField(message string, env *cel.Env) string {
+// suggest adds to CEL's message about a field that a variable does not have
+// what was probably meant.
+func (l *language) suggest(message string) string {
 	name, ok := strings.CutPrefix(message, "undefined field '")
 	if !ok {
-		return suggestFunction(message, env)
+		return l.suggestFunction(message)
 	}
 	name = strings.TrimSuffix(name, "'")
-	var all []string
+	all := l.conditions.names()
 	for i := range shapes {
 		for _, f := range shapes[i].fields {
 			if f.name == name {
@@ -88,19 +87,25 @@ func suggestField(message string, env *cel.Env) string {
 			}
 		}
 	}
+	if slices.Contains(all, name) {
+		return fmt.Sprintf("%s; did you mean %s.%s?", message, conditionVariable, name)
+	}
 	return message + didYouMean(name, all)
 }
 
-// suggestFunction does the same for a function, where CEL only thinks of
-// variables.
-func suggestFunction(message string, env *cel.Env) string {
+// suggestFunction does the same for what is not declared, where CEL only thinks
+// of variables.
+func (l *language) suggestFunction(message string) string {
 	name, ok := strings.CutPrefix(message, "undeclared reference to '")
 	if !ok || strings.Contains(message, "did you mean") {
 		return message
 	}
 	name, _, _ = strings.Cut(name, "'")
+	if l.conditions.texts[name] != nil {
+		return fmt.Sprintf("%s; did you mean %s.%s?", message, conditionVariable, name)
+	}
 	var all []string
-	for f := range env.Functions() {
+	for f := range l.env.Functions() {
 		if !strings.ContainsAny(f, "_@!-") {
 			all = append(all, f)
 		}

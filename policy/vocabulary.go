@@ -280,8 +280,11 @@ type provider struct {
 	fields map[string]map[string]*types.FieldType // by type name, then field name
 }
 
-func newProvider(base types.Provider) *provider {
-	p := &provider{base, make(map[string]map[string]*types.FieldType, shapeCount)}
+func conditionType() *types.Type { return types.NewObjectType("playgate.Condition") }
+
+func newProvider(base types.Provider, named map[string]*types.FieldType) *provider {
+	p := &provider{base, make(map[string]map[string]*types.FieldType, shapeCount+1)}
+	p.fields[conditionType().TypeName()] = named
 	for i := range shapes {
 		fields := make(map[string]*types.FieldType, len(shapes[i].fields))
 		for j, f := range shapes[i].fields {
