@@ -66,19 +66,28 @@ type Catalogue interface {
 	// what the store had, and their Seq is set. Two that are equally old and
 	// differ end the same in any order.
 	Apply(ctx context.Context, event *Event, objects []Object) (applied []bool, fresh bool, err error)
-	// Changes calls yield with the environment's objects whose Seq is larger, in
-	// its order, deleted ones too. The Object is yield's until it returns; Data
-	// may be kept.
+	// Changes calls yield with the objects whose Seq is larger, in its order,
+	// deleted ones too: those of one environment, or of all if env is "". The
+	// Object is yield's until it returns; Data may be kept.
 	Changes(ctx context.Context, env playback.EnvironmentID, after int64, yield func(*Object) error) error
 	// ForgetEvents forgets the events that were taken before.
 	ForgetEvents(ctx context.Context, before time.Time) error
-	// ClaimSync reports whether the caller is to read everything from Mux: the
-	// last one who did, or who was to and may still be at it, did so before due.
-	// The claim stands in for it from then on.
-	ClaimSync(ctx context.Context, env playback.EnvironmentID, due, now time.Time) (bool, error)
-	// ReleaseSync takes a claim back that came to nothing: the next who asks
-	// gets it.
-	ReleaseSync(ctx context.Context, env playback.EnvironmentID) error
+	// ClaimSync reports whether the caller is to read everything from Mux: nobody
+	// has done so since the time that is due, and nobody is at it now. The claim
+	// ends by itself.
+	ClaimSync(ctx context.Context, env playback.EnvironmentID, c SyncClaim) (bool, error)
+	// ExtendSync moves the end of a claim, for who is still at it.
+	ExtendSync(ctx context.Context, env playback.EnvironmentID, until time.Time) error
+	// EndSync ends a claim; done is when the reading began, zero if it came to
+	// nothing.
+	EndSync(ctx context.Context, env playback.EnvironmentID, done time.Time) error
+}
+
+// SyncClaim is the wish to read everything from Mux.
+type SyncClaim struct {
+	Due   time.Time // what was read before must be read again
+	Now   time.Time
+	Until time.Time // when the claim ends by itself
 }
 
 // Grant is what a viewer holds.
