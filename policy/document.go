@@ -30,6 +30,7 @@ type document struct {
 	includes   []includeText
 	conditions []conditionText
 	messages   []messageText
+	sets       []setText
 }
 
 // ruleText is a rule as it was written.
@@ -76,6 +77,7 @@ func parse(d *decoder, text []byte) document {
 		"include":    func(n node) { doc.includes = d.includes(n) },
 		"conditions": func(n node) { doc.conditions = d.conditions(n) },
 		"messages":   func(n node) { doc.messages = d.messages(n) },
+		"sets":       func(n node) { doc.sets = d.sets(n) },
 		"rules":      func(n node) { doc.rules = d.rules(n) },
 		"tests":      func(n node) { doc.tests = d.tests(n) },
 	})

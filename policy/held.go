@@ -18,37 +18,48 @@ import (
 // anybody look up what the viewer holds.
 func (p *Policy) ReadsGrants() bool { return p.readsGrants }
 
-// noteGrants finds out, once the rules are compiled, which of them read
-// viewer.grants.
-func (p *Policy) noteGrants() {
+// ReadsPlace reports whether any rule reads request.country, region or asn:
+// only then need anybody find out where the viewer is.
+func (p *Policy) ReadsPlace() bool { return p.readsPlace }
+
+// noteReads finds out, once the rules are compiled, what they want to know.
+func (p *Policy) noteReads() {
 	for _, r := range p.rules() {
-		reads := r.when.readsGrants || r.until != nil && r.until.readsGrants
-		for _, c := range r.custom {
-			reads = reads || c.value.readsGrants
+		all := []*expression{r.when}
+		if r.until != nil {
+			all = append(all, r.until)
 		}
-		p.readsGrants = p.readsGrants || reads
+		for _, c := range r.custom {
+			all = append(all, c.value)
+		}
+		for _, e := range all {
+			p.readsGrants = p.readsGrants || e.readsGrants
+			p.readsPlace = p.readsPlace || e.readsPlace
+		}
 		if r.deny && r.when.readsGrants {
 			p.grantDenies = append(p.grantDenies, r)
 		}
 	}
 }
 
-// readsGrants reports whether an expression can see viewer.grants: it names the
-// field, or does something with the viewer as a whole.
-func readsGrants(checked *cel.Ast) bool {
+// reads reports whether an expression can see a field of a variable: it names
+// it, or does something with the variable as a whole.
+func reads(checked *cel.Ast, variable string, fields ...string) bool {
+	is := func(e ast.Expr) bool { return e.Kind() == ast.IdentKind && e.AsIdent() == variable }
 	var find func(ast.Expr) bool
 	find = func(e ast.Expr) bool {
 		switch e.Kind() {
 		case ast.IdentKind:
-			return e.AsIdent() == "viewer"
+			return is(e)
 		case ast.SelectKind:
-			if operand := e.AsSelect().Operand(); operand.Kind() == ast.IdentKind && operand.AsIdent() == "viewer" {
-				return e.AsSelect().FieldName() == "grants"
+			if is(e.AsSelect().Operand()) {
+				return slices.Contains(fields, e.AsSelect().FieldName())
 			}
 		case ast.CallKind:
 			call := e.AsCall()
-			if args := call.Args(); call.FunctionName() == operators.OptSelect && args[0].Kind() == ast.IdentKind && args[0].AsIdent() == "viewer" {
-				return args[1].AsLiteral() == types.String("grants")
+			if args := call.Args(); call.FunctionName() == operators.OptSelect && is(args[0]) {
+				name, ok := literal(args[1])
+				return !ok || slices.Contains(fields, name)
 			}
 		default:
 		}

@@ -31,9 +31,11 @@ type language struct {
 	env        *cel.Env
 	pseudonyms *pseudonyms
 	conditions *conditions
+	functions  *functions
 }
 
-func newLanguage(p *pseudonyms, named *conditions) (*language, error) {
+func newLanguage(p *pseudonyms, named *conditions, sets map[string]*set) (*language, error) {
+	own := &functions{sets, &zones{}}
 	opts := []cel.EnvOption{
 		cel.OptionalTypes(),
 		cel.CrossTypeNumericComparisons(true),
@@ -56,6 +58,7 @@ func newLanguage(p *pseudonyms, named *conditions) (*language, error) {
 	for i := range shapes {
 		opts = append(opts, cel.Variable(shapes[i].name, shapes[i].typ))
 	}
+	opts = append(opts, own.options()...)
 	opts = append(opts, cel.Variable(conditionVariable, conditionType()))
 	// Last: the extensions register types of theirs with the provider below.
 	opts = append(opts, func(e *cel.Env) (*cel.Env, error) {
@@ -65,7 +68,7 @@ func newLanguage(p *pseudonyms, named *conditions) (*language, error) {
 	if err != nil {
 		return nil, fmt.Errorf("setting up the rule language: %w", err)
 	}
-	return &language{env, p, named}, nil
+	return &language{env, p, named, own}, nil
 }
 
 // expression is a compiled CEL expression. Immutable.
@@ -75,6 +78,7 @@ type expression struct {
 	program cel.Program // stops at maxCost where the cost has no static bound
 	// readsGrants: it can see viewer.grants.
 	readsGrants bool
+	readsPlace  bool // request.country, region or asn
 }
 
 // condition compiles a rule's `when`: a bool, or a dyn (a claim, say), which
@@ -157,7 +161,7 @@ func (l *language) compile(source string) (*expression, []finding) {
 	if err != nil {
 		return nil, whole("%s", err)
 	}
-	return &expression{source, checked, program, readsGrants(checked)}, nil
+	return &expression{source, checked, program, reads(checked, "viewer", "grants"), reads(checked, "request", "country", "region", "asn")}, nil
 }
 
 // check parses and type-checks an expression, first as it is written, so that
@@ -232,6 +236,8 @@ func (l *language) forbidden(checked *cel.Ast) (problem string) {
 			problem = fmt.Sprintf("%s{…}: rules do not build objects", e.AsStruct().TypeName())
 		case e.Kind() == ast.CallKind && e.AsCall().FunctionName() == pseudonymFunction && l.pseudonyms == nil:
 			problem = "pseudonym() needs the environment's token.pseudonym_key_file"
+		case e.Kind() == ast.CallKind:
+			problem = l.functions.misuse(e.AsCall())
 		}
 	}))
 	return problem

@@ -42,6 +42,7 @@ type Policy struct {
 	allow       []*rule
 	grantDenies []*rule // the deny rules that read viewer.grants
 	readsGrants bool
+	readsPlace  bool
 	environment *object
 	constants   *constants
 	defaultTTL  time.Duration
@@ -91,7 +92,7 @@ func Compile(text []byte, o Options) (*Policy, error) {
 func compile(text []byte, o Options) (*Policy, []testCase, error) {
 	files := newSources(o.ReadFile)
 	doc := files.load(text, o.File)
-	lang, err := newLanguage(newPseudonyms(o.PseudonymKey, o.Environment), newConditions(doc.conditions))
+	lang, err := newLanguage(newPseudonyms(o.PseudonymKey, o.Environment), newConditions(doc.conditions), files.sets(doc.sets))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -118,7 +119,7 @@ func compile(text []byte, o Options) (*Policy, []testCase, error) {
 		return nil, nil, err
 	}
 	p.revision, p.language = files.revision(), lang
-	p.noteGrants()
+	p.noteReads()
 	for _, r := range p.rules() {
 		r.errors = o.Metrics.counter(o.Environment, r.id)
 	}

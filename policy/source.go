@@ -124,6 +124,7 @@ func (doc *document) join(other document) {
 	doc.tests = append(doc.tests, other.tests...)
 	doc.conditions = append(doc.conditions, other.conditions...)
 	doc.messages = append(doc.messages, other.messages...)
+	doc.sets = append(doc.sets, other.sets...)
 }
 
 // checkIDs refuses a rule that has the ID of one of another file; within a file
