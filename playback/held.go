@@ -49,18 +49,23 @@ type Scope struct {
 // what was recorded from it too; a tag's what carries the tag in meta.tags, a
 // list of texts or one text with commas.
 func (s Scope) Covers(o *Object) bool {
-	switch s.Kind {
-	case ScopeAll:
+	if s.Kind == ScopeAll {
 		return true
+	}
+	if o == nil || s.Value == "" {
+		return false
+	}
+	switch s.Kind {
 	case ScopePlaybackID:
-		return o != nil && s.Value == string(o.ID)
+		return s.Value == string(o.ID)
 	case ScopeAsset:
-		return o != nil && o.Asset != nil && s.Value == string(o.Asset.ID)
+		return o.Asset != nil && s.Value == string(o.Asset.ID)
 	case ScopeLiveStream:
-		return o != nil && (o.LiveStream != nil && s.Value == string(o.LiveStream.ID) ||
-			o.Asset != nil && s.Value == string(o.Asset.LiveStreamID) && s.Value != "")
+		return o.LiveStream != nil && s.Value == string(o.LiveStream.ID) ||
+			o.Asset != nil && s.Value == string(o.Asset.LiveStreamID)
 	case ScopeTag:
-		return o != nil && o.Asset != nil && o.Asset.tagged(s.Value)
+		return o.Asset != nil && o.Asset.tagged(s.Value)
+	case ScopeAll:
 	}
 	return false
 }

@@ -50,7 +50,9 @@ func (f *functions) options() []cel.EnvOption {
 			cel.CostModel(cost.Overload(overload, costs...)),
 		}
 	}
-	scan := func(arg int) cost.OverloadModelOption { return cost.EvalCost(cost.StringScan(cost.Length(cost.Arg(arg)))) }
+	scan := func(arg int) cost.OverloadModelOption {
+		return cost.EvalCost(cost.StringScan(cost.Length(cost.Arg(arg))))
+	}
 	opts := declare(inSetFunction, []*cel.Type{text, text}, flag, func(a []string) ref.Val { return types.Bool(f.sets[a[0]].has(a[1])) }, scan(1))
 	opts = append(opts, declare(deviceFunction, []*cel.Type{text}, text, func(a []string) ref.Val { return types.String(deviceOf(a[0])) },
 		scan(0), cost.ResultSize(cost.Const(sizeWord)))...)

@@ -45,6 +45,9 @@ func (z *zones) local(text, name string) (time.Time, error) {
 	}
 	for _, layout := range [...]string{"2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"} {
 		if at, err := time.ParseInLocation(layout, text, zone); err == nil {
+			if first := at.Add(-time.Hour); first.Format(layout) == at.Format(layout) {
+				return first, nil // Go does not say which of the two it takes
+			}
 			return at, nil
 		}
 	}
