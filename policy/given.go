@@ -32,12 +32,18 @@ func (d *decoder) tests(n node) []testCase {
 	return tests
 }
 
-func (d *decoder) test(n node) testCase {
+// newTestCase is a question that says nothing.
+func newTestCase() testCase {
 	t := testCase{environment: newEnvironment("", "")}
 	t.question.Viewer = &playback.Viewer{}
 	t.question.Object = &playback.Object{}
 	t.question.Client = &playback.Client{}
 	t.question.Now = testNow()
+	return t
+}
+
+func (d *decoder) test(n node) testCase {
+	t := newTestCase()
 	before := len(d.problems)
 	d.fields(n, map[string]func(node){
 		"name":   func(v node) { t.name, _ = d.text(v) },

@@ -49,6 +49,7 @@ type Policy struct {
 	maxTTL      time.Duration
 	refusals    refusals
 	activations sync.Pool
+	borders     []border
 	revision    string
 	language    *language // compiles parts of conditions, to explain them
 }
@@ -120,6 +121,7 @@ func compile(text []byte, o Options) (*Policy, []testCase, error) {
 	}
 	p.revision, p.language = files.revision(), lang
 	p.noteReads()
+	p.noteBorders()
 	for _, r := range p.rules() {
 		r.errors = o.Metrics.counter(o.Environment, r.id)
 	}
