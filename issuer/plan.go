@@ -143,9 +143,10 @@ func waiting(all []granted) bool {
 	return false
 }
 
-// begin begins the rights that wait, in the store, and reports whether one had
-// begun before by another hand: the lifetime was planned too long then.
-func (i *Issuer) begin(ctx context.Context, q *inquiry, all []granted) (earlier bool, err error) {
+// begin begins the rights that wait, in the store, and reports whether one did
+// not begin now: another hand was first, by its own clock, and the lifetime that
+// was planned is not the right one.
+func (i *Issuer) begin(ctx context.Context, q *inquiry, all []granted) (moved bool, err error) {
 	for n := range all {
 		g := &all[n]
 		if !q.begins(g) {
@@ -165,10 +166,10 @@ func (i *Issuer) begin(ctx context.Context, q *inquiry, all []granted) (earlier 
 				return false, ended()
 			}
 			begun(all, h)
-			earlier = earlier || first.Before(q.now.Truncate(time.Second))
+			moved = moved || !first.Equal(q.now.Truncate(time.Second))
 		}
 	}
-	return earlier, nil
+	return moved, nil
 }
 
 // begun notes the first play of a right wherever a type rests on it. The slices
@@ -186,7 +187,7 @@ func begun(all []granted, h playback.Held) {
 
 // deliver plans the lifetime, signs, and begins what waits: in that order, so
 // that nobody's rental runs while nothing can be signed. What was signed on the
-// assumption that it begins now is handed out to nobody if it had begun before.
+// assumption that it begins now is handed out to nobody if it did not.
 func (i *Issuer) deliver(ctx context.Context, q *inquiry, all []granted, answer *Answer) (err error) {
 	answer.Withheld = q.req.Passive && waiting(all)
 	charged := false
@@ -209,8 +210,8 @@ func (i *Issuer) deliver(ctx context.Context, q *inquiry, all []granted, answer 
 		if q.req.Passive || !waiting(all) {
 			return nil
 		}
-		earlier, err := i.begin(ctx, q, all)
-		if err != nil || !earlier {
+		moved, err := i.begin(ctx, q, all)
+		if err != nil || !moved {
 			return err
 		}
 	}
