@@ -51,7 +51,7 @@ func New(cfg Config) *Issuer { return &Issuer{cfg} }
 // order of contract §8: playback ID 404, catalogue 400, rules 403, type and
 // parameter grants 403, status 412, min_ttl 400, key and queue 503.
 func (i *Issuer) Issue(ctx context.Context, env *Environment, req *Request) (*Answer, error) {
-	object, err := resolve(env, req)
+	object, err := resolve(ctx, env, req)
 	if err != nil {
 		return nil, err
 	}
@@ -108,31 +108,23 @@ func (g *granted) unforced() playback.Params {
 	return out
 }
 
-func resolve(env *Environment, req *Request) (*playback.Object, error) {
+func resolve(ctx context.Context, env *Environment, req *Request) (*playback.Object, error) {
 	if req.PlaybackID == "" {
-		return choose(env, req)
+		return choose(ctx, env, req)
 	}
-	object, ok := env.Catalogue.Lookup(req.PlaybackID)
-	switch {
-	case ok:
-	case env.DenyUnknown:
-		return nil, playback.Errorf(playback.CodeUnknownPlaybackID, "There is no such playback ID.")
-	default:
-		req.desk.unknown = playback.Unknown(req.PlaybackID)
-		object = &req.desk.unknown
+	if object, ok := env.Catalogue.Lookup(req.PlaybackID); ok {
+		return object, nil
 	}
-	return object, nil
+	return find(ctx, env, req)
 }
 
 // choose picks the playback ID of an asset or live stream, in catalogue order:
 // for a DRM licence the first drm one, else the first signed; otherwise the
 // first signed, else the first drm.
-func choose(env *Environment, req *Request) (*playback.Object, error) {
-	var objects []*playback.Object
-	if req.AssetID != "" {
-		objects = env.Catalogue.ByAsset(req.AssetID)
-	} else {
-		objects = env.Catalogue.ByLiveStream(req.LiveStreamID)
+func choose(ctx context.Context, env *Environment, req *Request) (*playback.Object, error) {
+	objects, err := objectsOf(ctx, env, req)
+	if err != nil {
+		return nil, err
 	}
 	order := [2]playback.Policy{playback.PolicySigned, playback.PolicyDRM}
 	if slices.Contains(req.Types, playback.DRMLicense) {

@@ -20,6 +20,7 @@ type Environment struct {
 	// environment's own, because the key is the environment's own.
 	DenyUnknown bool
 	Catalogue   Catalogue
+	Finder      Finder // nil: what the catalogue does not list is unknown
 	Rules       Decider
 	// ReadsGrants: the rules want to know what the viewer holds.
 	ReadsGrants bool

@@ -30,6 +30,10 @@ type Kind string
 const (
 	Asset      Kind = "asset"
 	LiveStream Kind = "live_stream"
+	// PlaybackID is a playback ID that an object had and has no more: always
+	// Deleted, and written by the store itself. An object that lists it again
+	// counts all the same.
+	PlaybackID Kind = "playback_id"
 )
 
 // Object is what Mux last said of an asset or a live stream, with its playback
@@ -43,7 +47,9 @@ type Object struct {
 	Version int64
 	// Deleted is final: whatever comes later, the object is gone.
 	Deleted bool
-	// Data is what was said, in the catalogue's own JSON; nil where Deleted.
+	// PlaybackIDs are those that it has; none where Deleted.
+	PlaybackIDs []playback.ID
+	// Data is what else was said, in the catalogue's own JSON; nil where Deleted.
 	Data []byte
 	// Seq orders the changes of all objects, whatever wrote them: a change that
 	// can be seen has a larger one than all that could be seen before it. The
@@ -62,9 +68,8 @@ type Event struct {
 type Catalogue interface {
 	// Apply writes objects, and notes the event that told of them (nil: no
 	// webhook did), in one transaction. fresh is false, and nothing is written,
-	// if the event was noted before. applied says which objects were newer than
-	// what the store had, and their Seq is set. Two that are equally old and
-	// differ end the same in any order.
+	// if the event was noted before. applied says which objects counted beside
+	// what the store had (Merge), so that the order of arrival does not matter.
 	Apply(ctx context.Context, event *Event, objects []Object) (applied []bool, fresh bool, err error)
 	// Changes calls yield with the objects whose Seq is larger, in its order,
 	// deleted ones too: those of one environment, or of all if env is "". The

@@ -32,11 +32,17 @@ type (
 	reading struct{ done, claimed time.Time }
 )
 
+type change struct {
+	seq int64
+	key objectKey
+}
+
 // Store is a store.Store in memory.
 type Store struct {
 	mu      sync.RWMutex // guards everything
 	seq     int64
 	objects map[objectKey]store.Object
+	log     []change // by seq; a later change of an object makes an earlier one void
 	events  map[grantKey]time.Time
 	syncs   map[playback.EnvironmentID]reading
 	grants  map[grantKey]store.Grant
@@ -75,45 +81,47 @@ func (s *Store) Apply(_ context.Context, event *store.Event, objects []store.Obj
 	}
 	for i := range objects {
 		o := &objects[i]
-		key := objectKey{o.Environment, o.Kind, o.ID}
-		have, known := s.objects[key]
-		if known && !newer(o, &have) {
-			continue
+		var have *store.Object
+		if there, ok := s.objects[objectKey{o.Environment, o.Kind, o.ID}]; ok {
+			have = &there
 		}
-		s.seq++
-		o.Seq = s.seq
-		s.objects[key], applied[i] = *o, true
+		var gone []playback.ID
+		applied[i], gone = store.Merge(have, o)
+		if applied[i] {
+			s.put(o)
+		}
+		for _, id := range gone {
+			key := objectKey{o.Environment, store.PlaybackID, string(id)}
+			if _, known := s.objects[key]; !known {
+				s.put(&store.Object{Environment: key.env, Kind: key.kind, ID: key.id, Version: o.Version, Deleted: true})
+			}
+		}
+	}
+	if len(s.log) > 2*len(s.objects)+1000 {
+		s.log = slices.DeleteFunc(s.log, func(c change) bool { return s.objects[c.key].Seq != c.seq })
 	}
 	return applied, true, nil
 }
 
-// newer reports whether o counts beside what is there: deletion beats
-// everything, then time, then, so that the order does not matter, the data.
-func newer(o, have *store.Object) bool {
-	switch {
-	case have.Deleted:
-		return false
-	case o.Deleted, o.Version > have.Version:
-		return true
-	}
-	return o.Version == have.Version && bytes.Compare(o.Data, have.Data) > 0
+func (s *Store) put(o *store.Object) {
+	s.seq++
+	o.Seq = s.seq
+	key := objectKey{o.Environment, o.Kind, o.ID}
+	s.objects[key] = *o
+	s.log = append(s.log, change{s.seq, key})
 }
 
 // Changes calls yield with what changed; see store.Catalogue.
 func (s *Store) Changes(_ context.Context, env playback.EnvironmentID, after int64, yield func(*store.Object) error) error {
 	s.mu.RLock()
-	if after >= s.seq {
-		s.mu.RUnlock()
-		return nil
-	}
+	first, _ := slices.BinarySearchFunc(s.log, after+1, func(c change, seq int64) int { return int(c.seq - seq) })
 	var out []store.Object
-	for key, o := range s.objects {
-		if o.Seq > after && (env == "" || key.env == env) {
+	for _, c := range s.log[first:] {
+		if o := s.objects[c.key]; o.Seq == c.seq && (env == "" || c.key.env == env) {
 			out = append(out, o)
 		}
 	}
 	s.mu.RUnlock()
-	slices.SortFunc(out, func(a, b store.Object) int { return int(a.Seq - b.Seq) })
 	for i := range out {
 		if err := yield(&out[i]); err != nil {
 			return err

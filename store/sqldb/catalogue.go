@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/playgate/playgate/playback"
@@ -14,24 +15,22 @@ import (
 const (
 	insertEvent = `INSERT INTO webhook_events (environment, id, taken_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
 
-	// Whoever has the clock's row writes; the others wait. What is read later by
-	// seq was therefore committed later.
-	takeSeqs = `UPDATE catalogue_clock SET seq = seq + $1 RETURNING seq`
+	// Whoever has the clock's row reads and writes objects; the others wait. What
+	// is read later by seq was therefore committed later.
+	takeClock = `UPDATE catalogue_clock SET seq = seq + 1 RETURNING seq`
+	setClock  = `UPDATE catalogue_clock SET seq = $1`
 
-	// A deleted object stays deleted, and deletion beats everything; else the
-	// newer one counts, and of two that are equally old the one whose data is
-	// larger, so that the order of arrival does not matter.
+	getObject = `SELECT version, deleted, playback_ids, data FROM catalogue_objects WHERE environment = $1 AND kind = $2 AND id = $3`
 	putObject = `
-		INSERT INTO catalogue_objects (environment, kind, id, version, deleted, seq, data)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		INSERT INTO catalogue_objects (environment, kind, id, version, deleted, seq, playback_ids, data)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (environment, kind, id) DO UPDATE
-		SET version = excluded.version, deleted = excluded.deleted, seq = excluded.seq, data = excluded.data
-		WHERE catalogue_objects.deleted = 0 AND (
-			excluded.deleted = 1
-			OR excluded.version > catalogue_objects.version
-			OR (excluded.version = catalogue_objects.version AND excluded.data > catalogue_objects.data))`
+		SET version = excluded.version, deleted = excluded.deleted, seq = excluded.seq, playback_ids = excluded.playback_ids, data = excluded.data`
+	putGone = `
+		INSERT INTO catalogue_objects (environment, kind, id, version, deleted, seq, playback_ids)
+		VALUES ($1, $2, $3, $4, 1, $5, '') ON CONFLICT DO NOTHING`
 
-	selectChanges = `SELECT environment, kind, id, version, deleted, seq, data FROM catalogue_objects `
+	selectChanges = `SELECT environment, kind, id, version, deleted, seq, playback_ids, data FROM catalogue_objects `
 	changesOfAll  = selectChanges + `WHERE seq > $1 ORDER BY seq LIMIT 2000`
 	changesOfOne  = selectChanges + `WHERE seq > $1 AND environment = $2 ORDER BY seq LIMIT 2000`
 
@@ -67,33 +66,100 @@ func (d *DB) Apply(ctx context.Context, event *store.Event, objects []store.Obje
 	return applied, err == nil, err
 }
 
+// writer writes objects while it has the clock.
+type writer struct {
+	tx       *sql.Tx
+	seq      int64
+	get, set *sql.Stmt
+}
+
 func put(ctx context.Context, tx *sql.Tx, objects []store.Object) ([]bool, error) {
 	applied := make([]bool, len(objects))
 	if len(objects) == 0 {
 		return applied, nil
 	}
-	var last int64
-	if err := tx.QueryRowContext(ctx, takeSeqs, len(objects)).Scan(&last); err != nil {
-		return nil, fmt.Errorf("taking the next numbers: %w", err)
+	w := writer{tx: tx}
+	if err := tx.QueryRowContext(ctx, takeClock).Scan(&w.seq); err != nil {
+		return nil, fmt.Errorf("taking the clock: %w", err)
 	}
-	statement, err := tx.PrepareContext(ctx, putObject)
-	if err != nil {
-		return nil, fmt.Errorf("writing objects: %w", err)
+	var err error
+	if w.get, err = tx.PrepareContext(ctx, getObject); err != nil {
+		return nil, err
 	}
-	defer func() { _ = statement.Close() }()
+	defer func() { _ = w.get.Close() }()
+	if w.set, err = tx.PrepareContext(ctx, putObject); err != nil {
+		return nil, err
+	}
+	defer func() { _ = w.set.Close() }()
 	for i := range objects {
-		o := &objects[i]
-		o.Seq = last - int64(len(objects)-1-i)
+		applied[i], err = w.write(ctx, &objects[i])
+		if err != nil {
+			return nil, fmt.Errorf("writing %s %s: %w", objects[i].Kind, objects[i].ID, err)
+		}
+	}
+	_, err = tx.ExecContext(ctx, setClock, w.seq)
+	return applied, err
+}
+
+func (w *writer) write(ctx context.Context, o *store.Object) (bool, error) {
+	have, err := w.have(ctx, o)
+	if err != nil {
+		return false, err
+	}
+	counts, gone := store.Merge(have, o)
+	if counts {
+		w.seq++
+		o.Seq = w.seq
 		deleted := 0
 		if o.Deleted {
 			deleted = 1
 		}
-		applied[i], err = affects(statement.ExecContext(ctx, o.Environment, o.Kind, o.ID, o.Version, deleted, o.Seq, o.Data))
-		if err != nil {
-			return nil, fmt.Errorf("writing %s %s: %w", o.Kind, o.ID, err)
+		if _, err := w.set.ExecContext(ctx, o.Environment, o.Kind, o.ID, o.Version, deleted, o.Seq, join(o.PlaybackIDs), o.Data); err != nil {
+			return false, err
 		}
 	}
-	return applied, nil
+	for _, id := range gone {
+		w.seq++
+		if _, err := w.tx.ExecContext(ctx, putGone, o.Environment, store.PlaybackID, id, o.Version, w.seq); err != nil {
+			return false, err
+		}
+	}
+	return counts, nil
+}
+
+// have returns what is there of an object, nil for nothing.
+func (w *writer) have(ctx context.Context, o *store.Object) (*store.Object, error) {
+	var have store.Object
+	var deleted int64
+	var ids string
+	err := w.get.QueryRowContext(ctx, o.Environment, o.Kind, o.ID).Scan(&have.Version, &deleted, &ids, &have.Data)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil //nolint:nilnil // Merge has nil for none
+	}
+	have.Deleted, have.PlaybackIDs = deleted != 0, split(ids)
+	return &have, err
+}
+
+func join(ids []playback.ID) string {
+	var b strings.Builder
+	for i, id := range ids {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(string(id))
+	}
+	return b.String()
+}
+
+func split(text string) []playback.ID {
+	if text == "" {
+		return nil
+	}
+	ids := make([]playback.ID, 0, 1+strings.Count(text, " "))
+	for id := range strings.SplitSeq(text, " ") {
+		ids = append(ids, playback.ID(id))
+	}
+	return ids
 }
 
 // affects reports whether a statement changed a row.
@@ -134,10 +200,11 @@ func (d *DB) page(ctx context.Context, env playback.EnvironmentID, after int64, 
 	for rows.Next() {
 		var o store.Object
 		var deleted int64
-		if err := rows.Scan(&o.Environment, &o.Kind, &o.ID, &o.Version, &deleted, &o.Seq, &o.Data); err != nil {
+		var ids string
+		if err := rows.Scan(&o.Environment, &o.Kind, &o.ID, &o.Version, &deleted, &o.Seq, &ids, &o.Data); err != nil {
 			return 0, err
 		}
-		o.Deleted, after = deleted != 0, o.Seq
+		o.Deleted, o.PlaybackIDs, after = deleted != 0, split(ids), o.Seq
 		if err := yield(&o); err != nil {
 			return 0, err
 		}

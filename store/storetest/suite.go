@@ -23,20 +23,21 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, func(*testing.T) store.Store){
 		"the newest version of an object counts, in any order": anyOrder,
-		"deleted is final":                               deletedIsFinal,
-		"an event is taken once":                         eventOnce,
-		"an event is forgotten":                          eventForgotten,
-		"changes come in order to every replica":         changesInOrder,
-		"changes of one environment":                     changesOfOne,
-		"writes at once lose nothing":                    writesAtOnce,
-		"one replica reads everything":                   oneSync,
-		"a grant comes back as it was put":               grantRoundTrip,
-		"a grant that is put again keeps its first play": grantPutAgain,
-		"a viewer's grants are their own":                grantsOfViewer,
-		"a rental is begun once, however many ask":       startOnce,
-		"the ledger keeps the latest":                    ledgerLatest,
-		"turns are spaced out for all":                   turns,
-		"an ended context ends the call":                 endedContext,
+		"deleted is final": deletedIsFinal,
+		"playback IDs that are gone are remembered, in any order": gone,
+		"an event is taken once":                                  eventOnce,
+		"an event is forgotten":                                   eventForgotten,
+		"changes come in order to every replica":                  changesInOrder,
+		"changes of one environment":                              changesOfOne,
+		"writes at once lose nothing":                             writesAtOnce,
+		"one replica reads everything":                            oneSync,
+		"a grant comes back as it was put":                        grantRoundTrip,
+		"a grant that is put again keeps its first play":          grantPutAgain,
+		"a viewer's grants are their own":                         grantsOfViewer,
+		"a rental is begun once, however many ask":                startOnce,
+		"the ledger keeps the latest":                             ledgerLatest,
+		"turns are spaced out for all":                            turns,
+		"an ended context ends the call":                          endedContext,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -127,6 +128,41 @@ func deletedIsFinal(t *testing.T, open func(*testing.T) store.Store) {
 	must(t, err)
 	if applied[0] {
 		t.Error("an object whose deletion came first was brought back")
+	}
+}
+
+// gone applies what Mux said in every order: what remains must be the same, and
+// so must the playback IDs that no longer are.
+func gone(t *testing.T, open func(*testing.T) store.Store) {
+	s := open(t)
+	said := func(env playback.EnvironmentID) []store.Object {
+		list := []store.Object{asset(env, "A1", 10, "a"), asset(env, "A1", 20, "b"), asset(env, "A1", 20, "c"), asset(env, "A1", 30, "d")}
+		list[0].PlaybackIDs = []playback.ID{"P1"}
+		list[1].PlaybackIDs = []playback.ID{"P1", "P2"}
+		list[2].PlaybackIDs = []playback.ID{"P3"}
+		list[3].PlaybackIDs = []playback.ID{"P2", "P4"}
+		return list
+	}
+	for _, order := range [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 3, 0, 2}, {2, 1, 0, 3}, {0, 3, 1, 2}} {
+		env := environment()
+		for _, i := range order {
+			_, _, err := s.Apply(t.Context(), nil, []store.Object{said(env)[i]})
+			must(t, err)
+		}
+		got := contents(t, s, env)
+		if diff := cmp.Diff(said(env)[3], got["asset A1"]); diff != "" {
+			t.Errorf("order %v: %s", order, diff)
+		}
+		for _, id := range []string{"playback_id P1", "playback_id P3"} {
+			if o, ok := got[id]; !ok || !o.Deleted || len(o.Data) > 0 {
+				t.Errorf("order %v: %s is %+v, want it gone", order, id, o)
+			}
+		}
+		_, _, err := s.Apply(t.Context(), nil, []store.Object{{Environment: env, Kind: store.Asset, ID: "A1", Version: 1, Deleted: true}})
+		must(t, err)
+		if n := len(contents(t, s, env)); n != 5 { // the asset and P1 to P4
+			t.Errorf("order %v: %d records, want 5", order, n)
+		}
 	}
 }
 

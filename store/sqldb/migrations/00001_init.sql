@@ -2,7 +2,8 @@
 -- One schema for SQLite and PostgreSQL: both take these types, times are whole
 -- numbers since the Unix epoch, and truth is 0 or 1.
 
--- What Mux last said of each asset and live stream. version: Unix microseconds.
+-- What Mux last said of each asset and live stream, and (kind playback_id) which
+-- playback IDs are gone. version: Unix microseconds. playback_ids: by spaces.
 CREATE TABLE catalogue_objects (
     environment TEXT NOT NULL,
     kind TEXT NOT NULL,
@@ -10,6 +11,7 @@ CREATE TABLE catalogue_objects (
     version BIGINT NOT NULL,
     deleted INTEGER NOT NULL,
     seq BIGINT NOT NULL,
+    playback_ids TEXT NOT NULL,
     data BYTEA,
     PRIMARY KEY (environment, kind, id)
 );
