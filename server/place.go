@@ -34,6 +34,9 @@ func (p *Place) locate(c *fiber.Ctx, x *middleware.Exchange, client *playback.Cl
 		return
 	}
 	if country, ok := headerCountry(c.Request().Header.PeekAll(p.CountryHeader)); ok {
+		if country != client.Country {
+			client.Region = "" // of another country
+		}
 		client.Country, client.GeoSource = country, playback.GeoHeader
 	}
 }
