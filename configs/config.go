@@ -30,8 +30,9 @@ type Config struct {
 	Keystore      Keystore       `yaml:"keystore" restart:"true" doc:"Where signing keys come from."`
 	Signer        Signer         `yaml:"signer" restart:"true" doc:"How tokens are signed."`
 	Cache         Cache          `yaml:"cache" restart:"true" doc:"The cache of signed tokens."`
+	Geo           Geo            `yaml:"geo" doc:"Where viewers are."`
 	Organizations []Organization `yaml:"organizations" doc:"The tenants."`
-	_             struct{}       `later:"store,redis,geo"`
+	_             struct{}       `later:"store,redis"`
 }
 
 // Server configures the HTTP servers.

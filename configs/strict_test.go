@@ -37,7 +37,6 @@ func TestASectionThatIsNotBuiltYetIsRefusedAsUnknown(t *testing.T) {
 		{"store: {driver: sqlite, dsn: playgate.db}", "store"},
 		{"store: {}", "store"},
 		{"redis: {address: ''}", "redis"},
-		{"geo: {database: '', country_header: ''}", "geo"},
 		{environment("webhooks: {secret_files: []}"), inEnvironment + "webhooks"},
 		{environment("edge: {trusted: []}"), inEnvironment + "edge"},
 		{environment("catalog: {max_age: 10m}"), inEnvironment + "catalog.max_age"},
