@@ -85,13 +85,13 @@ func TestDiffSaysWhoGainsAndWhoLoses(t *testing.T) {
 		groups[g.By+" "+g.Value] = g
 	}
 	want := map[string]policy.DiffGroup{
-		"rule ban (banned) → premium":     {By: "rule", Value: "ban (banned) → premium", Gained: 40},
-		"rule ban (banned) → basic":       {By: "rule", Value: "ban (banned) → basic", Gained: 30},
-		"rule basic → no_matching_rule":   {By: "rule", Value: "basic → no_matching_rule", Lost: 40},
-		"country RU":                      {By: "country", Value: "RU", Gained: 70},
-		"asset A2":                        {By: "asset", Value: "A2", Gained: 10, Lost: 40},
-		"plan basic":                      {By: "plan", Value: "basic", Gained: 30, Lost: 40},
-		"plan premium":                    {By: "plan", Value: "premium", Gained: 40},
+		"rule ban (banned) → premium":   {By: "rule", Value: "ban (banned) → premium", Gained: 40},
+		"rule ban (banned) → basic":     {By: "rule", Value: "ban (banned) → basic", Gained: 30},
+		"rule basic → no_matching_rule": {By: "rule", Value: "basic → no_matching_rule", Lost: 40},
+		"country RU":                    {By: "country", Value: "RU", Gained: 70},
+		"asset A2":                      {By: "asset", Value: "A2", Gained: 10, Lost: 40},
+		"plan basic":                    {By: "plan", Value: "basic", Gained: 30, Lost: 40},
+		"plan premium":                  {By: "plan", Value: "premium", Gained: 40},
 	}
 	for name, w := range want {
 		if diff := cmp.Diff(w, groups[name]); diff != "" {

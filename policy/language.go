@@ -73,8 +73,8 @@ func newLanguage(p *pseudonyms, named *conditions, sets map[string]*set) (*langu
 
 // expression is a compiled CEL expression. Immutable.
 type expression struct {
-	source  string   // as it was written
-	ast     *cel.Ast // with the named conditions in their places
+	source  string      // as it was written
+	ast     *cel.Ast    // with the named conditions in their places
 	program cel.Program // stops at maxCost where the cost has no static bound
 	// readsGrants: it can see viewer.grants.
 	readsGrants bool

@@ -288,4 +288,3 @@ func joined(values []ref.Val) string {
 	slices.Sort(texts)
 	return strings.Join(texts, ", ")
 }
-
