@@ -15,6 +15,7 @@ import (
 func (l *loader) check() {
 	l.checkServer()
 	l.checkKeystore()
+	l.checkStore()
 	l.checkGeo()
 	for path, e := range l.config.Environments() {
 		l.checkEnvironment(path, e)

@@ -31,6 +31,8 @@ func (l *loader) checkEnvironment(path string, e *Environment) {
 	for _, p := range catalog.Check(e.Entries()) {
 		l.report.add(path+"."+p.Path, "%s", p.Message)
 	}
+	l.checkWebhooks(path, e)
+	l.checkCatalog(path, e)
 	l.checkPolicy(path, e)
 	l.warnEnvironment(path, e)
 }

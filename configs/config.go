@@ -30,9 +30,10 @@ type Config struct {
 	Keystore      Keystore       `yaml:"keystore" restart:"true" doc:"Where signing keys come from."`
 	Signer        Signer         `yaml:"signer" restart:"true" doc:"How tokens are signed."`
 	Cache         Cache          `yaml:"cache" restart:"true" doc:"The cache of signed tokens."`
+	Store         Store          `yaml:"store" restart:"true" doc:"Where durable records are kept."`
 	Geo           Geo            `yaml:"geo" doc:"Where viewers are."`
 	Organizations []Organization `yaml:"organizations" doc:"The tenants."`
-	_             struct{}       `later:"store,redis"`
+	_             struct{}       `later:"redis"`
 }
 
 // Server configures the HTTP servers.

@@ -26,14 +26,15 @@ type Environment struct {
 	ViewerCookie string                 `yaml:"viewer_cookie" default:"" doc:"Name of a cookie that may carry the viewer token."`
 	ViewerQuery  string                 `yaml:"viewer_query" default:"" doc:"Name of a query parameter that may carry it, for <video src>."`
 	AccessTokens []AccessToken          `yaml:"access_tokens" doc:"Credentials of backends; playgate access-token create prints such an entry."`
-	Catalog      Catalog                `yaml:"catalog" doc:"What an unknown playback ID means."`
+	Catalog      Catalog                `yaml:"catalog" doc:"What is known of playback IDs, and what an unknown one means."`
 	PlaybackIDs  []PlaybackID           `yaml:"playback_ids" doc:"Static entries of the catalogue. Entries that name one asset or live stream share it."`
 	PolicyFile   Path                   `yaml:"policy_file" default:"" doc:"YAML file with the rules."`
 	Policy       Policy                 `yaml:"policy" doc:"The rules in place, instead of policy_file. No rules at all: everything is denied."`
+	Webhooks     Webhooks               `yaml:"webhooks" doc:"Webhooks of Mux, which keep the catalogue up to date."`
 	Keys         Keys                   `yaml:"keys" doc:"The life of signing keys."`
 	CORSOrigins  []string               `yaml:"cors_origins" doc:"Origins that may call from a browser, scheme://host[:port], or \"*\"."`
 	RateLimits   RateLimits             `yaml:"rate_limits" doc:"Limits per caller, one for each token asked for, as N-S, N-M, N-H or N-D; \"\" means none."`
-	_            struct{}               `later:"webhooks,edge"`
+	_            struct{}               `later:"edge"`
 }
 
 // Mux configures the access to Mux's API.
@@ -94,10 +95,11 @@ type AccessToken struct {
 	Permissions  []string   `yaml:"permissions" enum:"video:read,video:write,data:read,data:write,system:read,system:write" doc:"What it may do."`
 }
 
-// Catalog configures how unknown playback IDs are seen.
+// Catalog configures how unknown playback IDs are seen, and how long known ones
+// are believed.
 type Catalog struct {
-	Unknown string   `yaml:"unknown" default:"signed" enum:"signed,deny" later:"lookup" doc:"signed: sign an unknown playback ID with no metadata; deny: 404."`
-	_       struct{} `later:"max_age"`
+	Unknown string        `yaml:"unknown" default:"signed" enum:"signed,deny,lookup" doc:"signed: sign an unknown playback ID with no metadata; deny: 404; lookup: ask Mux on its first use by somebody who is authenticated, and 404 for others."`
+	MaxAge  time.Duration `yaml:"max_age" default:"10m" doc:"How old what Mux said of an asset or live stream in use may be before Mux is asked again, beside the requests. Takes effect with mux.token_id."`
 }
 
 // PlaybackID is one static entry of the catalogue.

@@ -113,6 +113,8 @@ func apiRoutes() []route {
 
 		{methods: get + " " + put + " " + del, path: "/v1/grants/{id}", handle: oneGrant, access: managed, body: wanted},
 		{methods: get, path: "/v1/grants", handle: listGrants, access: managed},
+
+		{methods: post, path: "/v1/webhooks/mux/{environment}", handle: postWebhook, access: open, body: wanted, limit: maxWebhookBody},
 	}
 }
 

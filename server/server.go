@@ -96,6 +96,7 @@ type Config struct {
 	JWKS     KeyPublisher
 	Keys     KeyManager
 	Grants   GrantManager
+	Webhooks Webhooks
 
 	Logger     *slog.Logger          // nil: silent
 	AccessLog  string                // log.access, see SetAccessLog
