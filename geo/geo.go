@@ -111,12 +111,13 @@ func (d *Database) Refresh() (changed int, _ error) {
 		if err == nil && now == f.seen {
 			continue
 		}
-		if err == nil {
+		switch {
+		case err == nil:
 			f.seen = now
 			err = f.load()
-		} else if f.seen == (version{}) && f.reader.Load() != nil {
+		case f.seen == (version{}) && f.reader.Load() != nil:
 			continue // gone, and said so
-		} else {
+		default:
 			f.seen = version{}
 		}
 		if err != nil {

@@ -52,20 +52,20 @@ func New(cfg Config) *Holder {
 	return h
 }
 
-// InForce returns the rights of a viewer that hold for a playback ID at now, in
-// the order of their IDs. An anonymous viewer has none. The error is a
+// InForce returns the rights of the question's viewer that hold for its object
+// then, in the order of their IDs. An anonymous viewer has none. The error is a
 // *playback.Error: dependency_unavailable.
-func (h *Holder) InForce(ctx context.Context, env playback.EnvironmentID, v *playback.Viewer, o *playback.Object, now time.Time) ([]playback.Held, error) {
-	if v == nil || v.ID == "" {
+func (h *Holder) InForce(ctx context.Context, env playback.EnvironmentID, q *playback.Question) ([]playback.Held, error) {
+	if q.Viewer == nil || q.Viewer.ID == "" {
 		return nil, nil
 	}
-	all, err := h.List(ctx, env, v.Issuer, v.ID)
+	all, err := h.List(ctx, env, q.Viewer.Issuer, q.Viewer.ID)
 	if err != nil {
 		return nil, err
 	}
 	var held []playback.Held
 	for i := range all {
-		if all[i].Scope.Covers(o) && all[i].InForce(now) {
+		if all[i].Scope.Covers(q.Object) && all[i].InForce(q.Now) {
 			held = append(held, all[i].Held)
 		}
 	}

@@ -121,20 +121,20 @@ func TestInForce(t *testing.T) {
 	if _, gone, err := h.Start(t.Context(), acme, "played", now.Add(-time.Hour)); gone || err != nil {
 		t.Fatal(gone, err)
 	}
-	held, err := h.InForce(t.Context(), acme, viewer, film, now)
+	held, err := h.InForce(t.Context(), acme, &playback.Question{Viewer: viewer, Object: film, Now: now})
 	want := []string{"all", "asset", "begins", "ends", "playback", "tag", "waiting"}
 	if diff := cmp.Diff(want, ids(held)); err != nil || diff != "" {
 		t.Errorf("InForce: %v (-want +got):\n%s", err, diff)
 	}
 	for _, nobody := range []*playback.Viewer{nil, {}, {Issuer: "main"}} {
-		if held, err := h.InForce(t.Context(), acme, nobody, film, now); held != nil || err != nil {
+		if held, err := h.InForce(t.Context(), acme, &playback.Question{Viewer: nobody, Object: film, Now: now}); held != nil || err != nil {
 			t.Errorf("an anonymous viewer holds %v, %v", held, err)
 		}
 	}
 	if err := h.Delete(t.Context(), acme, "all"); err != nil {
 		t.Fatal(err)
 	}
-	if held, _ := h.InForce(t.Context(), acme, viewer, film, now); len(held) != len(want)-1 {
+	if held, _ := h.InForce(t.Context(), acme, &playback.Question{Viewer: viewer, Object: film, Now: now}); len(held) != len(want)-1 {
 		t.Errorf("a deleted grant is in force: %v", ids(held))
 	}
 }
@@ -235,12 +235,15 @@ func TestAStoreThatIsDownIsNeverGuessed(t *testing.T) {
 	h := newHolder(down{})
 	ctx := t.Context()
 	for what, ask := range map[string]func() error{
-		"Put":     func() error { _, _, err := h.Put(ctx, entitlement("g1", nil)); return err },
-		"Get":     func() error { _, err := h.Get(ctx, acme, "g1"); return err },
-		"Delete":  func() error { return h.Delete(ctx, acme, "g1") },
-		"List":    func() error { _, err := h.List(ctx, acme, "main", "u1"); return err },
-		"InForce": func() error { _, err := h.InForce(ctx, acme, viewer, film, now); return err },
-		"Start":   func() error { _, _, err := h.Start(ctx, acme, "g1", now); return err },
+		"Put":    func() error { _, _, err := h.Put(ctx, entitlement("g1", nil)); return err },
+		"Get":    func() error { _, err := h.Get(ctx, acme, "g1"); return err },
+		"Delete": func() error { return h.Delete(ctx, acme, "g1") },
+		"List":   func() error { _, err := h.List(ctx, acme, "main", "u1"); return err },
+		"InForce": func() error {
+			_, err := h.InForce(ctx, acme, &playback.Question{Viewer: viewer, Object: film, Now: now})
+			return err
+		},
+		"Start": func() error { _, _, err := h.Start(ctx, acme, "g1", now); return err },
 	} {
 		err := ask()
 		refusal, ok := errors.AsType[*playback.Error](err)

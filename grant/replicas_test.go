@@ -151,8 +151,7 @@ func TestARemovedGrantIsGoneOnEveryReplicaAtOnce(t *testing.T) {
 	}
 	ask := func(r *replica, id string) playback.Code {
 		_, err := r.exp(t.Context(), id)
-		var refusal *playback.Error
-		if errors.As(err, &refusal) {
+		if refusal, ok := errors.AsType[*playback.Error](err); ok {
 			return refusal.Code
 		}
 		return ""

@@ -155,8 +155,10 @@ func (i *Issuer) decide(ctx context.Context, q *inquiry) ([]granted, error) {
 		return nil, err
 	}
 	if q.env.ReadsGrants {
+		question := &q.req.desk.question
+		*question = playback.Question{Viewer: q.req.Viewer, Object: q.object, Now: q.now}
 		var err error
-		if q.grants, err = i.cfg.Grants.InForce(ctx, q.env.ID, q.req.Viewer, q.object, q.now); err != nil {
+		if q.grants, err = i.cfg.Grants.InForce(ctx, q.env.ID, question); err != nil {
 			return nil, err
 		}
 	}

@@ -11,8 +11,9 @@ import (
 // Holder knows what viewers hold: *grant.Holder. Its errors are
 // *playback.Error.
 type Holder interface {
-	// InForce returns the rights of a viewer that hold for an object at now.
-	InForce(ctx context.Context, env playback.EnvironmentID, v *playback.Viewer, o *playback.Object, now time.Time) ([]playback.Held, error)
+	// InForce returns the rights of the question's viewer that hold for its
+	// object then.
+	InForce(ctx context.Context, env playback.EnvironmentID, q *playback.Question) ([]playback.Held, error)
 	// Start begins the time of a right, unless it has begun, and returns when it
 	// did, in whole seconds. gone: the right was deleted meanwhile.
 	Start(ctx context.Context, env playback.EnvironmentID, id string, now time.Time) (first time.Time, gone bool, err error)

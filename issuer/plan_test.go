@@ -23,11 +23,11 @@ type holder struct {
 	down    error
 }
 
-func (h *holder) InForce(_ context.Context, _ playback.EnvironmentID, _ *playback.Viewer, _ *playback.Object, now time.Time) (out []playback.Held, _ error) {
+func (h *holder) InForce(_ context.Context, _ playback.EnvironmentID, q *playback.Question) (out []playback.Held, _ error) {
 	h.asked++
 	for _, right := range h.held {
 		right.FirstPlay = h.started[right.ID]
-		if right.InForce(now) {
+		if right.InForce(q.Now) {
 			out = append(out, right)
 		}
 	}
@@ -243,7 +243,7 @@ func TestARentalThatHadBegunElsewhere(t *testing.T) {
 // elsewhere is a store that a replica reads just before another one writes.
 type elsewhere struct{ holder }
 
-func (h *elsewhere) InForce(context.Context, playback.EnvironmentID, *playback.Viewer, *playback.Object, time.Time) ([]playback.Held, error) {
+func (h *elsewhere) InForce(context.Context, playback.EnvironmentID, *playback.Question) ([]playback.Held, error) {
 	return h.held, nil
 }
 
