@@ -90,15 +90,6 @@ func unixSeconds(v any) int64 {
 	return 0
 }
 
-// parse reads a description that was kept.
-func parse(data string) description {
-	var d description
-	if json.Unmarshal([]byte(data), &d) != nil {
-		return description{} // whoever wrote that into the store gets nothing signed for it
-	}
-	return d
-}
-
 func (d *description) createdAt() time.Time {
 	if d.CreatedAt == 0 {
 		return time.Time{}
