@@ -1,0 +1,234 @@
+package audit
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/playgate/playgate/playback"
+)
+
+const (
+	maxLine   = 1 << 20 // bytes
+	pollEvery = 200 * time.Millisecond
+)
+
+// Filter says which records are wanted; what is zero does not matter.
+type Filter struct {
+	Environment playback.EnvironmentID
+	Decision    string // allow or deny
+	Rule        string
+	Reason      playback.Code
+	PlaybackID  playback.ID
+	AssetID     playback.AssetID
+	Type        string
+	Viewer      string // a pseudonym
+	Country     string
+	Revision    string // or its beginning
+	RequestID   string
+	Since       time.Time
+	Until       time.Time
+	Text        string // anywhere in the line
+}
+
+// Matches reports whether a record, with its line, is wanted.
+func (f *Filter) Matches(r *Record, line []byte) bool {
+	same := func(want, got string) bool { return want == "" || want == got }
+	return same(string(f.Environment), string(r.Environment)) && same(f.Decision, r.Decision) && same(f.Rule, r.Rule) &&
+		same(string(f.Reason), string(r.Reason)) && same(string(f.PlaybackID), string(r.PlaybackID)) &&
+		same(string(f.AssetID), string(r.AssetID)) && same(f.Type, r.Type) && same(f.Viewer, r.Viewer) &&
+		same(f.Country, r.Country) && same(f.RequestID, r.RequestID) && strings.HasPrefix(r.Revision, f.Revision) &&
+		(f.Since.IsZero() || !r.Time.Before(f.Since)) && (f.Until.IsZero() || r.Time.Before(f.Until)) &&
+		(f.Text == "" || bytes.Contains(line, []byte(f.Text)))
+}
+
+// Read calls visit for every record of a log that the filter lets pass, in the
+// order of the log. It stops at the first error, which names the line; a line
+// without its end is being written and is left out.
+func Read(log io.Reader, f Filter, visit func(r *Record, line []byte) error) error {
+	lines := bufio.NewReaderSize(log, 64<<10)
+	for n := 1; ; n++ {
+		line, err := readLine(lines)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = visitLine(line, &f, visit)
+		}
+		if err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
+		}
+	}
+}
+
+func visitLine(line []byte, f *Filter, visit func(*Record, []byte) error) error {
+	line = bytes.TrimSpace(line)
+	if len(line) == 0 {
+		return nil
+	}
+	var r Record
+	if err := json.Unmarshal(line, &r); err != nil {
+		return fmt.Errorf("is no record of the decision log: %w", err)
+	}
+	if !f.Matches(&r, line) {
+		return nil
+	}
+	return visit(&r, line)
+}
+
+// readLine reads to the end of a line, io.EOF if there is none yet.
+func readLine(in *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case len(line) > maxLine:
+			return nil, fmt.Errorf("is longer than %d bytes", maxLine)
+		case errors.Is(err, bufio.ErrBufferFull):
+		case err != nil:
+			return nil, err
+		default:
+			return line, nil
+		}
+	}
+}
+
+// Follow reads a log as it is written, over rotations, beginning with its last
+// lines, until the context ends.
+func Follow(ctx context.Context, path string, last int, f Filter, visit func(r *Record, line []byte) error) error {
+	t := &tail{path: path, filter: f, visit: visit}
+	defer t.close()
+	if err := t.open(); err != nil {
+		return fmt.Errorf("opening the decision log: %w", err)
+	}
+	if err := t.skip(last); err != nil {
+		return err
+	}
+	ticker := time.NewTicker(pollEvery)
+	defer ticker.Stop()
+	for {
+		if err := t.step(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// tail is a log that is being followed.
+type tail struct {
+	path   string
+	filter Filter
+	visit  func(*Record, []byte) error
+	file   *os.File
+	rest   []byte // a line that has no end yet
+}
+
+func (t *tail) open() error {
+	f, err := os.Open(t.path)
+	if err != nil {
+		return err
+	}
+	t.close()
+	t.file, t.rest = f, nil
+	return nil
+}
+
+func (t *tail) close() {
+	if t.file != nil {
+		_ = t.file.Close() // nothing was written
+	}
+}
+
+// skip shows the last lines that the filter lets pass, and goes to the end.
+func (t *tail) skip(last int) error {
+	var lines [][]byte
+	text, err := io.ReadAll(t.file)
+	if err != nil {
+		return fmt.Errorf("reading the decision log: %w", err)
+	}
+	end := bytes.LastIndexByte(text, '\n') + 1
+	t.rest = bytes.Clone(text[end:])
+	if last > 0 {
+		err = Read(bytes.NewReader(text[:end]), t.filter, func(_ *Record, line []byte) error {
+			if lines = append(lines, bytes.Clone(line)); len(lines) > last {
+				lines = lines[1:]
+			}
+			return nil
+		})
+	}
+	for i := 0; i < len(lines) && err == nil; i++ {
+		err = visitLine(lines[i], &t.filter, t.visit)
+	}
+	return err
+}
+
+// step shows what was written since the last one. When the file was rotated, the
+// old one is read to its end before the new one is opened.
+func (t *tail) step() error {
+	if err := t.drain(); err != nil {
+		return err
+	}
+	current, err := os.Stat(t.path)
+	if err != nil {
+		return nil //nolint:nilerr // between two files
+	}
+	if opened, err := t.file.Stat(); err == nil && os.SameFile(opened, current) {
+		return nil
+	}
+	if err := t.drain(); err != nil {
+		return err
+	}
+	if err := t.open(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("opening the decision log: %w", err)
+	}
+	return t.drain()
+}
+
+func (t *tail) drain() error {
+	text, err := io.ReadAll(t.file)
+	if err != nil {
+		return fmt.Errorf("reading the decision log: %w", err)
+	}
+	t.rest = append(t.rest, text...)
+	end := bytes.LastIndexByte(t.rest, '\n') + 1
+	ready := t.rest[:end]
+	t.rest = bytes.Clone(t.rest[end:])
+	return Read(bytes.NewReader(ready), t.filter, t.visit)
+}
+
+// Text writes a record as one line for people.
+func (r *Record) Text() string {
+	parts := []string{r.Time.Format("2006-01-02T15:04:05.000Z"), string(r.Environment), r.Decision}
+	for _, p := range []struct{ name, value string }{
+		{"rule", r.Rule},
+		{"reason", string(r.Reason)},
+		{"type", r.Type},
+		{"playback_id", string(r.PlaybackID)},
+		{"viewer", r.Viewer},
+		{"country", r.Country},
+		{"revision", r.Revision},
+		{"key", string(r.KeyID)},
+		{"request_id", r.RequestID},
+	} {
+		if p.value != "" {
+			parts = append(parts, p.name+"="+p.value)
+		}
+	}
+	if r.ExpiresAt > 0 {
+		parts = append(parts, "expires_at="+time.Unix(r.ExpiresAt, 0).UTC().Format(time.RFC3339))
+	}
+	return strings.Join(append(parts, fmt.Sprintf("latency=%s", time.Duration(r.Latency)*time.Microsecond)), " ")
+}
