@@ -128,7 +128,7 @@ var codes = [...]CodeDoc{ //nolint:gochecknoglobals // a constant table
 	{CodeKeyNotReady, Conflict, "The signing key was published only recently: keys.prepare_for must pass before it signs."},
 	{CodeKeyState, Conflict, "The signing key's state does not allow this; the message says which one does."},
 	{CodeKeyBusy, Conflict, "Another operation on the environment's signing keys is under way; ask again."},
-	{CodeNotFound, NotFound, "No such route, environment or signing key."},
+	{CodeNotFound, NotFound, "No such route, environment, signing key or grant."},
 	{CodeMethodNotAllowed, MethodNotAllowed, "The route exists, but not for this method; Allow lists those it has."},
 	{CodePayloadTooLarge, PayloadTooLarge, "The body is larger than the route accepts."},
 	{CodeHeadersTooLarge, HeadersTooLarge, "The request line and headers are larger than 16 KiB."},
