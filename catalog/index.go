@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"hash/maphash"
+	"maps"
 	"sync/atomic"
 )
 
@@ -32,7 +33,7 @@ func newIndex[K ~string]() *index[K] {
 }
 
 func (x *index[K]) slot(table []shard[K], key K) *shard[K] {
-	return &table[maphash.String(x.seed, string(key))&uint64(len(table)-1)]
+	return &table[maphash.String(x.seed, string(key))&uint64(len(table)-1)] //nolint:gosec // a length
 }
 
 // get returns the node of a key, nil if there is none.
@@ -69,9 +70,7 @@ func (e *edit[K]) entries(s *shard[K]) map[K]*node {
 	m := map[K]*node{}
 	if old != nil {
 		m = make(map[K]*node, len(*old)+1)
-		for key, n := range *old {
-			m[key] = n
-		}
+		maps.Copy(m, *old)
 	}
 	if e.grown {
 		s.entries.Store(&m)

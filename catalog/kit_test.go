@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -177,7 +178,10 @@ func must(t *testing.T, err error) {
 
 // event writes a webhook of one's own making.
 func event(id, kind, object string, at time.Time, data map[string]any) []byte {
-	objectType, _, _ := cutKind(kind)
+	objectType := "asset"
+	if strings.HasPrefix(kind, "video.live_stream.") {
+		objectType = "live"
+	}
 	body, err := json.Marshal(map[string]any{
 		"type": kind, "id": id, "created_at": at.UTC().Format(time.RFC3339Nano), "object": map[string]any{"type": objectType, "id": object},
 		"environment": map[string]any{"id": "mux1"}, "data": data,
@@ -186,11 +190,4 @@ func event(id, kind, object string, at time.Time, data map[string]any) []byte {
 		panic(err)
 	}
 	return body
-}
-
-func cutKind(kind string) (object, what string, ok bool) {
-	if len(kind) > len("video.live_stream.") && kind[:len("video.live_stream.")] == "video.live_stream." {
-		return "live", kind[len("video.live_stream."):], true
-	}
-	return "asset", kind, true
 }

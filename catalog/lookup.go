@@ -83,7 +83,7 @@ func (s *Syncer) board(t target) (*flight, error) {
 	if f := s.lookups.flights[t]; f != nil {
 		return f, nil
 	}
-	ctx := s.background.get()
+	ctx := s.get()
 	if ctx == nil || ctx.Err() != nil || len(s.lookups.flights) >= maxFlights {
 		s.cfg.Metrics.lookupFailed.Inc()
 		return nil, unavailable("Too much is being asked of Mux.")
@@ -140,7 +140,7 @@ func (s *Syncer) lookUp(ctx context.Context, t target) (bool, error) {
 		}
 		object = target{kind, owner}
 	}
-	o, found, err := ask(ctx, s.cfg.Mux, object.kind, object.id, s.cfg.Now)
+	o, found, err := s.ask(ctx, object)
 	if err != nil || !found {
 		return false, err
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // ErrGone says that Mux has no such thing.
-var ErrGone = errors.New("Mux has no such object")
+var ErrGone = errors.New("there is no such object at Mux")
 
 // Mux is what the catalogue asks Mux's API, in the name of one environment. An
 // error that is not ErrGone means that nothing is known.
@@ -42,18 +42,18 @@ type Page struct {
 // ask returns an object as a record. One that Mux does not have is a record
 // without playback IDs, and not a deleted one: deletion is final, and a wrong
 // base URL answers 404, too.
-func ask(ctx context.Context, mux Mux, kind store.Kind, id string, now func() time.Time) (o store.Object, found bool, err error) {
-	at := now()
-	said, err := mux.Object(ctx, kind, id)
+func (s *Syncer) ask(ctx context.Context, t target) (o store.Object, found bool, err error) {
+	at := s.cfg.Now()
+	said, err := s.cfg.Mux.Object(ctx, t.kind, t.id)
 	if errors.Is(err, ErrGone) {
-		return store.Object{Kind: kind, ID: id, Version: at.UnixMicro(), Data: []byte("{}")}, false, nil
+		return store.Object{Kind: t.kind, ID: t.id, Version: at.UnixMicro(), Data: []byte("{}")}, false, nil
 	}
 	if err != nil {
 		return store.Object{}, false, err
 	}
-	o, err = describe(kind, said.Data)
-	if err == nil && o.ID != id {
-		err = fmt.Errorf("Mux was asked for %s %s and answered with %s", kind, id, o.ID)
+	o, err = describe(t.kind, said.Data)
+	if err == nil && o.ID != t.id {
+		err = fmt.Errorf("asking Mux: it was asked for %s %s and answered with %s", t.kind, t.id, o.ID)
 	}
 	o.Version = said.At.UnixMicro()
 	return o, true, err

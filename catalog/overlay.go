@@ -73,7 +73,7 @@ func first[T any](have **T, given *T) {
 	}
 }
 
-func state[T any](what *T, stated *T) {
+func state[T any](what, stated *T) {
 	if stated != nil {
 		*what = *stated
 	}

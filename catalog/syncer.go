@@ -93,7 +93,7 @@ func (s *Syncer) Recheck(kind store.Kind, id string) bool {
 
 // Run works until the context ends.
 func (s *Syncer) Run(ctx context.Context) {
-	s.background.set(ctx)
+	s.set(ctx)
 	s.cfg.Live.synced.Store(true)
 	defer s.cfg.Live.synced.Store(false)
 	var wg sync.WaitGroup
@@ -165,7 +165,7 @@ func (l *Live) sweep(before time.Time) (due []target, total int) {
 
 // check asks Mux about one object and keeps the answer.
 func (s *Syncer) check(ctx context.Context, t target) {
-	o, found, err := ask(ctx, s.cfg.Mux, t.kind, t.id, s.cfg.Now)
+	o, found, err := s.ask(ctx, t)
 	if err == nil {
 		err = s.write(ctx, []store.Object{o})
 	}

@@ -17,6 +17,12 @@ func (l *loader) check() {
 	l.checkKeystore()
 	l.checkStore()
 	l.checkGeo()
+	for i := range l.config.Organizations {
+		o := &l.config.Organizations[i]
+		for j := range o.Environments {
+			o.Environments[j].Organization = o.ID
+		}
+	}
 	for path, e := range l.config.Environments() {
 		l.checkEnvironment(path, e)
 		l.checkElsewhere(path, e)

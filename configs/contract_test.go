@@ -98,7 +98,7 @@ func defaults() *configs.Config {
 // bare is an environment of which only the ID is given.
 func bare(id playback.EnvironmentID) configs.Environment {
 	return configs.Environment{
-		ID: id,
+		ID: id, Organization: "acme",
 		Delivery: configs.Delivery{
 			Stream: "https://stream.mux.com", Image: "https://image.mux.com", License: "https://license.mux.com", Stats: "https://stats.mux.com", TokenIn: "query",
 		},

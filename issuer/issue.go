@@ -36,8 +36,9 @@ type Config struct {
 	Ledger Ledger // nil: nobody keeps one
 	Grants Holder // nil: no environment's rules read what viewers hold
 	// Stale reports whether an environment's keys have not been read for so long
-	// that answers should say so. nil: never.
-	Stale func(playback.EnvironmentID) bool
+	// that answers should say so, and then until when (Unix seconds) what the
+	// active key signs is sure to be honoured; 0: that needs no bound. nil: never.
+	Stale func(playback.EnvironmentID) (assured int64, stale bool)
 	Now   func() time.Time
 }
 
@@ -77,8 +78,14 @@ func (i *Issuer) Issue(ctx context.Context, env *Environment, req *Request) (*An
 	if i.cfg.Ledger != nil {
 		i.cfg.Ledger.HandedOut(env.ID, answer.Key, answer.Lifetime.Exp)
 	}
-	answer.Stale = i.cfg.Stale != nil && i.cfg.Stale(env.ID)
 	return answer, nil
+}
+
+func (i *Issuer) stale(env playback.EnvironmentID) (assured int64, stale bool) {
+	if i.cfg.Stale == nil {
+		return 0, false
+	}
+	return i.cfg.Stale(env)
 }
 
 // granted is one type that the rules gave.
@@ -147,6 +154,8 @@ type inquiry struct {
 	req    *Request
 	now    time.Time
 	grants []playback.Held // what the viewer holds, where the rules want to know
+	// assured is how long the active key is sure to live, where that is in doubt.
+	assured int64
 }
 
 // decide asks the rules, for which it first looks up what they want to know.
@@ -285,6 +294,21 @@ func checkStatus(object *playback.Object) error {
 		return playback.Errorf(playback.CodeLiveStreamDisabled, "The live stream is disabled.")
 	}
 	return nil
+}
+
+// curtail shortens a lifetime under stale keys: to what is assured and, once
+// that is too little, to a quarter of it. It refuses nobody: what the caller
+// asks for by min_ttl is given as ever.
+func curtail(life playback.Lifetime, assured int64, q *inquiry) playback.Lifetime {
+	if assured == 0 || life.Exp <= assured {
+		return life
+	}
+	wanted := int64((q.req.MinTTL + time.Second - 1) / time.Second)
+	least := max(1, life.L/4, min(wanted, life.L))
+	if left := assured - q.now.Unix() - 1; left >= least {
+		return playback.Lifetime{L: left, G: life.G, Exp: assured, Cut: true}
+	}
+	return playback.Schedule(q.env.ID, q.object.ID, least, q.now)
 }
 
 func checkMinTTL(req *Request, life playback.Lifetime, now time.Time) error {

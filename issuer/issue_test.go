@@ -17,13 +17,14 @@ import (
 
 // world is a small environment with everything an answer can depend on.
 type world struct {
-	env    issuer.Environment
-	rules  rules
-	keys   *keys
-	mint   *mint
-	ledger ledger
-	stale  bool
-	now    time.Time
+	env     issuer.Environment
+	rules   rules
+	keys    *keys
+	mint    *mint
+	ledger  ledger
+	stale   bool
+	assured int64
+	now     time.Time
 }
 
 func newWorld() *world {
@@ -56,7 +57,7 @@ func (w *world) issue(req issuer.Request) (*issuer.Answer, error) {
 		req.Viewer = &playback.Viewer{Issuer: "main", ID: "u1", Authenticated: true}
 	}
 	req.Client = &playback.Client{}
-	i := issuer.New(issuer.Config{Keys: w.keys, Tokens: w.mint, Ledger: w.ledger, Stale: func(playback.EnvironmentID) bool { return w.stale }, Now: func() time.Time { return w.now }})
+	i := issuer.New(issuer.Config{Keys: w.keys, Tokens: w.mint, Ledger: w.ledger, Stale: func(playback.EnvironmentID) (int64, bool) { return w.assured, w.stale }, Now: func() time.Time { return w.now }})
 	return i.Issue(context.Background(), &w.env, &req)
 }
 
@@ -460,8 +461,40 @@ func TestAnAnswerUnderStaleKeysSaysSo(t *testing.T) {
 		w := newWorld()
 		w.stale = stale
 		answer, err := w.issue(issuer.Request{PlaybackID: "SIGNED", Types: []playback.TokenType{playback.Video}})
-		if err != nil || answer.Stale != stale {
+		if err != nil || answer.Stale != stale || answer.Curtailed {
 			t.Errorf("stale %v: %+v, %v", stale, answer, err)
+		}
+	}
+}
+
+// TestUnderStaleKeysNothingOutlivesWhatIsAssured: L is an hour, g a quarter.
+func TestUnderStaleKeysNothingOutlivesWhatIsAssured(t *testing.T) {
+	t.Parallel()
+	const hour = int64(3600)
+	for name, c := range map[string]struct {
+		assured int64 // from now on
+		minTTL  time.Duration
+		want    [2]int64 // the life is between these
+	}{
+		"more is assured than is asked for":       {2 * hour, 0, [2]int64{hour, hour * 5 / 4}},
+		"less: exactly that":                      {hour / 2, 0, [2]int64{hour / 2, hour / 2}},
+		"hardly any: a quarter":                   {10, 0, [2]int64{hour / 4, hour/4*5/4 + 1}},
+		"none any more: a quarter":                {-3 * hour, 0, [2]int64{hour / 4, hour/4*5/4 + 1}},
+		"but whoever needs more is not refused":   {hour / 2, 45 * time.Minute, [2]int64{hour * 3 / 4, hour*3/4*5/4 + 1}},
+		"not even whoever needs all of it":        {-hour, time.Hour, [2]int64{hour, hour * 5 / 4}},
+		"what is assured is enough for min_ttl":   {hour / 2, 20 * time.Minute, [2]int64{hour / 2, hour / 2}},
+		"and what is assured to the second is it": {hour/4 + 1, 0, [2]int64{hour/4 + 1, hour/4 + 1}},
+	} {
+		w := newWorld()
+		w.stale, w.assured = true, w.now.Unix()+c.assured
+		answer, err := w.issue(issuer.Request{PlaybackID: "UNKNOWN", Types: video(), MinTTL: c.minTTL})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		life := answer.Lifetime.Exp - w.now.Unix()
+		if life < c.want[0] || life > c.want[1] || w.mint.claims[0].Exp != answer.Lifetime.Exp || answer.Curtailed != (life < hour) {
+			t.Errorf("%s: %d s, want %v; %+v", name, life, c.want, answer.Lifetime)
 		}
 	}
 }

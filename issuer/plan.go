@@ -22,8 +22,8 @@ type Holder interface {
 // Bound names the end that came first among those that a token's life has.
 type Bound string
 
-// The bounds. A signing key sets none: it is not deleted before the last token
-// that it signed has ended.
+// The bounds. A signing key sets one only while the key store does not answer:
+// otherwise it is not deleted before the last token that it signed has ended.
 const (
 	BoundRule    Bound = "rule"    // the rule's ttl, with the asset's duration where it is covered
 	BoundMaxTTL  Bound = "max_ttl" // token.max_ttl, which is shorter than the rule's
@@ -31,20 +31,29 @@ const (
 	BoundRental  Bound = "rental"  // play_within, of a right that the rule rests on
 	BoundWindow  Bound = "window"  // until, of the rule's own grant
 	BoundSession Bound = "session" // the viewer token's exp, where the rule says bound_to_session
+	BoundKey     Bound = "key"     // how long the key is sure to live, while nobody can ask the key store
 )
 
-// plan is one lifetime for all types, and what bounded it: the shortest ttl that
-// any was granted, put on the grid, and cut at the first end that any of them
-// has.
-func (q *inquiry) plan(all []granted) (playback.Lifetime, Bound, error) {
+// plan gives an answer one lifetime for all types, and says what bounded it: the
+// shortest ttl that any was granted, put on the grid, shortened if the key's life
+// is in doubt, and cut at the first end that any of the types has.
+func (q *inquiry) plan(all []granted, answer *Answer) error {
 	term, bound := q.term(all)
 	life := playback.Schedule(q.env.ID, q.object.ID, term, q.now)
+	answer.Curtailed = false
+	if answer.Stale {
+		whole := life
+		if life = curtail(whole, q.assured, q); life != whole {
+			answer.Curtailed, bound = true, BoundKey
+		}
+	}
 	cut := func(end time.Time, by Bound) {
 		if end.IsZero() {
 			return
 		}
-		if at := end.Unix(); at <= life.Exp && (at < life.Exp || !life.Cut) {
+		if at := end.Unix(); at <= life.Exp && (at < life.Exp || !life.Cut || answer.Curtailed) {
 			life, bound = life.CutAt(at), by
+			answer.Curtailed = false
 		}
 	}
 	for n := range all {
@@ -56,15 +65,16 @@ func (q *inquiry) plan(all []granted) (playback.Lifetime, Bound, error) {
 		if g.grant.BoundToSession {
 			end, err := q.session()
 			if err != nil {
-				return life, bound, err
+				return err
 			}
 			cut(end, BoundSession)
 		}
 	}
+	answer.Lifetime, answer.Bound = life, bound
 	if life.Cut && life.Exp <= q.now.Unix() {
-		return life, bound, ended()
+		return ended()
 	}
-	return life, bound, nil
+	return nil
 }
 
 // ended refuses what nothing allows any more.
@@ -189,11 +199,12 @@ func begun(all []granted, h playback.Held) {
 // deliver plans the lifetime, signs, and begins what waits: in that order, so
 // that nobody's rental runs while nothing can be signed. What was signed on the
 // assumption that it begins now is handed out to nobody if it did not.
-func (i *Issuer) deliver(ctx context.Context, q *inquiry, all []granted, answer *Answer) (err error) {
+func (i *Issuer) deliver(ctx context.Context, q *inquiry, all []granted, answer *Answer) error {
 	answer.Withheld = q.req.Passive && waiting(all)
+	q.assured, answer.Stale = i.stale(q.env.ID)
 	charged := false
 	for {
-		if answer.Lifetime, answer.Bound, err = q.plan(all); err != nil {
+		if err := q.plan(all, answer); err != nil {
 			return err
 		}
 		if err := checkMinTTL(q.req, answer.Lifetime, q.now); err != nil {

@@ -122,6 +122,9 @@ type Answer struct {
 	// Stale: the key store has not answered for a while, and a key that was
 	// replaced meanwhile may have signed.
 	Stale bool
+	// Curtailed: Lifetime ends sooner because of that; a later end can be had as
+	// soon as the store answers.
+	Curtailed bool
 }
 
 // Item is one token of an answer.

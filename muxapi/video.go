@@ -14,7 +14,7 @@ import (
 )
 
 // ErrNotFound says that Mux has no such object.
-var ErrNotFound = errors.New("Mux has no such object")
+var ErrNotFound = errors.New("there is no such object at Mux")
 
 // Object is an asset or a live stream as Mux sent it: what its members mean is
 // for the catalogue.

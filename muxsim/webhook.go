@@ -55,14 +55,14 @@ func (s *Sim) Webhook(env EnvironmentID, kind, id string) ([]byte, error) {
 // secrets give several signatures.
 func SignWebhook(body []byte, at time.Time, secrets ...string) string {
 	stamp := strconv.FormatInt(at.Unix(), 10)
-	header := "t=" + stamp
+	header := []string{"t=" + stamp}
 	for _, secret := range secrets {
 		mac := hmac.New(sha256.New, []byte(secret))
 		mac.Write([]byte(stamp + "."))
 		mac.Write(body)
-		header += ",v1=" + hex.EncodeToString(mac.Sum(nil))
+		header = append(header, "v1="+hex.EncodeToString(mac.Sum(nil)))
 	}
-	return header
+	return strings.Join(header, ",")
 }
 
 // webhookTimeout is how long Mux waits for an answer.

@@ -25,7 +25,7 @@ type scribe struct {
 // scribe returns a writer for the answer, with its own moment to come back.
 func (s *Server) scribe(x *middleware.Exchange, answer *issuer.Answer) scribe {
 	w := scribe{delivery: &mintingOf(x).Delivery, answer: answer}
-	if !answer.Object.Public() && !answer.Lifetime.Cut {
+	if !answer.Object.Public() && (!answer.Lifetime.Cut || answer.Curtailed) {
 		w.refresh = answer.Lifetime.RefreshAt(0.25 + 0.25*s.cfg.Rand())
 	}
 	return w
