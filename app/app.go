@@ -18,12 +18,12 @@ import (
 	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/identity"
 	"github.com/playgate/playgate/issuer"
-	"github.com/playgate/playgate/keys"
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/policy"
 	"github.com/playgate/playgate/server"
 	"github.com/playgate/playgate/signer"
+	"github.com/playgate/playgate/signingkey"
 	"github.com/playgate/playgate/tokencache"
 )
 
@@ -119,11 +119,11 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 		Now: time.Now, Logger: a.log, Registerer: registry,
 	})
 	// Memory keys are this process's alone, so it knows all that they signed.
-	ledger := keys.NewMemoryLedger(cfg.Keystore.Driver == "memory")
+	ledger := signingkey.NewMemoryLedger(cfg.Keystore.Driver == "memory")
 	manager := a.manage(keeper, ledger, registry)
 	a.server = server.New(server.Config{
 		Snapshot: func() *server.Snapshot { return a.state.Load().edge },
-		Issuer:   issuer.New(issuer.Config{Keys: a.ring, Tokens: a.cache, Ledger: ledger, Stale: a.stale, Now: time.Now}),
+		Issuer:   issuer.New(issuer.Config{Keys: a.ring, Tokens: a.cache, Ledger: ledger, Stale: a.assured, Now: time.Now}),
 		Identity: a.identity, JWKS: a.ring, Keys: keyManager{manager, a.settings}, Logger: a.log, AccessLog: cfg.Log.Access.String(),
 		Registerer: registry, Now: time.Now, Pages: a.opts.Pages,
 	})
@@ -249,6 +249,24 @@ const staleAfter = time.Minute
 func (a *App) stale(env playback.EnvironmentID) bool {
 	read, failing := a.keys.Snapshot().LastRead(env)
 	return failing && !read.IsZero() && time.Since(read) > staleAfter
+}
+
+// assured reports whether an environment's keys are stale, and then until when
+// what they sign is sure to be honoured: somebody else may have retired the
+// active key right after it was last read, and may delete it max_ttl later. To
+// the minute, so that replicas that lost the store together agree. A key that
+// signs elsewhere needs no bound (0): nothing new is signed with it.
+func (a *App) assured(env playback.EnvironmentID) (until int64, stale bool) {
+	if !a.stale(env) {
+		return 0, false
+	}
+	snapshot, configured := a.keys.Snapshot(), a.state.Load().configured[env]
+	key, ok := snapshot.Keyset(env).Active()
+	if !ok || key.Remote != nil || configured == nil {
+		return 0, true
+	}
+	read, _ := snapshot.LastRead(env)
+	return read.Add(configured.Token.MaxTTL).Truncate(time.Minute).Unix(), true
 }
 
 // readiness says whether traffic should come here.

@@ -8,17 +8,17 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/playgate/playgate/keys"
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/signingkey"
 )
 
 // KeyDesk is where an operator changes the keys of one environment, without a
 // running gateway. Gateways see the changes when they next look.
 type KeyDesk struct {
-	*keys.Manager
+	*signingkey.Manager
 	Environment playback.EnvironmentID
-	Settings    keys.Settings
+	Settings    signingkey.Settings
 	keeper      keystore.Keeper
 }
 
@@ -47,9 +47,9 @@ func OpenKeys(path string, environ []string, env playback.EnvironmentID, audit i
 	}
 	return &KeyDesk{
 		Environment: env, Settings: settings, keeper: keeper,
-		Manager: keys.NewManager(keys.Config{
+		Manager: signingkey.NewManager(signingkey.Config{
 			Keeper: keeper, Now: time.Now, Audit: newLogger(audit, cfg.Log.Format, new(slog.LevelVar)),
-			Settings: func(id playback.EnvironmentID) (keys.Settings, bool) { return settings, id == env },
+			Settings: func(id playback.EnvironmentID) (signingkey.Settings, bool) { return settings, id == env },
 		}),
 	}, nil
 }

@@ -3,15 +3,15 @@ package app
 import (
 	"context"
 
-	"github.com/playgate/playgate/keys"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/server"
+	"github.com/playgate/playgate/signingkey"
 )
 
-// keyManager is keys.Manager in the words of the server.
+// keyManager is signingkey.Manager in the words of the server.
 type keyManager struct {
-	manager  *keys.Manager
-	settings func(playback.EnvironmentID) (keys.Settings, bool)
+	manager  *signingkey.Manager
+	settings func(playback.EnvironmentID) (signingkey.Settings, bool)
 }
 
 // List returns an environment's keys.
@@ -31,7 +31,7 @@ func (k keyManager) List(ctx context.Context, env playback.EnvironmentID) ([]ser
 // private half goes to whoever asked, so it is external.
 func (k keyManager) Create(ctx context.Context, o server.KeyOrder) (server.SigningKey, playback.Secret, error) {
 	settings, _ := k.settings(o.Environment)
-	made, err := k.manager.Create(ctx, keys.Creation{
+	made, err := k.manager.Create(ctx, signingkey.Creation{
 		Environment: o.Environment, By: o.By, RequestID: o.RequestID, Local: settings.Mux == nil, External: true,
 	})
 	return signingKey(made.Status), made.PrivateKey, err
@@ -54,11 +54,11 @@ func (k keyManager) Delete(ctx context.Context, o server.KeyOrder) error {
 	return k.manager.Delete(ctx, orderOf(o))
 }
 
-func orderOf(o server.KeyOrder) keys.Order {
-	return keys.Order{Environment: o.Environment, Key: o.ID, By: o.By, RequestID: o.RequestID, Force: o.Force, Reason: o.Reason}
+func orderOf(o server.KeyOrder) signingkey.Order {
+	return signingkey.Order{Environment: o.Environment, Key: o.ID, By: o.By, RequestID: o.RequestID, Force: o.Force, Reason: o.Reason}
 }
 
-func signingKey(s keys.Status) server.SigningKey {
+func signingKey(s signingkey.Status) server.SigningKey {
 	return server.SigningKey{
 		ID: s.ID, State: string(s.State), CreatedAt: s.CreatedAt, ActivatedAt: s.ActivatedAt, RetiredAt: s.RetiredAt,
 		LastExpiry: s.LastExpiry, DeletableAt: s.DeletableAt, External: s.External,

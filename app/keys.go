@@ -8,13 +8,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/playgate/playgate/configs"
-	"github.com/playgate/playgate/keys"
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/keystore/file"
 	"github.com/playgate/playgate/keystore/memory"
 	"github.com/playgate/playgate/keystore/vault"
 	"github.com/playgate/playgate/playback"
-	"github.com/playgate/playgate/signer"
+	"github.com/playgate/playgate/signingkey"
 	"github.com/playgate/playgate/tokencache"
 )
 
@@ -25,16 +24,33 @@ func (a *App) takeKeys(snapshot keystore.Snapshot) {
 	environments := snapshot.Environments()
 	rotations := make([]tokencache.Rotation, len(environments))
 	for i, env := range environments {
-		rotations[i] = rotationOf(a.ring, env)
+		rotations[i] = a.rotationOf(env, snapshot.Keyset(env))
 	}
 	a.cache.SetRotations(rotations)
 }
 
-func rotationOf(ring *signer.Ring, env playback.EnvironmentID) tokencache.Rotation {
+func (a *App) rotationOf(env playback.EnvironmentID, set keystore.Keyset) tokencache.Rotation {
 	r := tokencache.Rotation{Environment: env}
-	r.Active.ID, r.Active.Thumbprint, _ = ring.Active(env)
-	r.Prepared.ID, r.Prepared.Thumbprint, _ = ring.Prepared(env)
+	r.Active.ID, r.Active.Thumbprint, _ = a.ring.Active(env)
+	r.Prepared.ID, r.Prepared.Thumbprint, _ = a.ring.Prepared(env)
+	for _, key := range set.Keys {
+		if key.ID == r.Prepared.ID {
+			r.Activation = a.activation(env, set, key)
+		}
+	}
 	return r
+}
+
+// activation returns when a prepared key becomes active: when the schedule says
+// so, or as soon as an operator may.
+func (a *App) activation(env playback.EnvironmentID, set keystore.Keyset, key *keystore.Key) time.Time {
+	if step := a.rotation.manager.NextStep(env, set); step.Action == signingkey.Activation && step.Key == key.ID {
+		return step.At
+	}
+	if e := a.state.Load().configured[env]; e != nil {
+		return termsOf(e).ReadyAt(key.Life())
+	}
+	return time.Time{}
 }
 
 func refreshInterval(cfg *configs.Config) time.Duration {
@@ -68,8 +84,8 @@ func newKeeper(cfg *configs.Config, log *slog.Logger) (keystore.Keeper, error) {
 }
 
 // manage makes the rooms that change keys.
-func (a *App) manage(keeper keystore.Keeper, ledger keys.Ledger, registry *prometheus.Registry) *keys.Manager {
-	manager := keys.NewManager(keys.Config{
+func (a *App) manage(keeper keystore.Keeper, ledger signingkey.Ledger, registry *prometheus.Registry) *signingkey.Manager {
+	manager := signingkey.NewManager(signingkey.Config{
 		Keeper: keeper, Settings: a.settings, Ledger: ledger, Changed: a.keys.Refresh, Audit: slog.New(unfiltered{a.log.Handler()}), Now: time.Now,
 	})
 	a.rotation = newRotation(&rotation{
@@ -81,10 +97,10 @@ func (a *App) manage(keeper keystore.Keeper, ledger keys.Ledger, registry *prome
 }
 
 // settings returns those of an environment's keys in force.
-func (a *App) settings(env playback.EnvironmentID) (keys.Settings, bool) {
+func (a *App) settings(env playback.EnvironmentID) (signingkey.Settings, bool) {
 	e := a.state.Load().configured[env]
 	if e == nil {
-		return keys.Settings{}, false
+		return signingkey.Settings{}, false
 	}
 	settings, err := a.muxes.settings(e)
 	if err != nil {

@@ -7,10 +7,10 @@ import (
 	"sync"
 
 	"github.com/playgate/playgate/configs"
-	"github.com/playgate/playgate/keys"
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/muxapi"
 	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/signingkey"
 )
 
 // termsOf returns what an environment asks of the life of its keys.
@@ -31,9 +31,9 @@ type muxAccess struct{ base, environment, id, secret string }
 func newMuxClients() *muxClients { return &muxClients{clients: map[muxAccess]*muxapi.Client{}} }
 
 // of returns the client of an access token, nil if none is configured.
-func (c *muxClients) of(m *configs.Mux) (keys.Mux, error) {
+func (c *muxClients) of(m *configs.Mux) (signingkey.Mux, error) {
 	if !m.Enabled() {
-		return nil, nil //nolint:nilnil // keys.Settings has nil for none
+		return nil, nil //nolint:nilnil // signingkey.Settings has nil for none
 	}
 	access := muxAccess{m.BaseURL, m.EnvironmentID, m.TokenID, m.TokenSecret.Reveal()}
 	c.mu.Lock()
@@ -50,34 +50,34 @@ func (c *muxClients) of(m *configs.Mux) (keys.Mux, error) {
 	return mux{client}, nil
 }
 
-// settings returns an environment's keys as keys.Manager wants them.
-func (c *muxClients) settings(e *configs.Environment) (keys.Settings, error) {
+// settings returns an environment's keys as signingkey.Manager wants them.
+func (c *muxClients) settings(e *configs.Environment) (signingkey.Settings, error) {
 	client, err := c.of(&e.Mux)
-	return keys.Settings{
+	return signingkey.Settings{
 		Terms: termsOf(e), RotateEvery: e.Keys.RotateEvery, RetireAfter: e.Keys.RetireAfter,
 		Mux: client, LocalRotation: e.VerifiedElsewhere(),
 	}, err
 }
 
-// mux is Mux's API in the words of keys.
+// mux is Mux's API in the words of signingkey.
 type mux struct{ client *muxapi.Client }
 
-func (m mux) Create(ctx context.Context) (keys.MuxKey, error) {
+func (m mux) Create(ctx context.Context) (signingkey.MuxKey, error) {
 	key, err := m.client.CreateSigningKey(ctx)
 	if errors.Is(err, muxapi.ErrUnsettled) {
-		err = fmt.Errorf("%w: %w", keys.ErrUnknownOutcome, err)
+		err = fmt.Errorf("%w: %w", signingkey.ErrUnknownOutcome, err)
 	}
-	return keys.MuxKey(key), err
+	return signingkey.MuxKey(key), err
 }
 
-func (m mux) List(ctx context.Context) ([]keys.MuxKey, error) {
+func (m mux) List(ctx context.Context) ([]signingkey.MuxKey, error) {
 	list, err := m.client.ListSigningKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]keys.MuxKey, len(list))
+	out := make([]signingkey.MuxKey, len(list))
 	for i, key := range list {
-		out[i] = keys.MuxKey(key)
+		out[i] = signingkey.MuxKey(key)
 	}
 	return out, nil
 }

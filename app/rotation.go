@@ -10,9 +10,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/playgate/playgate/keys"
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/signingkey"
 )
 
 const (
@@ -27,7 +27,7 @@ const (
 // rotation takes the due steps of scheduled rotations. Every replica runs one;
 // the journal in the key store decides who acts.
 type rotation struct {
-	manager      *keys.Manager
+	manager      *signingkey.Manager
 	environments func() []playback.EnvironmentID
 	snapshot     func() keystore.Snapshot
 	log          *slog.Logger
@@ -101,11 +101,11 @@ func (r *rotation) consider(ctx context.Context, env playback.EnvironmentID, now
 	r.work.Go(func() { r.take(ctx, env, step.Action) })
 }
 
-func (r *rotation) take(ctx context.Context, env playback.EnvironmentID, action keys.Action) {
+func (r *rotation) take(ctx context.Context, env playback.EnvironmentID, action signingkey.Action) {
 	step, err := r.manager.Rotate(ctx, env)
 	busy := errors.Is(err, playback.CodeKeyBusy)
 	switch {
-	case err == nil && step.Action == keys.NoAction, busy, ctx.Err() != nil:
+	case err == nil && step.Action == signingkey.NoAction, busy, ctx.Err() != nil:
 	case err != nil:
 		r.steps.WithLabelValues(string(action), "error").Inc()
 		r.log.ErrorContext(ctx, "a step of the scheduled rotation failed", "environment", env, "step", string(action), "error", err)

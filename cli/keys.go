@@ -10,9 +10,9 @@ import (
 	"syscall"
 
 	"github.com/playgate/playgate/app"
-	"github.com/playgate/playgate/keys"
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/signingkey"
 )
 
 // keysCommands groups what can be done with signing keys.
@@ -69,12 +69,12 @@ func forPeople(err error) error {
 	return fmt.Errorf("%s %w", refused.Message, refused.Err)
 }
 
-func (c *keyOf) order(p *Process) (keys.Order, error) {
+func (c *keyOf) order(p *Process) (signingkey.Order, error) {
 	id := playback.KeyID(c.KeyID)
 	if !id.Valid() {
-		return keys.Order{}, fmt.Errorf("%.140q is not a key ID: want 1 to 128 letters, digits, _ and -", c.KeyID)
+		return signingkey.Order{}, fmt.Errorf("%.140q is not a key ID: want 1 to 128 letters, digits, _ and -", c.KeyID)
 	}
-	return keys.Order{Environment: playback.EnvironmentID(c.Environment), Key: id, By: operator(p)}, nil
+	return signingkey.Order{Environment: playback.EnvironmentID(c.Environment), Key: id, By: operator(p)}, nil
 }
 
 // operator names who runs the command, as far as the environment says.
@@ -97,7 +97,7 @@ type keysCreateCommand struct {
 // Run prints the new key's ID, and on standard error what comes next.
 func (c *keysCreateCommand) Run(p *Process) error {
 	return c.at(p, func(ctx context.Context, desk *app.KeyDesk) error {
-		made, err := desk.Create(ctx, keys.Creation{Environment: desk.Environment, By: operator(p), Local: c.Local})
+		made, err := desk.Create(ctx, signingkey.Creation{Environment: desk.Environment, By: operator(p), Local: c.Local})
 		if err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func (c *keysCreateCommand) Run(p *Process) error {
 }
 
 // announce prints a new key's ID, and what comes next.
-func announce(p *Process, desk *app.KeyDesk, s keys.Status) error {
+func announce(p *Process, desk *app.KeyDesk, s signingkey.Status) error {
 	ready := desk.Settings.ReadyAt(keystore.Life{State: s.State, CreatedAt: s.CreatedAt})
 	_, _ = fmt.Fprintf(p.Stderr, "signing key %s is prepared; it may be activated from %s on (at once if no key is active)\n", s.ID, moment(ready))
 	_, err := fmt.Fprintln(p.Stdout, s.ID)
@@ -129,7 +129,7 @@ func (c *keysImportCommand) Run(p *Process) error {
 		return fmt.Errorf("reading the key: %w", err)
 	}
 	return c.at(p, func(ctx context.Context, desk *app.KeyDesk) error {
-		status, err := desk.Import(ctx, keys.Import{Environment: order.Environment, Key: order.Key, By: order.By, Material: material})
+		status, err := desk.Import(ctx, signingkey.Import{Environment: order.Environment, Key: order.Key, By: order.By, Material: material})
 		if err != nil {
 			return err
 		}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/playgate/playgate/app"
 	"github.com/playgate/playgate/configs"
-	"github.com/playgate/playgate/keys"
 	"github.com/playgate/playgate/keystore"
+	"github.com/playgate/playgate/signingkey"
 )
 
 type keysListCommand struct{ keysOf }
@@ -43,7 +43,7 @@ func (c *keysListCommand) Run(p *Process) error {
 
 // printKeys prints one line a key. The latest expiry is what running gateways
 // know (GET /v1/signing-keys); the bound that stands beside it needs no record.
-func printKeys(to io.Writer, list []keys.Status, now time.Time) error {
+func printKeys(to io.Writer, list []signingkey.Status, now time.Time) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "ID\tSTATE\tAGE\tUSE\tACTIVATED\tRETIRED\tLAST EXPIRY\tDELETABLE AT") // Flush reports
 	for _, k := range list {
@@ -54,7 +54,7 @@ func printKeys(to io.Writer, list []keys.Status, now time.Time) error {
 }
 
 // use says in a word what a key is there for.
-func use(k keys.Status) string {
+func use(k signingkey.Status) string {
 	text := map[keystore.State]string{keystore.Prepared: "published", keystore.Active: "signs", keystore.Retired: "verifies"}[k.State]
 	if k.External {
 		text += ", external"
@@ -62,7 +62,7 @@ func use(k keys.Status) string {
 	return text
 }
 
-func deletable(k keys.Status, now time.Time) string {
+func deletable(k signingkey.Status, now time.Time) string {
 	switch {
 	case k.State == keystore.Active:
 		return "never while active"
@@ -77,23 +77,23 @@ func deletable(k keys.Status, now time.Time) string {
 }
 
 // printPlan says what the scheduled rotation does next, and when.
-func printPlan(to io.Writer, s keys.Settings, step keys.Step, now time.Time) error {
+func printPlan(to io.Writer, s signingkey.Settings, step signingkey.Step, now time.Time) error {
 	schedule := "off (keys.rotate_every is 0)"
 	if s.RotateEvery > 0 {
 		schedule = "every " + configs.FormatDuration(s.RotateEvery)
 	}
 	what := "nothing is scheduled"
 	switch step.Action {
-	case keys.NoAction:
-	case keys.CreateKey:
+	case signingkey.NoAction:
+	case signingkey.CreateKey:
 		what = "a new key is made"
-	case keys.Activation:
+	case signingkey.Activation:
 		what = fmt.Sprintf("key %s is activated, and the one before retired", step.Key)
-	case keys.Deletion:
+	case signingkey.Deletion:
 		what = fmt.Sprintf("key %s is deleted", step.Key)
 	}
 	switch {
-	case step.Action == keys.NoAction:
+	case step.Action == signingkey.NoAction:
 	case step.Blocked != "":
 		what = fmt.Sprintf("none: otherwise %s, but %s", what, step.Blocked)
 	case step.Due(now):

@@ -285,3 +285,30 @@ func TestTheStoreIsAskedOncePerRequestAndOnlyIfTheRulesRead(t *testing.T) {
 		t.Errorf("rules that read no grants: asked %d times, %v", h.asked, err)
 	}
 }
+
+// TestUnderStaleKeysAnEndIsStillAnEnd: however little is assured of the key, no
+// token outlives what allowed it.
+func TestUnderStaleKeysAnEndIsStillAnEnd(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		assured, until, want time.Duration
+		bound                issuer.Bound
+		curtailed            bool
+	}{
+		{30 * time.Minute, 40 * time.Minute, 30 * time.Minute, issuer.BoundKey, true},
+		{30 * time.Minute, 30 * time.Minute, 30 * time.Minute, issuer.BoundWindow, false},
+		{30 * time.Minute, 20 * time.Minute, 20 * time.Minute, issuer.BoundWindow, false},
+		{5 * time.Second, 10 * time.Second, 10 * time.Second, issuer.BoundWindow, false},
+		{-time.Hour, time.Minute, time.Minute, issuer.BoundWindow, false},
+	} {
+		w := newWorld()
+		w.stale, w.assured = true, w.now.Add(c.assured).Unix()
+		d := allow(playback.Grant{TTL: time.Hour})
+		d.Until = w.now.Add(c.until)
+		w.rules[playback.Video] = d
+		answer, err := w.issue(issuer.Request{PlaybackID: "SIGNED", Types: video()})
+		if err != nil || answer.Lifetime.Exp != w.now.Add(c.want).Unix() || answer.Bound != c.bound || answer.Curtailed != c.curtailed || !answer.Stale || !answer.Lifetime.Cut {
+			t.Errorf("assured %s, until %s: %+v, %v", c.assured, c.until, answer, err)
+		}
+	}
+}

@@ -106,6 +106,7 @@ func Log(c *fiber.Ctx, x *Exchange, logger *slog.Logger, took time.Duration) {
 	text("code", string(x.Outcome.Code))
 	text("rule", x.Outcome.Rule)
 	text("cache", x.Outcome.Cache)
+	text("degraded", x.Outcome.Degraded)
 	if x.Outcome.Failed > 0 {
 		attrs = append(attrs, slog.Int("failed_items", x.Outcome.Failed))
 	}

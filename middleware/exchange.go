@@ -56,12 +56,14 @@ func (k Kind) String() string {
 
 // Outcome is what the access log says of the answer beyond its status.
 type Outcome struct {
-	Code   playback.Code // of the error answered, "" for none
-	Cause  error         // private, never sent to the client
-	Stack  []byte        // of a panic
-	Rule   string
-	Cache  string // hit, miss, or "" where nothing was signed
-	Failed int    // items of a batch that failed
+	Code  playback.Code // of the error answered, "" for none
+	Cause error         // private, never sent to the client
+	Stack []byte        // of a panic
+	Rule  string
+	Cache string // hit, miss, or "" where nothing was signed
+	// Degraded names what the answer had to do without: keys, or "".
+	Degraded string
+	Failed   int // items of a batch that failed
 	// Internal: the gateway itself failed, wholly or for an item of a batch.
 	Internal bool
 }

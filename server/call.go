@@ -125,7 +125,8 @@ func (s *Server) issue(x *middleware.Exchange, k *call, within time.Duration) (*
 }
 
 // record tells the access log, and in X-Playgate-Cache the client, what became
-// of an answer; X-Playgate-Degraded names what it had to do without. Nothing was signed for a public playback ID.
+// of an answer; X-Playgate-Degraded names what it had to do without. Nothing was
+// signed for a public playback ID.
 func record(c *fiber.Ctx, x *middleware.Exchange, answer *issuer.Answer) {
 	x.Outcome.Rule = answer.Rule
 	if answer.Object.Public() {
@@ -133,6 +134,7 @@ func record(c *fiber.Ctx, x *middleware.Exchange, answer *issuer.Answer) {
 	}
 	tellCache(c, x, answer.Hit)
 	if answer.Stale {
+		x.Outcome.Degraded = "keys"
 		c.Response().Header.SetCanonical([]byte("X-Playgate-Degraded"), []byte("keys"))
 	}
 }

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/playgate/playgate/issuer"
@@ -411,7 +412,7 @@ func TestAnAnswerUnderStaleKeysIsMarked(t *testing.T) {
 		k.issuer.mu.Lock()
 		k.issuer.answer = func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
 			a := granting(req, playback.PolicySigned)
-			a.Stale = stale
+			a.Stale, a.Curtailed, a.Lifetime.Cut = stale, stale, true
 			return a, nil
 		}
 		k.issuer.mu.Unlock()
@@ -419,6 +420,9 @@ func TestAnAnswerUnderStaleKeysIsMarked(t *testing.T) {
 		k.want(r, 200, "")
 		if got := r.Header.Get("X-Playgate-Degraded"); (got == "keys") != stale || !stale && got != "" {
 			t.Errorf("stale %v: X-Playgate-Degraded = %q", stale, got)
+		}
+		if later := !strings.Contains(r.body, `"refresh_at":null`); later != stale {
+			t.Errorf("stale %v: a later exp can be had: %v", stale, later)
 		}
 	}
 }

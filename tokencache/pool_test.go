@@ -108,7 +108,7 @@ func TestARotationHandsNothingOutUnderTheNewKeyBeforeItIsActive(t *testing.T) {
 			set.Keys = append(set.Keys, &key)
 		}
 		ring.Update(keystore.NewSnapshot(map[playback.EnvironmentID]keystore.Keyset{"acme": set}))
-		r := tokencache.Rotation{Environment: "acme"}
+		r := tokencache.Rotation{Environment: "acme", Activation: time.Now().Add(time.Minute)}
 		r.Active.ID, r.Active.Thumbprint, _ = ring.Active("acme")
 		r.Prepared.ID, r.Prepared.Thumbprint, _ = ring.Prepared("acme")
 		cache.SetRotations([]tokencache.Rotation{r})

@@ -23,13 +23,9 @@ type Rotation struct {
 	Active      SigningKey // what requests ask for now; zero: none
 	Prepared    SigningKey // what they will ask for next; zero: nothing is prepared
 	// Activation is when the prepared key becomes active at the soonest; zero:
-	// nobody knows, and prepareFor from when the cache first heard of it is
-	// assumed.
+	// at any moment.
 	Activation time.Time
 }
-
-// prepareFor is the default of keys.prepare_for (contract §2).
-const prepareFor = 5 * time.Minute
 
 // SetRotations tells the cache of the keys of all environments; call it after
 // each change of them. While a key is prepared, the tokens in use are signed
@@ -38,7 +34,7 @@ const prepareFor = 5 * time.Minute
 //
 // A cache that was never told remembers the tokens of every key.
 func (c *Cache) SetRotations(all []Rotation) {
-	if c.seals.set(all, c.now()) {
+	if c.seals.set(all) {
 		c.begin(c.sweep)
 	}
 }
@@ -124,18 +120,11 @@ func (s *seals) of(name sealName) *seal {
 }
 
 // set takes over the rotations, and reports whether a key is gone by that.
-func (s *seals) set(all []Rotation, now time.Time) bool {
+func (s *seals) set(all []Rotation) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := s.rotations
 	s.rotations = make(map[playback.EnvironmentID]Rotation, len(all))
 	for _, r := range all {
-		if r.Activation.IsZero() {
-			r.Activation = now.Add(prepareFor)
-			if before, ok := known[r.Environment]; ok && before.Prepared == r.Prepared {
-				r.Activation = before.Activation
-			}
-		}
 		s.rotations[r.Environment] = r
 	}
 	swept := false

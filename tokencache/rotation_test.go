@@ -22,10 +22,12 @@ func newRotation(t *testing.T, cfg tokencache.Config) *nursery {
 	return n
 }
 
-// rotate tells the cache of the keys of acme; "" is none.
+// rotate tells the cache of the keys of acme; "" is none. The prepared one
+// becomes active five minutes later.
 func (n *nursery) rotate(active, prepared playback.KeyID) {
 	n.cache.SetRotations([]tokencache.Rotation{{
 		Environment: "acme", Active: tokencache.SigningKey{ID: active}, Prepared: tokencache.SigningKey{ID: prepared},
+		Activation: time.Now().Add(5 * time.Minute),
 	}})
 }
 

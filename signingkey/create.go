@@ -1,0 +1,165 @@
+package signingkey
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+
+	"github.com/playgate/playgate/keystore"
+	"github.com/playgate/playgate/playback"
+)
+
+// Create makes a key at Mux, or a local one, and stores it, prepared, before it
+// returns. If the process dies on the way, whoever comes next deletes what
+// nobody has.
+func (m *Manager) Create(ctx context.Context, c Creation) (Created, error) {
+	return m.create(ctx, c, func(context.Context, playback.EnvironmentID) error { return nil })
+}
+
+// create is Create, if check finds nothing against it when the operation is in
+// the journal.
+func (m *Manager) create(ctx context.Context, c Creation, check func(context.Context, playback.EnvironmentID) error) (Created, error) {
+	ctx, cancel := context.WithTimeout(ctx, operationTime)
+	defer cancel()
+	settings, ok := m.cfg.Settings(c.Environment)
+	switch {
+	case !ok:
+		return Created{}, noEnvironment()
+	case !c.Local && settings.Mux == nil:
+		return Created{}, playback.Errorf(playback.CodeKeyState,
+			"The environment has no access token of Mux (mux.token_id), so Mux cannot be asked for a key; a local key is for verifiers other than Mux.")
+	}
+	entry := keystore.Entry{Operation: opImport} // nothing is left of a local key
+	if !c.Local {
+		known, err := m.known(ctx, settings.Mux)
+		if err != nil {
+			return Created{}, err
+		}
+		entry = keystore.Entry{Operation: opCreate, Known: known}
+	}
+	o, err := m.begin(ctx, c.Environment, entry)
+	if err != nil {
+		return Created{}, err
+	}
+	if err := check(ctx, c.Environment); err != nil {
+		return Created{}, errors.Join(err, o.close(ctx))
+	}
+	made, err := o.make(ctx, c, settings.Mux)
+	if err != nil {
+		return Created{}, o.abandon(ctx, err)
+	}
+	created, err := m.store(ctx, o, c, made)
+	if err != nil {
+		return Created{}, o.abandon(ctx, err)
+	}
+	return created, o.close(ctx)
+}
+
+// make makes the key, and notes its ID as soon as there is one.
+func (o *operation) make(ctx context.Context, c Creation, mux Mux) (MuxKey, error) {
+	if c.Local {
+		return generate()
+	}
+	made, err := mux.Create(ctx)
+	if err != nil {
+		return MuxKey{}, muxFailed(fmt.Errorf("making a key at Mux: %w", err))
+	}
+	return made, o.note(ctx, func(e *keystore.Entry) { e.ID = made.ID })
+}
+
+// generate makes a local key, named by its thumbprint.
+func generate() (MuxKey, error) {
+	private, err := rsa.GenerateKey(rand.Reader, keystore.MinBits)
+	if err != nil {
+		return MuxKey{}, fmt.Errorf("generating a key: %w", err)
+	}
+	thumbprint := keystore.ThumbprintOf(&private.PublicKey)
+	text := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)})
+	return MuxKey{
+		ID:         playback.KeyID(hex.EncodeToString(thumbprint[:16])),
+		PrivateKey: playback.NewSecret(base64.StdEncoding.EncodeToString(text)),
+	}, nil
+}
+
+// abandon takes back what a creation that failed has done. Where that cannot be
+// told, or fails as well, the journal says so to whoever comes next.
+func (o *operation) abandon(ctx context.Context, failure error) error {
+	if errors.Is(failure, ErrUnknownOutcome) {
+		return failure
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+	defer cancel()
+	if _, err := o.settle(ctx); err != nil {
+		return errors.Join(failure, err, o.release(ctx))
+	}
+	return errors.Join(failure, o.close(ctx))
+}
+
+// known returns the keys that Mux has.
+func (m *Manager) known(ctx context.Context, mux Mux) ([]playback.KeyID, error) {
+	list, err := mux.List(ctx)
+	if err != nil {
+		return nil, muxFailed(fmt.Errorf("listing keys at Mux: %w", err))
+	}
+	known := make([]playback.KeyID, len(list))
+	for i := range list {
+		known[i] = list[i].ID
+	}
+	return known, nil
+}
+
+func muxFailed(err error) error {
+	if refused, ok := errors.AsType[*playback.Error](err); ok {
+		return refused
+	}
+	return unavailable("Mux's API did not do what it was asked.", err)
+}
+
+// store checks a new key and stores it, prepared.
+func (m *Manager) store(ctx context.Context, o *operation, c Creation, made MuxKey) (Created, error) {
+	if !made.ID.Valid() {
+		return Created{}, unavailable("Mux's API did not do what it was asked.", fmt.Errorf("%.140q is no key ID", made.ID))
+	}
+	material := []byte(made.PrivateKey.Reveal())
+	if _, err := keystore.Parse(material); err != nil {
+		return Created{}, unavailable("The new key cannot be used.", fmt.Errorf("key %s %w", made.ID, err))
+	}
+	life := keystore.Life{State: keystore.Prepared, CreatedAt: m.stamp(), External: c.External}
+	if err := m.cfg.Keeper.Create(ctx, o.env, keystore.NewKey{ID: made.ID, PEM: material, Life: life}); err != nil {
+		return Created{}, stored(fmt.Errorf("storing key %s: %w", made.ID, err))
+	}
+	m.audit(ctx, "created", o.env, "key", made.ID, "by", c.By, "request_id", c.RequestID, "local", c.Local, "external", c.External)
+	m.cfg.Changed(ctx, o.env)
+	return Created{Status: statusOf(made.ID, life), PrivateKey: made.PrivateKey}, nil
+}
+
+// Import stores a key from elsewhere, prepared. It is external: whoever gave it
+// may go on signing with it.
+func (m *Manager) Import(ctx context.Context, i Import) (Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, operationTime)
+	defer cancel()
+	if !i.Key.Valid() {
+		return Status{}, playback.Errorf(playback.CodeInvalidField, "%.140q is no key ID: want 1 to 128 letters, digits, _ and -.", i.Key)
+	}
+	if _, err := keystore.Parse([]byte(i.Material.Reveal())); err != nil {
+		return Status{}, playback.Errorf(playback.CodeInvalidField, "The key %s.", err.Error())
+	}
+	o, err := m.begin(ctx, i.Environment, keystore.Entry{Operation: opImport, ID: i.Key})
+	if err != nil {
+		return Status{}, err
+	}
+	life := keystore.Life{State: keystore.Prepared, CreatedAt: m.stamp(), External: true}
+	key := keystore.NewKey{ID: i.Key, PEM: []byte(i.Material.Reveal()), Life: life}
+	if err := m.cfg.Keeper.Create(ctx, i.Environment, key); err != nil {
+		return Status{}, errors.Join(stored(fmt.Errorf("storing key %s: %w", i.Key, err)), o.close(ctx))
+	}
+	m.audit(ctx, "imported", i.Environment, "key", i.Key, "by", i.By)
+	m.cfg.Changed(ctx, i.Environment)
+	return statusOf(i.Key, life), o.close(ctx)
+}
