@@ -29,6 +29,7 @@ func Check(path string, environ []string) (*configs.Loaded, []configs.Problem, e
 		return nil, nil, err
 	}
 	problems, warnings := checkKeys(s.loaded.Config)
+	problems = append(checkGeo(s.loaded.Config), problems...)
 	if len(problems) > 0 {
 		return nil, nil, problems
 	}

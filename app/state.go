@@ -23,7 +23,8 @@ type state struct {
 	issuers      []identity.Issuer
 	environments []playback.EnvironmentID
 	configured   map[playback.EnvironmentID]*configs.Environment
-	certificate  *tls.Certificate // nil: plain HTTP
+	inboxes      map[playback.EnvironmentID]*catalog.Inbox // filled before the state is in force
+	certificate  *tls.Certificate                          // nil: plain HTTP
 }
 
 // load reads a configuration and builds all that depends on it: rules,
@@ -38,7 +39,7 @@ func load(path string, environ []string, metrics *policy.Metrics) (_ *state, see
 }
 
 func loadWith(reader *fileReader, path string, environ []string, metrics *policy.Metrics) (*state, error) {
-	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}, configured: map[playback.EnvironmentID]*configs.Environment{}}
+	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}, configured: map[playback.EnvironmentID]*configs.Environment{}, inboxes: map[playback.EnvironmentID]*catalog.Inbox{}}
 	source := configs.Source{Path: path, Environ: environ, ReadFile: reader.read, Check: func(path string, e *configs.Environment) (problems, warnings []configs.Problem) {
 		compiled, problems, warnings := mintingOf(path, e, metrics)
 		s.minting[e.ID] = compiled
@@ -63,6 +64,7 @@ func loadWith(reader *fileReader, path string, environ []string, metrics *policy
 	s.edge, err = server.NewSnapshot(server.SnapshotConfig{
 		Directory: directory, Environments: s.minting,
 		TrustedProxies: edge.TrustedProxies, UnresolvedRateLimit: string(edge.UnresolvedRateLimit),
+		CountryHeader: loaded.Config.Geo.CountryHeader,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("building the edge: %w", err)
@@ -117,6 +119,7 @@ func mintingOf(path string, e *configs.Environment, metrics *policy.Metrics) (_ 
 		DefaultTTL: e.Token.DefaultTTL, MaxTTL: e.Token.MaxTTL, Kid: e.Token.Kid,
 		DenyUnknown: e.Catalog.Unknown == "deny",
 		Catalogue:   known, Rules: rules,
+		ReadsGrants: rules.ReadsGrants(), ReadsPlace: rules.ReadsPlace(),
 	}, nil, warnings
 }
 

@@ -283,7 +283,8 @@ func (l *logBuffer) text() string {
 }
 
 type options struct {
-	place      server.Place
+	header     string // of the country
+	locator    server.Locator
 	asleep     bool // the rules read nothing of where a viewer is
 	tenants    []tenant.Organization
 	trusted    []netip.Prefix
@@ -341,10 +342,13 @@ func (k *kit) configure(o options) {
 	}
 	snapshot, err := server.NewSnapshot(server.SnapshotConfig{
 		Directory: directory, Environments: minting,
-		TrustedProxies: o.trusted, UnresolvedRateLimit: o.unresolved, Place: o.place,
+		TrustedProxies: o.trusted, UnresolvedRateLimit: o.unresolved, CountryHeader: o.header,
 	})
 	if err != nil {
 		k.t.Fatal(err)
+	}
+	if o.locator != nil {
+		snapshot.SetLocator(o.locator)
 	}
 	k.snapshot.Store(snapshot)
 }

@@ -15,25 +15,23 @@ type Locator interface {
 	Locate(addr netip.Addr, c *playback.Client)
 }
 
-// Place says where the country, the region and the network of a viewer come
-// from. The zero Place knows nothing.
-type Place struct {
-	Locator Locator // nil: none
-	// CountryHeader is a header that trusted proxies set to the viewer's country;
-	// "" means none. It goes before the locator.
-	CountryHeader string
+// place says where the country, the region and the network of a viewer come
+// from. The zero place knows nothing.
+type place struct {
+	locator       Locator // nil: none
+	countryHeader string
 }
 
 // locate finds out where the caller is. It is called only where the rules want
 // to know.
-func (p *Place) locate(c *fiber.Ctx, x *middleware.Exchange, client *playback.Client) {
-	if p.Locator != nil {
-		p.Locator.Locate(client.IP, client)
+func (p *place) locate(c *fiber.Ctx, x *middleware.Exchange, client *playback.Client) {
+	if p.locator != nil {
+		p.locator.Locate(client.IP, client)
 	}
-	if p.CountryHeader == "" || !x.Snapshot.Trusts(x.Peer) {
+	if p.countryHeader == "" || !x.Snapshot.Trusts(x.Peer) {
 		return
 	}
-	if country, ok := headerCountry(c.Request().Header.PeekAll(p.CountryHeader)); ok {
+	if country, ok := headerCountry(c.Request().Header.PeekAll(p.countryHeader)); ok {
 		if country != client.Country {
 			client.Region = "" // of another country
 		}

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/playgate/playgate/playback"
-	"github.com/playgate/playgate/server"
 )
 
 // atlas knows one address.
@@ -48,7 +47,7 @@ func TestWhereAViewerIs(t *testing.T) {
 		},
 		{name: "through the proxy, without header", peer: "192.0.2.1", headers: []string{"X-Forwarded-For: 198.51.100.7"}, want: database},
 	} {
-		k := start(t, options{trusted: proxy, place: server.Place{Locator: atlas{}, CountryHeader: "CF-IPCountry"}, asleep: c.asleep})
+		k := start(t, options{trusted: proxy, locator: atlas{}, header: "CF-IPCountry", asleep: c.asleep})
 		k.from(c.peer)
 		k.get("/v1/playback-ids/PID1/token", append(c.headers, bearer(acmeViewer))...)
 		got := *k.issuer.last(t).Client
@@ -61,7 +60,7 @@ func TestWhereAViewerIs(t *testing.T) {
 
 func TestWhereABackendSaysItsViewerIs(t *testing.T) {
 	t.Parallel()
-	k := start(t, options{place: server.Place{Locator: atlas{}, CountryHeader: "CF-IPCountry"}})
+	k := start(t, options{locator: atlas{}, header: "CF-IPCountry"})
 	for viewer, want := range map[string]playback.Client{
 		`{"id":"u1","country":"FR"}`:            {Country: "FR", GeoSource: playback.GeoBackend},
 		`{"id":"u1","ip":"198.51.100.7"}`:       {Country: "ZZ", IP: netip.MustParseAddr("198.51.100.7")},
