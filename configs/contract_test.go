@@ -91,7 +91,11 @@ func defaults() *configs.Config {
 		},
 		Signer: configs.Signer{Backend: "auto", Queue: 1024},
 		Cache:  configs.Cache{MaxEntries: 100_000, MaxBytes: 256 << 20},
-		Store:  configs.Store{Driver: "sqlite", DSN: home + "/playgate.db", Source: playback.NewSecret(home + "/playgate.db")},
+		Decisions: configs.Decisions{
+			Output: "none", File: configs.DecisionFile{Path: home + "/decisions.log", MaxSize: 100 << 20, Keep: 5},
+			OTLPEndpoint: "http://127.0.0.1:4318", Allow: 100, Inputs: "full", Queue: 8192,
+		},
+		Store: configs.Store{Driver: "sqlite", DSN: home + "/playgate.db", Source: playback.NewSecret(home + "/playgate.db")},
 	}
 }
 
