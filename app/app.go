@@ -17,6 +17,7 @@ import (
 
 	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/geo"
+	"github.com/playgate/playgate/grant"
 	"github.com/playgate/playgate/identity"
 	"github.com/playgate/playgate/issuer"
 	"github.com/playgate/playgate/keystore"
@@ -133,10 +134,11 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 	// Memory keys are this process's alone, so it knows all that they signed.
 	ledger := signingkey.NewMemoryLedger(cfg.Keystore.Driver == "memory")
 	manager := a.manage(keeper, ledger, registry)
+	holder := grant.New(grant.Config{Store: a.store, Now: time.Now, Registerer: registry})
 	a.server = server.New(server.Config{
 		Snapshot: func() *server.Snapshot { return a.state.Load().edge },
-		Issuer:   issuer.New(issuer.Config{Keys: a.ring, Tokens: a.cache, Ledger: ledger, Stale: a.assured, Now: time.Now}),
-		Identity: a.identity, JWKS: a.ring, Keys: keyManager{manager, a.settings}, Logger: a.log, AccessLog: cfg.Log.Access.String(),
+		Issuer:   issuer.New(issuer.Config{Keys: a.ring, Tokens: a.cache, Ledger: ledger, Grants: holder, Stale: a.assured, Now: time.Now}),
+		Identity: a.identity, JWKS: a.ring, Keys: keyManager{manager, a.settings}, Grants: holder, Logger: a.log, AccessLog: cfg.Log.Access.String(),
 		Webhooks: webhooks{a}, Registerer: registry, Now: time.Now, Pages: a.opts.Pages,
 	})
 	a.admin = newAdminServer(adminConfig{ready: a.readiness, gatherer: registry, pprof: cfg.Server.AdminPprof})
