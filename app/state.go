@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -40,8 +41,11 @@ func load(path string, environ []string, metrics *policy.Metrics) (_ *state, see
 
 func loadWith(reader *fileReader, path string, environ []string, metrics *policy.Metrics) (*state, error) {
 	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}, configured: map[playback.EnvironmentID]*configs.Environment{}, inboxes: map[playback.EnvironmentID]*catalog.Inbox{}}
+	named := func(o *policy.Options, e *configs.Environment) {
+		o.Metrics, o.ReadFile, o.File = metrics, reader.read, cmp.Or(e.Policy.File, path)
+	}
 	source := configs.Source{Path: path, Environ: environ, ReadFile: reader.read, Check: func(path string, e *configs.Environment) (problems, warnings []configs.Problem) {
-		compiled, problems, warnings := mintingOf(path, e, metrics)
+		compiled, problems, warnings := mintingOf(path, e, named)
 		s.minting[e.ID] = compiled
 		broken, unusable := checkKeySets(path, e)
 		return append(problems, broken...), append(warnings, unusable...)
@@ -91,10 +95,12 @@ func issuersOf(e *configs.Environment) []identity.Issuer {
 }
 
 // mintingOf compiles one environment's catalogue and rules. What is wrong with
-// the catalogue is reported by configs, which knows its lines.
-func mintingOf(path string, e *configs.Environment, metrics *policy.Metrics) (_ *issuer.Environment, problems, warnings []configs.Problem) {
+// the catalogue is reported by configs, which knows its lines. complete says what
+// the rules are compiled with beside the environment: metrics, and the files that
+// they name.
+func mintingOf(path string, e *configs.Environment, complete func(*policy.Options, *configs.Environment)) (_ *issuer.Environment, problems, warnings []configs.Problem) {
 	options := policyOptions(e)
-	options.Metrics = metrics
+	complete(&options, e)
 	document := e.Policy.Document
 	if document == nil { // neither policy nor policy_file: no rule at all denies everything (contract §5)
 		document = []byte(policy.NoRules)
