@@ -17,6 +17,7 @@ func (l *loader) check() {
 	l.checkKeystore()
 	l.checkStore()
 	l.checkGeo()
+	l.checkDecisions()
 	for i := range l.config.Organizations {
 		o := &l.config.Organizations[i]
 		for j := range o.Environments {

@@ -171,6 +171,7 @@ func (l *loader) checkCORS(path string, e *Environment) {
 }
 
 func (l *loader) checkPolicy(path string, e *Environment) {
+	l.checkShadow(path, e)
 	at := path + ".policy_file"
 	if e.PolicyFile == "" {
 		return
@@ -181,5 +182,21 @@ func (l *loader) checkPolicy(path string, e *Environment) {
 	}
 	if document, ok := l.read(at, e.PolicyFile, maxPolicy); ok {
 		e.Policy = Policy{Document: document, File: string(e.PolicyFile), Path: at}
+	}
+}
+
+// checkShadow reads the rules that are asked beside those in force. The two need
+// a file each: promotion replaces one by the other.
+func (l *loader) checkShadow(path string, e *Environment) {
+	at := path + ".policy_shadow_file"
+	switch {
+	case e.PolicyShadowFile == "":
+		return
+	case e.PolicyShadowFile == e.PolicyFile:
+		l.report.add(at, "is policy_file itself")
+		return
+	}
+	if document, ok := l.read(at, e.PolicyShadowFile, maxPolicy); ok {
+		e.Shadow = Policy{Document: document, File: string(e.PolicyShadowFile), Path: at}
 	}
 }

@@ -32,6 +32,7 @@ type Config struct {
 	Cache         Cache          `yaml:"cache" restart:"true" doc:"The cache of signed tokens."`
 	Store         Store          `yaml:"store" restart:"true" doc:"Where durable records are kept."`
 	Geo           Geo            `yaml:"geo" doc:"Where viewers are."`
+	Decisions     Decisions      `yaml:"decisions" restart:"true" doc:"The decision log."`
 	Organizations []Organization `yaml:"organizations" doc:"The tenants."`
 	_             struct{}       `later:"redis"`
 }
