@@ -29,7 +29,8 @@ type Ledger interface {
 	HandedOut(env playback.EnvironmentID, key playback.KeyID, exp int64)
 }
 
-// Config is what an Issuer needs; every field but Ledger, Grants and Stale is required.
+// Config is what an Issuer needs; every field but Ledger, Grants, Stale
+// and Journal is required.
 type Config struct {
 	Keys   Keys
 	Tokens Tokens
@@ -39,7 +40,9 @@ type Config struct {
 	// that answers should say so, and then until when (Unix seconds) what the
 	// active key signs is sure to be honoured; 0: that needs no bound. nil: never.
 	Stale func(playback.EnvironmentID) (assured int64, stale bool)
-	Now   func() time.Time
+	// Journal keeps what was decided; nil: nobody does.
+	Journal Journal
+	Now     func() time.Time
 }
 
 // Issuer runs the pipeline.
@@ -52,13 +55,22 @@ func New(cfg Config) *Issuer { return &Issuer{cfg} }
 // order of contract §8: playback ID 404, catalogue 400, rules 403, type and
 // parameter grants 403, status 412, min_ttl 400, key and queue 503.
 func (i *Issuer) Issue(ctx context.Context, env *Environment, req *Request) (*Answer, error) {
+	answer, err := i.issue(ctx, env, req)
+	if i.cfg.Journal != nil {
+		i.record(answer, req, err)
+	}
+	return answer, err
+}
+
+func (i *Issuer) issue(ctx context.Context, env *Environment, req *Request) (*Answer, error) {
 	object, err := resolve(ctx, env, req)
 	if err != nil {
 		return nil, err
 	}
 	now := i.cfg.Now()
-	inquiry := inquiry{env: env, object: object, req: req, now: now}
-	granted, err := i.decide(ctx, &inquiry)
+	req.desk.trail.inquiry = inquiry{env: env, object: object, req: req, now: now}
+	inquiry := &req.desk.trail.inquiry
+	granted, err := i.decide(ctx, inquiry)
 	if err != nil {
 		return nil, err
 	}
@@ -72,20 +84,13 @@ func (i *Issuer) Issue(ctx context.Context, env *Environment, req *Request) (*An
 		}
 		return answer, inquiry.charge(granted)
 	}
-	if err := i.deliver(ctx, &inquiry, granted, answer); err != nil {
+	if err := i.deliver(ctx, inquiry, granted, answer); err != nil {
 		return nil, err
 	}
 	if i.cfg.Ledger != nil {
 		i.cfg.Ledger.HandedOut(env.ID, answer.Key, answer.Lifetime.Exp)
 	}
 	return answer, nil
-}
-
-func (i *Issuer) stale(env playback.EnvironmentID) (assured int64, stale bool) {
-	if i.cfg.Stale == nil {
-		return 0, false
-	}
-	return i.cfg.Stale(env)
 }
 
 // granted is one type that the rules gave.
@@ -217,11 +222,18 @@ func grantedBy(d *playback.Decision, t playback.TokenType) granted {
 
 func (q *inquiry) ask(t playback.TokenType) playback.Decision {
 	question := &q.req.desk.question
-	*question = playback.Question{
+	*question = q.question(t)
+	d := q.env.Rules.Decide(question)
+	q.req.desk.trail.note(t, &d)
+	return d
+}
+
+// question is what the rules are asked about one type.
+func (q *inquiry) question(t playback.TokenType) playback.Question {
+	return playback.Question{
 		Viewer: q.req.Viewer, Object: q.object, Client: q.req.Client, SessionID: q.req.SessionID,
 		Type: t, Params: q.req.Params[t], Now: q.now, Grants: q.grants,
 	}
-	return q.env.Rules.Decide(question)
 }
 
 // checkAvailable refuses what the catalogue says cannot be had.
@@ -294,21 +306,6 @@ func checkStatus(object *playback.Object) error {
 		return playback.Errorf(playback.CodeLiveStreamDisabled, "The live stream is disabled.")
 	}
 	return nil
-}
-
-// curtail shortens a lifetime under stale keys: to what is assured and, once
-// that is too little, to a quarter of it. It refuses nobody: what the caller
-// asks for by min_ttl is given as ever.
-func curtail(life playback.Lifetime, assured int64, q *inquiry) playback.Lifetime {
-	if assured == 0 || life.Exp <= assured {
-		return life
-	}
-	wanted := int64((q.req.MinTTL + time.Second - 1) / time.Second)
-	least := max(1, life.L/4, min(wanted, life.L))
-	if left := assured - q.now.Unix() - 1; left >= least {
-		return playback.Lifetime{L: left, G: life.G, Exp: assured, Cut: true}
-	}
-	return playback.Schedule(q.env.ID, q.object.ID, least, q.now)
 }
 
 func checkMinTTL(req *Request, life playback.Lifetime, now time.Time) error {

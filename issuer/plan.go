@@ -77,6 +77,21 @@ func (q *inquiry) plan(all []granted, answer *Answer) error {
 	return nil
 }
 
+// curtail shortens a lifetime under stale keys: to what is assured and, once
+// that is too little, to a quarter of it. It refuses nobody: what the caller
+// asks for by min_ttl is given as ever.
+func curtail(life playback.Lifetime, assured int64, q *inquiry) playback.Lifetime {
+	if assured == 0 || life.Exp <= assured {
+		return life
+	}
+	wanted := int64((q.req.MinTTL + time.Second - 1) / time.Second)
+	least := max(1, life.L/4, min(wanted, life.L))
+	if left := assured - q.now.Unix() - 1; left >= least {
+		return playback.Lifetime{L: left, G: life.G, Exp: assured, Cut: true}
+	}
+	return playback.Schedule(q.env.ID, q.object.ID, least, q.now)
+}
+
 // ended refuses what nothing allows any more.
 func ended() *playback.Error {
 	return playback.Errorf(playback.CodeNoMatchingRule, "What allowed this viewer to play this has ended.")
@@ -235,4 +250,11 @@ func (q *inquiry) charge(all []granted) error {
 		return q.req.Charge(len(all))
 	}
 	return nil
+}
+
+func (i *Issuer) stale(env playback.EnvironmentID) (assured int64, stale bool) {
+	if i.cfg.Stale == nil {
+		return 0, false
+	}
+	return i.cfg.Stale(env)
 }

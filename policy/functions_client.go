@@ -70,31 +70,33 @@ const (
 )
 
 // marks are words of user agents, in lower case, and what they give away. The
-// first that is found decides. They are those that the vendors' own pages name;
-// a user agent is the client's word in any case.
-var marks = [...]struct{ word, class string }{ //nolint:gochecknoglobals // a constant table
-	{"bot", deviceBot}, {"crawler", deviceBot}, {"spider", deviceBot}, {"facebookexternalhit", deviceBot}, {"slurp", deviceBot},
-	{"headlesschrome", deviceBot}, {"curl/", deviceBot}, {"wget/", deviceBot}, {"python-", deviceBot}, {"go-http-client", deviceBot},
-	{"okhttp-bot", deviceBot}, {"whatsapp/", deviceBot}, {"skypeuripreview", deviceBot},
-
-	{"playstation", deviceConsole}, {"xbox", deviceConsole}, {"nintendo", deviceConsole},
-
-	{"apple tv", deviceTV}, {"appletv", deviceTV}, {"tvos", deviceTV}, {"android tv", deviceTV}, {"androidtv", deviceTV},
-	{"googletv", deviceTV}, {"google tv", deviceTV}, {"smart-tv", deviceTV}, {"smarttv", deviceTV}, {"smart tv", deviceTV},
-	{"hbbtv", deviceTV}, {"web0s", deviceTV}, {"webos.tv", deviceTV}, {"netcast", deviceTV}, {"roku", deviceTV}, {"crkey", deviceTV},
-	{"bravia", deviceTV}, {"viera", deviceTV}, {"vidaa", deviceTV}, {"vizio", deviceTV}, {"philipstv", deviceTV}, {"nettv", deviceTV},
-	{"; aft", deviceTV}, // Amazon's Fire TV: AFTT, AFTS, AFTMM, …
-
-	{"ipad", deviceTablet}, {"tablet", deviceTablet}, {"playbook", deviceTablet}, {"kindle", deviceTablet}, {"silk/", deviceTablet},
-	{"iphone", devicePhone}, {"ipod", devicePhone}, {"windows phone", devicePhone},
+// first that is found decides; a user agent is the client's word in any case.
+// "; aft" is Amazon's Fire TV: AFTT, AFTS, AFTMM, ….
+var marks = [...]struct { //nolint:gochecknoglobals // a constant table
+	class string
+	words []string
+}{
+	{deviceBot, []string{
+		"bot", "crawler", "spider", "slurp", "facebookexternalhit", "whatsapp/", "skypeuripreview", "headlesschrome",
+		"curl/", "wget/", "python-", "go-http-client",
+	}},
+	{deviceConsole, []string{"playstation", "xbox", "nintendo"}},
+	{deviceTV, []string{
+		"apple tv", "appletv", "tvos", "android tv", "androidtv", "googletv", "google tv", "smart-tv", "smarttv", "smart tv",
+		"hbbtv", "web0s", "webos.tv", "netcast", "roku", "crkey", "bravia", "viera", "vidaa", "vizio", "philipstv", "nettv", "; aft",
+	}},
+	{deviceTablet, []string{"ipad", "tablet", "playbook", "kindle", "silk/"}},
+	{devicePhone, []string{"iphone", "ipod", "windows phone"}},
 }
 
 // deviceOf returns the class of the device that a user agent claims to be.
 func deviceOf(userAgent string) string {
-	text := strings.ToLower(userAgent)
+	text := strings.ReplaceAll(strings.ToLower(userAgent), "cubot", "") // a maker of phones
 	for i := range marks {
-		if strings.Contains(text, marks[i].word) {
-			return marks[i].class
+		for _, word := range marks[i].words {
+			if strings.Contains(text, word) {
+				return marks[i].class
+			}
 		}
 	}
 	has := func(word string) bool { return strings.Contains(text, word) }

@@ -36,13 +36,14 @@ func TestDevice(t *testing.T) {
 		"Mozilla/5.0 (SMART-TV; LINUX; Tizen 7.0) AppleWebKit/537.36 TV Safari/537.36":                                          "tv",
 		"Mozilla/5.0 (Web0S; Linux/SmartTV) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/94.0.4606.128 Safari/537.36":          "tv",
 		"Mozilla/5.0 (Linux; Android 9; AFTMM Build/PS7) AppleWebKit/537.36 (KHTML, like Gecko) Mobile Safari/537.36":           "tv",
-		"Roku/DVP-14.0 (14.0.0.4024-C2)":                                               "tv",
-		"Mozilla/5.0 (PlayStation; PlayStation 5/9.00) AppleWebKit/605.1.15":           "console",
-		"Mozilla/5.0 (Windows NT 10.0; Win64; x64; Xbox; Xbox Series X) Edge/44.18363": "console",
-		"Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)":     "bot",
-		"facebookexternalhit/1.1":                                                      "bot",
-		"curl/8.5.0":                                                                   "bot",
-		"SomethingElse/1.0":                                                            "unknown",
+		"Roku/DVP-14.0 (14.0.0.4024-C2)":                                                                                          "tv",
+		"Mozilla/5.0 (PlayStation; PlayStation 5/9.00) AppleWebKit/605.1.15":                                                      "console",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64; Xbox; Xbox Series X) Edge/44.18363":                                            "console",
+		"Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)":                                                "bot",
+		"Mozilla/5.0 (Linux; Android 12; CUBOT X70) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36": "phone",
+		"facebookexternalhit/1.1": "bot",
+		"curl/8.5.0":              "bot",
+		"SomethingElse/1.0":       "unknown",
 	} {
 		if !holds(t, fmt.Sprintf("device(request.user_agent) == %q", want), playback.Client{UserAgent: agent}, time.Time{}) {
 			t.Errorf("device(%q) is not %s", agent, want)
