@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/playgate/playgate/playback"
@@ -83,7 +84,7 @@ func (p pseudonyms) digest(in *playback.Inputs) (string, error) {
 func note(d *playback.Decided) *Record {
 	in := playback.InputsOf(d.Question)
 	r := &Record{
-		Time: d.Started.UTC(), Environment: d.Environment, RequestID: d.RequestID, Decision: Allow, Rule: d.Rule, Reason: d.Code,
+		Time: d.Started.UTC(), Environment: d.Environment, RequestID: strings.Clone(d.RequestID), Decision: Allow, Rule: d.Rule, Reason: d.Code,
 		Revision: d.Revision, Type: in.Request.Type, Country: in.Request.Country,
 		KeyID: d.Key, ExpiresAt: d.Exp, Bound: d.Bound, Latency: d.Latency.Microseconds(), Stale: d.Stale, Inputs: in,
 	}

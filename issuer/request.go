@@ -22,6 +22,7 @@ type Environment struct {
 	Catalogue   Catalogue
 	Finder      Finder // nil: what the catalogue does not list is unknown
 	Rules       Decider
+	Revision    string // of the rules, for the journal and for operators
 	// ReadsGrants: the rules want to know what the viewer holds.
 	ReadsGrants bool
 	// ReadsPlace: the rules want to know where the viewer is.
@@ -74,6 +75,8 @@ type Request struct {
 	Patient bool
 	// Passive: the request begins no right that waits for the first play (HEAD).
 	Passive bool
+	// RequestID is for the journal.
+	RequestID string
 	// Charge is called once, after the rules and before anything is signed,
 	// with the number of tokens of an All request. nil: nothing to charge.
 	Charge func(tokens int) error
@@ -86,6 +89,7 @@ type Request struct {
 // Answer is on it, too, and lives as long as the Request.
 type desk struct {
 	unknown  playback.Object
+	trail    trail
 	question playback.Question
 	granted  [1]granted // more than one type goes to the heap
 	errands  [1]errand  // the same
