@@ -44,6 +44,7 @@ type App struct {
 
 	store      store.Store
 	catalogues *catalogues
+	ledger     *ledger
 
 	identity *identity.Verifier
 	keys     *keystore.Watcher
@@ -132,12 +133,12 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 		Now: time.Now, Logger: a.log, Registerer: registry,
 	})
 	// Memory keys are this process's alone, so it knows all that they signed.
-	ledger := signingkey.NewMemoryLedger(cfg.Keystore.Driver == "memory")
-	manager := a.manage(keeper, ledger, registry)
+	a.ledger = &ledger{signingkey.NewMemoryLedger(cfg.Keystore.Driver == "memory"), a.store, a.log}
+	manager := a.manage(keeper, a.ledger, registry)
 	holder := grant.New(grant.Config{Store: a.store, Now: time.Now, Registerer: registry})
 	a.server = server.New(server.Config{
 		Snapshot: func() *server.Snapshot { return a.state.Load().edge },
-		Issuer:   issuer.New(issuer.Config{Keys: a.ring, Tokens: a.cache, Ledger: ledger, Grants: holder, Stale: a.assured, Now: time.Now}),
+		Issuer:   issuer.New(issuer.Config{Keys: a.ring, Tokens: a.cache, Ledger: a.ledger, Grants: holder, Stale: a.assured, Now: time.Now}),
 		Identity: a.identity, JWKS: a.ring, Keys: keyManager{manager, a.settings}, Grants: holder, Logger: a.log, AccessLog: cfg.Log.Access.String(),
 		Webhooks: webhooks{a}, Registerer: registry, Now: time.Now, Pages: a.opts.Pages,
 	})
@@ -217,6 +218,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.life.onStop("the token cache", func(context.Context) error { a.cache.Stop(); return nil })
 	a.serving.Go(func() { a.tuneCollector(background) })
 	a.catalogues.start(background)
+	a.serving.Go(func() { a.ledger.run(background) })
 	a.serving.Go(a.catalogues.wait)
 	a.settle(ctx)
 
