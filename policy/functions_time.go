@@ -92,5 +92,5 @@ func timeOfDay(text string) (int, error) {
 	if err != nil || err2 != nil || minute > 59 || hour > 24 || hour == 24 && minute > 0 {
 		return 0, wrong
 	}
-	return int(hour*60 + minute), nil //nolint:gosec // at most 1440
+	return int(hour*60 + minute), nil
 }

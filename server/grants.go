@@ -115,7 +115,8 @@ func listGrants(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) er
 	if err != nil {
 		return err
 	}
-	b := append(x.Buf[:0], `{"data":[`...)
+	b := x.Buf[:0]
+	b = append(b, `{"data":[`...)
 	for i := range list {
 		if i > 0 {
 			b = append(b, ',')
@@ -124,7 +125,8 @@ func listGrants(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) er
 			return err
 		}
 	}
-	x.Buf = append(b, "]}"...)
+	b = append(b, "]}"...)
+	x.Buf = b
 	return send(c, x)
 }
 
@@ -177,9 +179,9 @@ func grantMember(e *playback.Entitlement, m *jsonMember) (err *playback.Error) {
 	case "scope":
 		e.Scope, err = grantScope(v)
 	case "from":
-		e.From, err = seconds(v, "from")
+		e.From, err = readUnix(v, "from")
 	case "until":
-		e.Until, err = seconds(v, "until")
+		e.Until, err = readUnix(v, "until")
 	case "play_within":
 		if v.kind != jsonNumber && v.kind != jsonString {
 			return fieldError("play_within", "want a number or a string")
@@ -259,8 +261,8 @@ func grantScope(v *jsonValue) (s playback.Scope, err *playback.Error) {
 	return s, nil
 }
 
-// seconds reads Unix seconds.
-func seconds(v *jsonValue, at string) (time.Time, *playback.Error) {
+// readUnix reads Unix seconds.
+func readUnix(v *jsonValue, at string) (time.Time, *playback.Error) {
 	n, err := strconv.ParseInt(v.text, 10, 64)
 	if v.kind != jsonNumber || err != nil || n < 0 {
 		return time.Time{}, fieldError(at, "want an integer of Unix seconds")
@@ -273,7 +275,8 @@ func sendGrant(c *fiber.Ctx, x *middleware.Exchange, e *playback.Entitlement, st
 	if err != nil {
 		return err
 	}
-	x.Buf = append(b, '}')
+	b = append(b, '}')
+	x.Buf = b
 	sendJSON(c, x)
 	c.Status(status)
 	return nil
