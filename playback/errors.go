@@ -73,7 +73,7 @@ const (
 )
 
 // Additions to the codes of contract §8: what else stands in the way of an
-// operation on a signing key.
+// operation on a signing key or on the rules.
 const (
 	// CodeKeyNotReady: it was not prepared for as long as keys.prepare_for says.
 	CodeKeyNotReady Code = "key_not_ready"
@@ -81,6 +81,8 @@ const (
 	CodeKeyState Code = "key_state"
 	// CodeKeyBusy: another operation on the environment's keys is under way.
 	CodeKeyBusy Code = "key_busy"
+	// CodePolicyConflict: the shadow policy cannot be put in force.
+	CodePolicyConflict Code = "policy_conflict"
 )
 
 // CodeDoc describes one code: the table behind the error envelope and behind
@@ -128,6 +130,7 @@ var codes = [...]CodeDoc{ //nolint:gochecknoglobals // a constant table
 	{CodeKeyNotReady, Conflict, "The signing key was published only recently: keys.prepare_for must pass before it signs."},
 	{CodeKeyState, Conflict, "The signing key's state does not allow this; the message says which one does."},
 	{CodeKeyBusy, Conflict, "Another operation on the environment's signing keys is under way; ask again."},
+	{CodePolicyConflict, Conflict, "There is no shadow policy, it is another revision than was meant, or its file cannot replace that of the policy in force."},
 	{CodeNotFound, NotFound, "No such route, environment, signing key or grant."},
 	{CodeMethodNotAllowed, MethodNotAllowed, "The route exists, but not for this method; Allow lists those it has."},
 	{CodePayloadTooLarge, PayloadTooLarge, "The body is larger than the route accepts."},

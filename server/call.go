@@ -45,7 +45,7 @@ func (k *call) release() {
 // has written the answer releases the call.
 func newCall(c *fiber.Ctx, x *middleware.Exchange, id string) *call {
 	k := calls.Get().(*call) //nolint:forcetypeassert // the pool holds nothing else
-	k.Caller = x.Fair()
+	k.Caller, k.RequestID = x.Fair(), x.ID
 	k.Passive = c.Method() == fiber.MethodHead
 	k.client.Country = playback.UnknownCountry
 	k.Client = &k.client

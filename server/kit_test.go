@@ -311,7 +311,7 @@ func start(t testing.TB, o options) *kit {
 	}
 	k.configure(o)
 	k.server = server.New(server.Config{
-		Snapshot: k.snapshot.Load, Issuer: k.issuer, Identity: k.identity, JWKS: fakeKeys{}, Keys: k.keys, Grants: k.grants,
+		Snapshot: k.snapshot.Load, Issuer: k.issuer, Identity: k.identity, JWKS: fakeKeys{}, Keys: k.keys, Grants: k.grants, Explainer: k.issuer, Policies: fakePolicies{},
 		Logger: o.logger, AccessLog: o.accessLog, Registerer: k.registry,
 		Now: k.clock.Now, Rand: func() float64 { return 0 }, Pages: o.pages,
 	})
@@ -510,6 +510,7 @@ type envelope struct {
 		Code        string   `json:"code"`
 		RequestID   string   `json:"request_id"`
 		DeletableAt string   `json:"deletable_at"`
+		Available   int64    `json:"available_from"`
 	} `json:"error"`
 }
 

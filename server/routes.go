@@ -17,11 +17,12 @@ const (
 type access uint8
 
 const (
-	gated   access = iota // every stage of contract §8
-	open                  // none: no credential, no limit, no CORS
-	system                // backends with the system permission for the method; no CORS
-	known                 // backends, whatever their permissions; no CORS
-	managed               // backends with the video permission for the method; no CORS
+	gated     access = iota // every stage of contract §8
+	open                    // none: no credential, no limit, no CORS
+	system                  // backends with the system permission for the method; no CORS
+	known                   // backends, whatever their permissions; no CORS
+	managed                 // backends with the video permission for the method; no CORS
+	inspected               // backends with system:read, whatever the method: nothing is changed; no CORS
 )
 
 // bodyUse says what becomes of a request's body.
@@ -110,6 +111,10 @@ func apiRoutes() []route {
 		{methods: get, path: "/v1/signing-keys", handle: getKeys, access: system},
 		{methods: post, path: "/v1/signing-keys/{id}/activate", handle: changeKey(KeyManager.Activate), access: system},
 		{methods: post, path: "/v1/signing-keys/{id}/retire", handle: changeKey(KeyManager.Retire), access: system},
+
+		{methods: post, path: "/v1/explain", handle: postExplain, access: inspected, body: wanted},
+		{methods: get, path: "/v1/policy", handle: getPolicy, access: system},
+		{methods: post, path: "/v1/policy/promote", handle: postPromote, access: system, body: wanted},
 
 		{methods: get + " " + put + " " + del, path: "/v1/grants/{id}", handle: oneGrant, access: managed, body: wanted},
 		{methods: get, path: "/v1/grants", handle: listGrants, access: managed},
