@@ -35,8 +35,9 @@ func (f *policyFiles) context(p *Process) (policy.Options, []*playback.Object, e
 	return app.RuleContext(f.Config, p.Environ, playback.EnvironmentID(f.Environment))
 }
 
-// maxDocument bounds what is read of one file, in bytes.
-const maxDocument = 4 << 20
+// maxDocument bounds what is read of one file, in bytes: a document, or what it
+// names.
+const maxDocument = 8 << 20
 
 func readDocument(name string) ([]byte, error) {
 	info, err := os.Stat(name)
@@ -83,6 +84,7 @@ func (c *policyCheckCommand) Run(p *Process) error {
 		return err
 	}
 	return c.each(p, func(name string, document []byte) (bool, error) {
+		options.File, options.ReadFile = name, readDocument
 		warnings, err := policy.Check(document, options, known)
 		if err != nil {
 			return false, err
@@ -104,6 +106,7 @@ func (c *policyTestCommand) Run(p *Process) error {
 		return err
 	}
 	return c.each(p, func(name string, document []byte) (bool, error) {
+		options.File, options.ReadFile = name, readDocument
 		report, err := policy.Test(document, options)
 		if err != nil {
 			return false, err
