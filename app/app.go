@@ -38,9 +38,10 @@ type App struct {
 	metrics *metrics
 	rules   *policy.Metrics
 
-	state    atomic.Pointer[state]
-	reloadMu sync.Mutex // one reload at a time; taken before any room's lock
-	watch    watch
+	state     atomic.Pointer[state]
+	promoting sync.Mutex // one promotion at a time; taken before reloadMu
+	reloadMu  sync.Mutex // one reload at a time; taken before any room's lock
+	watch     watch
 
 	store      store.Store
 	catalogues *catalogues
@@ -135,10 +136,17 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 	// Memory keys are this process's alone, so it knows all that they signed.
 	a.ledger = &ledger{signingkey.NewMemoryLedger(cfg.Keystore.Driver == "memory"), a.store, a.log}
 	manager := a.manage(keeper, a.ledger, registry)
+	journal, err := a.openJournal(cfg, registry)
+	if err != nil {
+		return err
+	}
 	holder := grant.New(grant.Config{Store: a.store, Now: time.Now, Registerer: registry})
+	pipeline := issuer.New(issuer.Config{
+		Keys: a.ring, Tokens: a.cache, Ledger: a.ledger, Grants: holder, Stale: a.assured, Journal: journal, Now: time.Now,
+	})
 	a.server = server.New(server.Config{
 		Snapshot: func() *server.Snapshot { return a.state.Load().edge },
-		Issuer:   issuer.New(issuer.Config{Keys: a.ring, Tokens: a.cache, Ledger: a.ledger, Grants: holder, Stale: a.assured, Now: time.Now}),
+		Issuer:   pipeline, Explainer: pipeline, Policies: policyManager{a},
 		Identity: a.identity, JWKS: a.ring, Keys: keyManager{manager, a.settings}, Grants: holder, Logger: a.log, AccessLog: cfg.Log.Access.String(),
 		Webhooks: webhooks{a}, Registerer: registry, Now: time.Now, Pages: a.opts.Pages,
 	})
@@ -166,9 +174,9 @@ func (a *App) listen(cfg *configs.Config) error {
 	if err != nil {
 		return fmt.Errorf("listening on server.listen: %w", err)
 	}
-	a.socket, a.listener = listener, listener
+	a.socket, a.listener = listener, server.LazyDeadlines(listener)
 	if cfg.Server.TLS.Enabled() {
-		a.listener = tls.NewListener(listener, &tls.Config{
+		a.listener = tls.NewListener(a.listener, &tls.Config{
 			MinVersion: tls.VersionTLS12,
 			NextProtos: []string{"http/1.1"},
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {

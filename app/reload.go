@@ -92,7 +92,10 @@ func (a *App) adopt(next *state) error {
 	if a.geo != nil {
 		next.edge.SetLocator(a.geo)
 	}
+	a.putShadows(next)
+	before := a.state.Load()
 	a.state.Store(next)
+	a.tellRevisions(before, next)
 	a.catalogues.run(syncers, next.environments)
 	a.keys.SetEnvironments(next.environments)
 	a.server.SetAccessLog(next.loaded.Config.Log.Access.String())

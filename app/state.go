@@ -24,6 +24,7 @@ type state struct {
 	issuers      []identity.Issuer
 	environments []playback.EnvironmentID
 	configured   map[playback.EnvironmentID]*configs.Environment
+	shadows      map[playback.EnvironmentID]*policy.Policy // nil: none
 	inboxes      map[playback.EnvironmentID]*catalog.Inbox // filled before the state is in force
 	certificate  *tls.Certificate                          // nil: plain HTTP
 }
@@ -40,13 +41,15 @@ func load(path string, environ []string, metrics *policy.Metrics) (_ *state, see
 }
 
 func loadWith(reader *fileReader, path string, environ []string, metrics *policy.Metrics) (*state, error) {
-	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}, configured: map[playback.EnvironmentID]*configs.Environment{}, inboxes: map[playback.EnvironmentID]*catalog.Inbox{}}
+	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}, configured: map[playback.EnvironmentID]*configs.Environment{}, inboxes: map[playback.EnvironmentID]*catalog.Inbox{}, shadows: map[playback.EnvironmentID]*policy.Policy{}}
 	named := func(o *policy.Options, e *configs.Environment) {
 		o.Metrics, o.ReadFile, o.File = metrics, reader.read, cmp.Or(e.Policy.File, path)
 	}
 	source := configs.Source{Path: path, Environ: environ, ReadFile: reader.read, Check: func(path string, e *configs.Environment) (problems, warnings []configs.Problem) {
 		compiled, problems, warnings := mintingOf(path, e, named)
 		s.minting[e.ID] = compiled
+		shadow, wrong := compileShadow(path, e, named)
+		s.shadows[e.ID], problems = shadow, append(problems, wrong...)
 		broken, unusable := checkKeySets(path, e)
 		return append(problems, broken...), append(warnings, unusable...)
 	}}
@@ -124,7 +127,7 @@ func mintingOf(path string, e *configs.Environment, complete func(*policy.Option
 		Delivery:   e.Delivery.Bases(),
 		DefaultTTL: e.Token.DefaultTTL, MaxTTL: e.Token.MaxTTL, Kid: e.Token.Kid,
 		DenyUnknown: e.Catalog.Unknown == "deny",
-		Catalogue:   known, Rules: rules,
+		Catalogue:   known, Rules: rules, Revision: rules.Revision(),
 		ReadsGrants: rules.ReadsGrants(), ReadsPlace: rules.ReadsPlace(),
 	}, nil, warnings
 }

@@ -24,12 +24,13 @@ import (
 
 // options are the flags.
 type options struct {
-	full    bool
-	only    string
-	rounds  int
-	out     string
-	gateway string
-	seed    uint64
+	full        bool
+	only        string
+	rounds      int // of the scenarios
+	ratioRounds int
+	out         string
+	gateway     string
+	seed        uint64
 }
 
 // scenarios returns the scenarios that were asked for.
@@ -63,9 +64,9 @@ func main() {
 func command(ctx context.Context, args []string, w io.Writer) error {
 	var o options
 	flags := flag.NewFlagSet("benchmarks", flag.ContinueOnError)
-	flags.BoolVar(&o.full, "full", false, "the sizes of the documentation: 50,000 viewers, 100,000 playback IDs, 10 s windows (short of 20 minutes)")
+	flags.BoolVar(&o.full, "full", false, "the sizes of the documentation: 50,000 viewers, 100,000 playback IDs, 5 s windows (short of 20 minutes)")
 	flags.StringVar(&o.only, "only", "", "only these scenarios, with commas; no ratios")
-	flags.IntVar(&o.rounds, "rounds", 0, "how often each scenario runs; the tables hold medians (0: 1, with -full 3)")
+	flags.IntVar(&o.rounds, "rounds", 0, "how often each scenario and ratio is measured; the tables hold medians (0: scenarios once, ratios 3 times; with -full 3 and 5; peers 5)")
 	flags.StringVar(&o.out, "out", "", "keep the results in a new folder of this folder")
 	flags.StringVar(&o.gateway, "gateway", "", "measure this binary of the gateway; else it is built from the checkout")
 	flags.Uint64Var(&o.seed, "seed", 1, "of the viewers' sessions")
@@ -74,12 +75,7 @@ func command(ctx context.Context, args []string, w io.Writer) error {
 	} else if err != nil {
 		return err
 	}
-	if o.rounds == 0 {
-		o.rounds = 1
-		if o.full {
-			o.rounds = 3
-		}
-	}
+	o.settleRounds(flags.Arg(0) == "peers")
 	switch flags.Arg(0) {
 	case "":
 		return o.run(ctx, w, false)
@@ -89,6 +85,22 @@ func command(ctx context.Context, args []string, w io.Writer) error {
 		return fill(ctx, flags.Arg(1), w)
 	}
 	return fmt.Errorf("no such command: %q", flags.Arg(0))
+}
+
+// settleRounds fills in what the flag leaves open. Ratios take more rounds than
+// scenarios, which are longer.
+func (o *options) settleRounds(peers bool) {
+	o.ratioRounds = o.rounds
+	if o.rounds > 0 {
+		return
+	}
+	o.rounds, o.ratioRounds = 1, 3
+	if o.full {
+		o.rounds, o.ratioRounds = 3, 5
+	}
+	if peers {
+		o.ratioRounds = 5
+	}
 }
 
 func fill(ctx context.Context, tokens string, w io.Writer) error {
@@ -180,10 +192,7 @@ func (o *options) runScenarios(ctx context.Context, dir string, w io.Writer, res
 
 // runRatios measures beside the floors, or beside all peers.
 func (o *options) runRatios(ctx context.Context, dir string, w io.Writer, result *report.Run, peers bool) error {
-	c := ratio.Config{Dir: dir, Binary: o.gateway, Peers: peers, Progress: w, Rounds: 5}
-	if !peers && !o.full {
-		c.Rounds = 3
-	}
+	c := ratio.Config{Dir: dir, Binary: o.gateway, Peers: peers, Progress: w, Rounds: o.ratioRounds}
 	ratios, err := ratio.Run(ctx, c)
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"math/big"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/playgate/playgate/identity"
 	"github.com/playgate/playgate/playback"
@@ -233,7 +234,7 @@ func TestEveryBitCounts(t *testing.T) {
 			for bit := range 8 {
 				flipped := []byte(raw)
 				flipped[n] ^= 1 << bit
-				if id, ok := v.Remembered(string(flipped), ""); ok {
+				if id, ok := v.Remembered(string(flipped), "", time.Time{}); ok {
 					t.Fatalf("%s: remembered with bit %d of byte %d flipped: %v", algorithm, bit, n, id)
 				}
 				if id, err := verify(v, string(flipped), prod); codeOf(t, err) != invalid || id != nil {
@@ -304,7 +305,7 @@ func TestTokenSizeIsBounded(t *testing.T) {
 		t.Fatalf("the largest token has %d bytes", len(largest))
 	}
 	wantCode(t, v, largest, "")
-	if _, ok := v.Remembered(largest, ""); !ok {
+	if _, ok := v.Remembered(largest, "", time.Time{}); !ok {
 		t.Error("the largest token is not remembered")
 	}
 	wantCode(t, v, filled((identity.MaxToken-base)*3/4+4), invalid)

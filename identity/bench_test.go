@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/playgate/playgate/identity"
 )
@@ -14,7 +15,7 @@ func TestRememberedAllocatesNothing(t *testing.T) {
 	v := atNoon(t, p)
 	raw := sign(t, p, nil)
 	mustVerify(t, v, raw, prod)
-	if n := testing.AllocsPerRun(1000, func() { v.Remembered(raw, prod) }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { v.Remembered(raw, prod, time.Time{}) }); n != 0 {
 		t.Errorf("Remembered allocates %v times, want 0", n)
 	}
 }
@@ -33,7 +34,7 @@ func BenchmarkRemembered(b *testing.B) {
 		var worker atomic.Int64
 		b.RunParallel(func(pb *testing.PB) {
 			for n := int(worker.Add(1)) * 257; pb.Next(); n++ {
-				if _, ok := v.Remembered(tokens[n%len(tokens)], prod); !ok {
+				if _, ok := v.Remembered(tokens[n%len(tokens)], prod, time.Time{}); !ok {
 					b.Error("not remembered")
 				}
 			}
@@ -44,7 +45,7 @@ func BenchmarkRemembered(b *testing.B) {
 		unknown := tokens[0] + "x"
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				v.Remembered(unknown, prod)
+				v.Remembered(unknown, prod, time.Time{})
 			}
 		})
 	})

@@ -204,6 +204,7 @@ func TestAllClaimsBecomeViewerClaims(t *testing.T) {
 	want := &identity.Identity{
 		Environment: prod,
 		Expires:     noon().Add(time.Hour),
+		Name:        "v:acme-prod:main:u1",
 		Viewer: &playback.Viewer{Issuer: "main", ID: "u1", Authenticated: true, Claims: map[string]any{
 			"iss": issuerURL, "aud": audience, "sub": "u1", "exp": float64(noon().Unix() + 3600),
 			"plan": "premium", "age": 41.0, "score": 1.5, "adult": true, "none": nil,

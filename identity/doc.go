@@ -16,12 +16,13 @@
 // iat; exp − (iat or now) ≤ max_lifetime is exact. "expired_credentials" is
 // said only of a token that the issuer really signed.
 //
-// A verified identity is remembered under the SHA-256 of its token until exp
-// without the 30 seconds of leeway (the last moments are verified anew), for
-// at most five minutes, while its key is in the issuer's key set, the set is
-// usable, and the list of issuers is the one it was verified under. A token
-// whose iss and aud fit several environments is remembered per environment, so
-// what was accepted in one is never handed out in another.
+// A verified identity is remembered with its token, and found by that token
+// alone, byte by byte, until exp without the 30 seconds of leeway (the last
+// moments are verified anew), for at most five minutes, while its key is in
+// the issuer's key set, the set is usable, and the list of issuers is the one
+// it was verified under. A token whose iss and aud fit several environments is
+// remembered per environment, so what was accepted in one is never handed out
+// in another.
 //
 // Key sets are read over https (plain http only from a loopback address),
 // never from link-local, multicast or unspecified addresses (checked on the

@@ -34,7 +34,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	id, ok := verifier.Remembered(token, "acme-prod")
+	id, ok := verifier.Remembered(token, "acme-prod", time.Time{})
 	if !ok {
 		claim, err := verifier.Inspect(token) // claim.Issuer and claim.Audience choose the environment
 		if err != nil {
@@ -45,7 +45,7 @@ func Example() {
 		}
 	}
 	fmt.Println(id.Viewer.Issuer, id.Viewer.ID, id.Viewer.Claims["plan"])
-	_, ok = verifier.Remembered(token, "acme-prod")
+	_, ok = verifier.Remembered(token, "acme-prod", time.Time{})
 	fmt.Println(ok)
 	// Output:
 	// main u1 premium

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/playgate/playgate/identity"
 )
@@ -39,7 +40,7 @@ func FuzzVerify(f *testing.F) {
 		if (err == nil) != (raw == good) || (id != nil) != (raw == good) {
 			t.Fatalf("Verify(%q) = %v, %v", raw, id, err)
 		}
-		if _, ok := v.Remembered(raw, prod); ok != (raw == good) {
+		if _, ok := v.Remembered(raw, prod, time.Time{}); ok != (raw == good) {
 			t.Fatalf("Remembered(%q) = %t", raw, ok)
 		}
 	})

@@ -1,7 +1,7 @@
 package identity
 
 import (
-	"crypto/sha256"
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -18,31 +18,25 @@ const (
 	minShard = 32
 )
 
-// memoryKey is what an identity is remembered under. A token whose iss and aud
-// fit one environment alone is found whatever the Host; its host is "". One
-// that fits several is found only through the environment it was verified for.
+// memoryKey is where an identity is looked for. A token whose iss and aud fit
+// one environment alone is found whatever the Host; its host is "". One that
+// fits several is found only through the environment it was verified for.
+//
+// The hash only finds the place: an identity is given to the very token that it
+// was verified from, byte by byte, and to no other. A hash that resists attacks
+// (SHA-256 takes ten times as long) would gain nothing: the seed is secret, and
+// two tokens that met by chance would be verified in turn.
 type memoryKey struct {
-	digest [sha256.Size]byte
-	host   playback.EnvironmentID
-}
-
-// digest returns the SHA-256 of a token. The copy is on the stack, unlike that
-// of a plain conversion, which would be the hot path's only allocation.
-func digest(raw string) [sha256.Size]byte {
-	const usual = 2 << 10
-	if len(raw) > usual {
-		return sha256.Sum256([]byte(raw))
-	}
-	var buffer [usual]byte
-	return sha256.Sum256(buffer[:copy(buffer[:], raw)])
+	hash uint64
+	host playback.EnvironmentID
 }
 
 // remembered is a verified identity with everything that may end it but the
 // list of issuers: a new list comes with a new memory.
 type remembered struct {
 	identity *Identity
+	token    string
 	until    int64 // Unix nanoseconds, exclusive
-	size     int   // bytes of the token
 	key      *key
 	source   *source
 }
@@ -54,6 +48,7 @@ func (r *remembered) stands(now int64) bool {
 
 // memory holds identities in shards, each with its own lock.
 type memory struct {
+	seed   maphash.Seed
 	shards []shard // a power of two
 }
 
@@ -70,7 +65,7 @@ func newMemory(entries, bytes int) *memory {
 	for count < maxShards && entries/(count*2) >= minShard {
 		count *= 2
 	}
-	m := &memory{make([]shard, count)}
+	m := &memory{maphash.MakeSeed(), make([]shard, count)}
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.maxEntries = max(entries/count, 1)
@@ -84,41 +79,48 @@ func newMemory(entries, bytes int) *memory {
 	return m
 }
 
-func (m *memory) shard(k *memoryKey) *shard {
-	return &m.shards[int(k.digest[0])&(len(m.shards)-1)]
+// keyOf returns where a token that fits one environment alone is remembered.
+func (m *memory) keyOf(token string) memoryKey {
+	return memoryKey{hash: maphash.String(m.seed, token)}
 }
 
-// recall returns the identity if it still stands, and forgets it if not.
-func (m *memory) recall(k memoryKey, now int64) (*Identity, bool) {
-	s := m.shard(&k)
+func (m *memory) shard(k memoryKey) *shard {
+	return &m.shards[k.hash&uint64(len(m.shards)-1)] //nolint:gosec // at least one
+}
+
+// recall returns the token's identity if it still stands, and forgets it if
+// not. The comparison may take as long as it takes: nobody gets as far with a
+// token that is not the right one, unless they know the seed.
+func (m *memory) recall(k memoryKey, token string, now int64) (*Identity, bool) {
+	s := m.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.lru.Get(k)
-	if !ok {
+	if !ok || r.token != token {
 		return nil, false
 	}
 	if !r.stands(now) {
 		s.lru.Remove(k)
-		s.bytes -= r.size
+		s.bytes -= len(r.token)
 		return nil, false
 	}
 	return r.identity, true
 }
 
 func (m *memory) remember(k memoryKey, r *remembered) {
-	s := m.shard(&k)
+	s := m.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if old, ok := s.lru.Peek(k); ok {
 		s.lru.Remove(k)
-		s.bytes -= old.size
+		s.bytes -= len(old.token)
 	}
-	for s.lru.Len() > 0 && (s.lru.Len() >= s.maxEntries || s.bytes+r.size > s.maxBytes) {
+	for s.lru.Len() > 0 && (s.lru.Len() >= s.maxEntries || s.bytes+len(r.token) > s.maxBytes) {
 		_, oldest, _ := s.lru.RemoveOldest()
-		s.bytes -= oldest.size
+		s.bytes -= len(oldest.token)
 	}
 	s.lru.Add(k, r)
-	s.bytes += r.size
+	s.bytes += len(r.token)
 }
 
 // len returns how many identities are held, for the metric.

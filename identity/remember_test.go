@@ -14,7 +14,7 @@ import (
 
 // remembers reports whether a token is remembered, whatever the Host.
 func remembers(v *identity.Verifier, raw string) bool {
-	_, ok := v.Remembered(raw, "")
+	_, ok := v.Remembered(raw, "", time.Time{})
 	return ok
 }
 
@@ -44,7 +44,7 @@ func TestIdentityIsRememberedForFiveMinutes(t *testing.T) {
 		}
 		id := mustVerify(t, v, raw, prod)
 		time.Sleep(5*time.Minute - time.Nanosecond)
-		if got, ok := v.Remembered(raw, ""); !ok || got != id {
+		if got, ok := v.Remembered(raw, "", time.Time{}); !ok || got != id {
 			t.Errorf("Remembered() = %v, %t, want the very identity that Verify returned", got, ok)
 		}
 		time.Sleep(time.Nanosecond)
@@ -280,7 +280,7 @@ func TestManyVerifyAtOnce(t *testing.T) {
 			group.Go(func() {
 				for turn := range 100 {
 					raw, environment := tokens[(n+turn)%len(tokens)], []playback.EnvironmentID{prod, staging}[turn%2]
-					id, ok := v.Remembered(raw, environment)
+					id, ok := v.Remembered(raw, environment, time.Time{})
 					if !ok {
 						var err error
 						if id, err = verify(v, raw, environment); err != nil {

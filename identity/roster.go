@@ -62,7 +62,7 @@ func (r *roster) fitsSeveral(t *token) bool {
 // remember keeps a verified identity, per environment where the token fits
 // several.
 func (r *roster) remember(t *token, entry *remembered) {
-	k := memoryKey{digest: digest(t.raw)}
+	k := r.memory.keyOf(entry.token)
 	if r.fitsSeveral(t) {
 		k.host = entry.identity.Environment
 	}

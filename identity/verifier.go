@@ -18,8 +18,8 @@ import (
 
 const (
 	defaultRemembered = 100_000
-	// defaultRememberedBytes bounds the text of the remembered tokens; their
-	// decoded claims take a few times as much.
+	// defaultRememberedBytes bounds the tokens that are remembered with their
+	// identities; the decoded claims take a few times as much.
 	defaultRememberedBytes = 128 << 20
 )
 

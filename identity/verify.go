@@ -13,15 +13,24 @@ type Identity struct {
 	Environment playback.EnvironmentID
 	Viewer      *playback.Viewer
 	Expires     time.Time // the token's exp
+	Name        string    // NameOf the two, made once
+}
+
+// NameOf names a viewer among the callers of all environments.
+func NameOf(environment playback.EnvironmentID, viewer *playback.Viewer) string {
+	return "v:" + string(environment) + ":" + viewer.Issuer + ":" + viewer.ID
 }
 
 // Remembered returns the identity of a token that was verified in the last
 // five minutes and still stands. host is the environment that the request's
 // Host names, "" if none; an identity of another environment is not found,
 // nor, without a host, one of several that the token fits. It neither parses
-// nor keeps raw.
-func (v *Verifier) Remembered(raw string, host playback.EnvironmentID) (*Identity, bool) {
-	identity, ok := v.recall(raw, host)
+// nor keeps raw. now spares it the clock; zero: it looks.
+func (v *Verifier) Remembered(raw string, host playback.EnvironmentID, now time.Time) (*Identity, bool) {
+	if now.IsZero() {
+		now = v.now()
+	}
+	identity, ok := v.recall(raw, host, now.UnixNano())
 	if ok {
 		v.metrics.hit.Inc()
 	} else {
@@ -30,21 +39,20 @@ func (v *Verifier) Remembered(raw string, host playback.EnvironmentID) (*Identit
 	return identity, ok
 }
 
-func (v *Verifier) recall(raw string, host playback.EnvironmentID) (*Identity, bool) {
+func (v *Verifier) recall(raw string, host playback.EnvironmentID, now int64) (*Identity, bool) {
 	if raw == "" || len(raw) > maxToken {
 		return nil, false
 	}
 	held := v.roster.Load().memory
-	now := v.now().UnixNano()
-	k := memoryKey{digest: digest(raw)}
-	if identity, ok := held.recall(k, now); ok && (host == "" || host == identity.Environment) {
+	k := held.keyOf(raw)
+	if identity, ok := held.recall(k, raw, now); ok && (host == "" || host == identity.Environment) {
 		return identity, true
 	}
 	if host == "" {
 		return nil, false
 	}
 	k.host = host
-	return held.recall(k, now)
+	return held.recall(k, raw, now)
 }
 
 // Verify verifies a token for the environment and remembers its identity. c
@@ -85,10 +93,9 @@ func (v *Verifier) verify(t *token, environment playback.EnvironmentID) (*Identi
 	if refusal := t.check(now, issuer.MaxLifetime); refusal != nil {
 		return nil, refusal
 	}
+	viewer := &playback.Viewer{Issuer: issuer.Alias, ID: t.subject, Authenticated: true, Claims: t.claims, Memo: new(playback.Memo)}
 	identity := &Identity{
-		Environment: issuer.Environment,
-		Viewer:      &playback.Viewer{Issuer: issuer.Alias, ID: t.subject, Authenticated: true, Claims: t.claims, Memo: new(playback.Memo)},
-		Expires:     t.expires,
+		Environment: issuer.Environment, Viewer: viewer, Expires: t.expires, Name: NameOf(issuer.Environment, viewer),
 	}
 	until := now.Add(rememberFor)
 	if t.expires.Before(until) {
@@ -96,7 +103,7 @@ func (v *Verifier) verify(t *token, environment playback.EnvironmentID) (*Identi
 	}
 	if now.Before(until) {
 		current.remember(t, &remembered{
-			identity: identity, size: len(t.raw), key: k, source: issuer.source, until: until.UnixNano(),
+			identity: identity, token: t.raw, key: k, source: issuer.source, until: until.UnixNano(),
 		})
 	}
 	return identity, nil

@@ -68,7 +68,7 @@ func TestRememberedIdentityStaysInItsEnvironment(t *testing.T) {
 	raw := sign(t, p, nil)
 	mustVerify(t, v, raw, prod)
 	for host, want := range map[playback.EnvironmentID]bool{"": true, prod: true, staging: false, "acme-dev": false} {
-		if id, ok := v.Remembered(raw, host); ok != want || ok && id.Environment != prod {
+		if id, ok := v.Remembered(raw, host, time.Time{}); ok != want || ok && id.Environment != prod {
 			t.Errorf("Remembered(host %q) = %v, %t, want %t", host, id, ok, want)
 		}
 	}
@@ -97,7 +97,7 @@ func TestSharedIssuerIsRememberedPerEnvironment(t *testing.T) {
 				t.Helper()
 				for _, host := range []playback.EnvironmentID{"", prod, staging, "acme-dev"} {
 					alias := ""
-					if id, ok := v.Remembered(raw, host); ok {
+					if id, ok := v.Remembered(raw, host, time.Time{}); ok {
 						alias = id.Viewer.Issuer
 						if id.Environment != host {
 							t.Errorf("Remembered(host %q) is of %s", host, id.Environment)
@@ -128,15 +128,15 @@ func TestIssuerThatBecomesSharedIsAmbiguousAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, host := range []playback.EnvironmentID{"", prod, staging} {
-		if id, ok := v.Remembered(raw, host); ok {
+		if id, ok := v.Remembered(raw, host, time.Time{}); ok {
 			t.Errorf("Remembered(host %q) = %v", host, id)
 		}
 	}
 	mustVerify(t, v, raw, staging)
-	if _, ok := v.Remembered(raw, ""); ok {
+	if _, ok := v.Remembered(raw, "", time.Time{}); ok {
 		t.Error("remembered without a Host")
 	}
-	if _, ok := v.Remembered(raw, prod); ok {
+	if _, ok := v.Remembered(raw, prod, time.Time{}); ok {
 		t.Error("remembered in an environment that it was not verified for")
 	}
 }

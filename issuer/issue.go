@@ -67,8 +67,10 @@ func (i *Issuer) issue(ctx context.Context, env *Environment, req *Request) (*An
 	if err != nil {
 		return nil, err
 	}
-	now := i.cfg.Now()
-	req.desk.trail.inquiry = inquiry{env: env, object: object, req: req, now: now}
+	if req.Now.IsZero() {
+		req.Now = i.cfg.Now()
+	}
+	req.desk.trail.inquiry = inquiry{env: env, object: object, req: req, now: req.Now}
 	inquiry := &req.desk.trail.inquiry
 	granted, err := i.decide(ctx, inquiry)
 	if err != nil {
@@ -308,17 +310,6 @@ func checkStatus(object *playback.Object) error {
 	return nil
 }
 
-func checkMinTTL(req *Request, life playback.Lifetime, now time.Time) error {
-	longest := time.Duration(life.L) * time.Second
-	if life.Cut {
-		longest = min(longest, time.Unix(life.Exp, 0).Sub(now))
-	}
-	if req.MinTTL > longest {
-		return playback.Errorf(playback.CodeMinTTLTooLong, "min_ttl: tokens live %s here", longest.Truncate(time.Second))
-	}
-	return nil
-}
-
 // sign fills in the tokens. A key may retire between choosing it and signing;
 // the request then starts over with the new one, once.
 func (i *Issuer) sign(ctx context.Context, env *Environment, req *Request, answer *Answer) error {
@@ -331,6 +322,7 @@ func (i *Issuer) sign(ctx context.Context, env *Environment, req *Request, answe
 		base := playback.Claims{Environment: env.ID, Key: key, Thumbprint: thumbprint, Kid: env.Kid, Exp: answer.Lifetime.Exp}
 		err := i.signAll(ctx, req, answer, base)
 		if attempt == 0 && errors.Is(err, playback.CodeNoActiveKey) {
+			req.Now = time.Time{} // it may have waited
 			continue
 		}
 		return err
@@ -341,7 +333,7 @@ func (i *Issuer) sign(ctx context.Context, env *Environment, req *Request, answe
 // All are waited for, whatever becomes of one: what was signed for nobody is in
 // the cache when the client comes again.
 func (i *Issuer) signAll(ctx context.Context, req *Request, answer *Answer, base playback.Claims) error {
-	turn := playback.Turn{Caller: req.Caller, Patient: req.Patient || len(answer.Items) > 1}
+	turn := playback.Turn{Caller: req.Caller, Patient: req.Patient || len(answer.Items) > 1, At: req.Now}
 	errands := req.desk.errands[:]
 	if len(answer.Items) > len(errands) {
 		errands = make([]errand, len(answer.Items))

@@ -290,8 +290,27 @@ func TestClaims(t *testing.T) {
 	if diff := cmp.Diff(want, w.mint.claims[0]); diff != "" {
 		t.Errorf("claims (-want +got):\n%s", diff)
 	}
-	if got := w.mint.turns[0]; got != (playback.Turn{Caller: "t:1"}) {
+	if got := w.mint.turns[0]; got != (playback.Turn{Caller: "t:1", At: w.now}) {
 		t.Errorf("turn = %+v", got)
+	}
+}
+
+// TestTheRequestsTimeCounts where it has one: for rules, lifetime and cache.
+func TestTheRequestsTimeCounts(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	early, err := w.issue(issuer.Request{PlaybackID: "SIGNED", Types: video()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	then := w.now
+	w.now = then.Add(24 * time.Hour)
+	same, err := w.issue(issuer.Request{PlaybackID: "SIGNED", Types: video(), Now: then})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if early.Lifetime != same.Lifetime || !w.mint.turns[1].At.Equal(then) {
+		t.Errorf("asked yesterday: %+v, %+v; asked as of yesterday: %+v", early.Lifetime, w.mint.turns[1], same.Lifetime)
 	}
 }
 

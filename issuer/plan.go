@@ -258,3 +258,14 @@ func (i *Issuer) stale(env playback.EnvironmentID) (assured int64, stale bool) {
 	}
 	return i.cfg.Stale(env)
 }
+
+func checkMinTTL(req *Request, life playback.Lifetime, now time.Time) error {
+	longest := time.Duration(life.L) * time.Second
+	if life.Cut {
+		longest = min(longest, time.Unix(life.Exp, 0).Sub(now))
+	}
+	if req.MinTTL > longest {
+		return playback.Errorf(playback.CodeMinTTLTooLong, "min_ttl: tokens live %s here", longest.Truncate(time.Second))
+	}
+	return nil
+}

@@ -70,6 +70,9 @@ type Request struct {
 	Backend bool
 	// Caller is the fair-share identity in the signing queue.
 	Caller string
+	// Now is when the request came, if that was just before; zero: Issue asks
+	// the clock.
+	Now time.Time
 	// Patient: the request is one of a batch, whose misses wait for each other
 	// instead of failing when they fill the caller's share of the queue.
 	Patient bool

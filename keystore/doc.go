@@ -4,9 +4,10 @@
 // a Watcher keeps up to date beside the request path.
 //
 // It does not sign and does not decide whether a key is fit to sign beyond its
-// material (package signer checks each new key by using it), it never writes
-// keys, and it publishes nothing. Where keys come from is a Source: packages
-// memory, file and vault, each of which passes keystoretest.
+// material (package signer checks each new key by using it) nor when a key is
+// changed (package signingkey), and it publishes nothing. Where keys come from is
+// a Source, where they can be changed a Keeper: packages memory, file and vault,
+// each of which passes keystoretest.
 //
 // Concurrency: Keyset, Snapshot and every *Key in them are immutable and may be
 // shared freely. A Watcher may be used from any goroutine; reading its Snapshot

@@ -20,11 +20,11 @@ type environment struct {
 	gone        bool               // no longer watched: what is still being read is dropped
 	keys        Keyset             // the last good ones
 	tried       bool
-	failures    int       // in a row: source unavailable
-	lastSuccess time.Time // zero: never
-	lastLogged  time.Time // when unavailability was last logged
-	rejected    bool      // the last reading's keys contradicted each other
-	problems    map[Problem]bool
+	failures    int              // in a row: source unavailable
+	lastSuccess time.Time        // zero: never
+	lastLogged  time.Time        // when unavailability was last logged
+	rejected    bool             // the last reading's keys contradicted each other
+	problems    map[Problem]bool // of the last reading: whether it was logged
 }
 
 func newEnvironment(id playback.EnvironmentID) *environment {
@@ -83,8 +83,7 @@ func (w *Watcher) settleLocked(ctx context.Context, e *environment, read reading
 		w.missLocked(ctx, e, read.err)
 		return // problems and gauges are those of the last answer
 	}
-	w.reportLocked(ctx, e, read.problems)
-	troubles := len(read.problems)
+	troubles := w.reportLocked(ctx, e, read.problems)
 	if e.rejected {
 		troubles++
 	}
@@ -137,18 +136,27 @@ func (w *Watcher) missLocked(ctx context.Context, e *environment, err error) {
 		"age", now.Sub(e.lastSuccess).Round(time.Second), "error", err)
 }
 
-// reportLocked logs problems that were not there at the last reading.
-func (w *Watcher) reportLocked(ctx context.Context, e *environment, problems []Problem) {
+// reportLocked logs problems that were not there at the last reading, or that
+// have not passed since. It returns how many there are, but for those that may
+// pass.
+func (w *Watcher) reportLocked(ctx context.Context, e *environment, problems []Problem) (troubles int) {
 	known := e.problems
 	e.problems = make(map[Problem]bool, len(problems))
 	for _, p := range problems {
+		logged, stays := known[p]
+		if p.Passing && !stays {
+			e.problems[p] = false
+			continue
+		}
 		e.problems[p] = true
+		troubles++
 		switch {
-		case known[p]:
+		case logged:
 		case p.Warning:
 			w.cfg.Logger.WarnContext(ctx, "signing key needs attention", "environment", e.id, "path", p.Path, "reason", p.Reason)
 		default:
 			w.cfg.Logger.ErrorContext(ctx, "signing key refused or overruled", "environment", e.id, "path", p.Path, "reason", p.Reason)
 		}
 	}
+	return troubles
 }

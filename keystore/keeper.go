@@ -33,6 +33,10 @@ type Keeper interface {
 	Change(ctx context.Context, env playback.EnvironmentID, id playback.KeyID, f func(Life) (Life, error)) error
 	// Delete removes a key with all its versions, for good. No key is no error.
 	Delete(ctx context.Context, env playback.EnvironmentID, id playback.KeyID) error
+	// Withdrawn reports whether a key that Load does not return is still there,
+	// so that it takes its ID and could come back, and since when it is
+	// withdrawn; zero: unknown.
+	Withdrawn(ctx context.Context, env playback.EnvironmentID, id playback.KeyID) (since time.Time, is bool, err error)
 
 	// Journal returns the operation under way in the environment, if one is.
 	Journal(ctx context.Context, env playback.EnvironmentID) (Entry, bool, error)

@@ -59,6 +59,9 @@ type Problem struct {
 	// Warning: everything loaded, but should not stay as it is. Otherwise a key
 	// was refused or overruled, which is worth an alarm.
 	Warning bool
+	// Passing: it is so for a moment in the middle of a change, so that it is
+	// worth an alarm only if the next reading finds it, too.
+	Passing bool
 }
 
 // String returns path and reason.
@@ -161,6 +164,8 @@ func overrule(active []*Key) []Problem {
 		problems = append(problems, Problem{
 			Path:   key.Origin,
 			Reason: fmt.Sprintf("is active beside %s; %s, and this one counts as retired", active[0].Origin, why),
+			// An activation writes the new key's state, and then that of the one before.
+			Passing: !key.ActivatedAt.Equal(active[0].ActivatedAt),
 		})
 	}
 	return problems

@@ -431,6 +431,41 @@ func TestProblemsAreLoggedWhenTheyAppear(t *testing.T) {
 	})
 }
 
+// TestAnActivationThatIsHalfWrittenIsNoAlarm: two active keys are one only if
+// they stay.
+func TestAnActivationThatIsHalfWrittenIsNoAlarm(t *testing.T) {
+	t.Parallel()
+	for stays, want := range map[bool]int{false: 0, true: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake()
+			before, after := keystoretest.Key(t, "K1", 1, keystore.Active), keystoretest.Key(t, "K2", 2, keystore.Active)
+			before.ActivatedAt, after.ActivatedAt = time.Unix(1, 0), time.Unix(2, 0)
+			f.set(acme, before, after)
+			r := newRig(t, f, acme)
+			if err := r.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			defer r.Stop()
+			if n := r.logs.count("level=ERROR"); n != 0 {
+				t.Errorf("%d alarms at once", n)
+			}
+			r.want(t, "acme=K2", "acme=K2")
+			if !stays {
+				retired := *before
+				retired.State = keystore.Retired
+				f.set(acme, &retired, after)
+			}
+			time.Sleep(time.Hour)
+			if n := r.logs.count("counts as retired"); n != want || r.logs.count("level=ERROR") != want {
+				t.Errorf("stays %v: alarmed %d times, want %d", stays, n, want)
+			}
+			if n := r.metrics(t)[`playgate_keystore_problems{environment="acme"}`]; n != float64(want) {
+				t.Errorf("stays %v: %v problems, want %d", stays, n, want)
+			}
+		})
+	}
+}
+
 func TestWatcherMetrics(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -31,7 +31,7 @@ func ParseSampling(text string) (Sampling, error) {
 	return 0, fmt.Errorf("%.40q is not a sampling: want all, errors, or 1/N such as 1/100", text)
 }
 
-// AccessLogConfig is what AccessLog needs.
+// AccessLogConfig is what an AccessLog needs.
 type AccessLogConfig struct {
 	Logger   *slog.Logger
 	Sampling func() Sampling // asked per answer, because a reload may change it
@@ -40,25 +40,27 @@ type AccessLogConfig struct {
 	Observe func(c *fiber.Ctx, x *Exchange, took time.Duration)
 }
 
-// AccessLog writes one event per request, after its answer was written by what
-// is below: refusals and errors always, the others as sampled. It never logs a
-// query, a header or a body, so no credential can get into it.
-func AccessLog(cfg AccessLogConfig) fiber.Handler {
-	var seen atomic.Uint64
-	return func(c *fiber.Ctx) error {
-		err := c.Next()
-		x := From(c)
-		took := cfg.Now().Sub(x.Started)
-		cfg.Observe(c, x, took)
-		status := c.Response().StatusCode()
-		if status < fiber.StatusBadRequest && x.Outcome.Failed == 0 {
-			if n := uint64(cfg.Sampling()); n == 0 || seen.Add(1)%n != 0 {
-				return err
-			}
+// AccessLog writes one event per request: refusals and errors always, the
+// others as sampled. It never logs a query, a header or a body, so no
+// credential can get into it.
+type AccessLog struct {
+	cfg  AccessLogConfig
+	seen atomic.Uint64
+}
+
+// NewAccessLog returns an AccessLog.
+func NewAccessLog(cfg AccessLogConfig) *AccessLog { return &AccessLog{cfg: cfg} }
+
+// Record observes and logs a request whose answer is written.
+func (l *AccessLog) Record(c *fiber.Ctx, x *Exchange) {
+	took := l.cfg.Now().Sub(x.Started)
+	l.cfg.Observe(c, x, took)
+	if c.Response().StatusCode() < fiber.StatusBadRequest && x.Outcome.Failed == 0 {
+		if n := uint64(l.cfg.Sampling()); n == 0 || l.seen.Add(1)%n != 0 {
+			return
 		}
-		Log(c, x, cfg.Logger, took)
-		return err
 	}
+	Log(c, x, l.cfg.Logger, took)
 }
 
 // maxLoggedPath bounds what a stranger can put into a log line.

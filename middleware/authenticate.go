@@ -3,7 +3,7 @@ package middleware
 import (
 	"errors"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -16,7 +16,7 @@ import (
 // they promise. The text of a token is a view; an implementation copies what
 // it keeps.
 type Viewers interface {
-	Remembered(token string, host playback.EnvironmentID) (*identity.Identity, bool)
+	Remembered(token string, host playback.EnvironmentID, now time.Time) (*identity.Identity, bool)
 	Inspect(token string) (identity.Claim, error)
 	Verify(token string, claim identity.Claim, env playback.EnvironmentID) (*identity.Identity, error)
 }
@@ -75,7 +75,7 @@ func (a *Authenticator) inspectToken(x *Exchange) {
 	if x.Host != nil {
 		host = x.Host.ID
 	}
-	if id, ok := a.viewers.Remembered(cred.text, host); ok {
+	if id, ok := a.viewers.Remembered(cred.text, host, x.Now); ok {
 		cred.identity, cred.owner = id, x.Snapshot.byID[id.Environment]
 	} else {
 		a.readClaim(x)
@@ -140,6 +140,7 @@ func (a *Authenticator) Authenticate(x *Exchange) error {
 				return err
 			}
 			cred.identity = id
+			x.Now = time.Time{} // it may have waited for keys
 		}
 		x.Kind, x.Viewer = ViewerCaller, cred.identity.Viewer
 	}
@@ -178,22 +179,17 @@ func Permit(x *Exchange, p tenant.Permission) error {
 
 // Fair returns the name under which the caller takes places in the signing
 // queue. Viewers and addresses of two environments are two callers: what one
-// environment's viewer does must not be felt by another's.
+// environment's viewer does must not be felt by another's. The name of a viewer
+// was made with the identity, once and not per request.
 func (x *Exchange) Fair() string {
 	switch x.Kind {
 	case BackendCaller:
 		return "t:" + x.Token.ID
 	case ViewerCaller:
-		env, issuer := string(x.Environment.ID), x.Viewer.Issuer
-		var b strings.Builder
-		b.Grow(len("v:::") + len(env) + len(issuer) + len(x.Viewer.ID))
-		b.WriteString("v:")
-		b.WriteString(env)
-		b.WriteByte(':')
-		b.WriteString(issuer)
-		b.WriteByte(':')
-		b.WriteString(x.Viewer.ID)
-		return b.String()
+		if id := x.credential.identity; id != nil && id.Name != "" {
+			return id.Name
+		}
+		return identity.NameOf(x.Environment.ID, x.Viewer)
 	case AnonymousCaller, NoCaller:
 	}
 	return "a:" + string(x.Environment.ID) + ":" + AddressKey(x.Client)

@@ -14,15 +14,11 @@ import (
 // and behind trusted proxies that of the client. fiber's own c.IP() believes
 // every peer or takes the left-most entry (integrations.md §D1), so it is not
 // used anywhere.
-func ClientIP() fiber.Handler {
-	return func(c *fiber.Ctx) error {
-		x := From(c)
-		x.Peer = peer(c)
-		x.Client = x.Peer
-		if x.Snapshot.Trusts(x.Peer) {
-			x.Client = Forwarded(x.Peer, c.Request().Header.PeekAll(fiber.HeaderXForwardedFor), x.Snapshot.Trusts)
-		}
-		return c.Next()
+func ClientIP(c *fiber.Ctx, x *Exchange) {
+	x.Peer = peer(c)
+	x.Client = x.Peer
+	if x.Snapshot.Trusts(x.Peer) {
+		x.Client = Forwarded(x.Peer, c.Request().Header.PeekAll(fiber.HeaderXForwardedFor), x.Snapshot.Trusts)
 	}
 }
 

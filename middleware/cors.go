@@ -24,7 +24,10 @@ func WriteCORS(c *fiber.Ctx, x *Exchange) {
 		return
 	}
 	h := &c.Response().Header
-	h.Set(fiber.HeaderVary, fiber.HeaderOrigin)
+	h.SetCanonical([]byte(fiber.HeaderVary), []byte(fiber.HeaderOrigin))
+	if len(c.Request().Header.PeekCanonical([]byte(fiber.HeaderOrigin))) == 0 {
+		return // most players' requests: no list of lines is made for them
+	}
 	origin, ok := originOf(c)
 	if !ok || origin == "" {
 		return

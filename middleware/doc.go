@@ -1,5 +1,5 @@
-// Package middleware holds the adapters that stand between fiber and the
-// handlers of package server, one file each: request ID, access log, recover,
+// Package middleware holds what stands between fiber and the handlers of
+// package server, one file each and called in their order by server: request ID, access log, recover,
 // client address, host, rate limits, CORS, and the choice and check of the
 // caller's credential. They share one Exchange per request, which starts empty
 // and is filled from the outside in.

@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
-
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/tenant"
 )
@@ -72,6 +70,7 @@ type Outcome struct {
 type Exchange struct {
 	ID       string // the request ID; valid as long as the Exchange
 	Started  time.Time
+	Now      time.Time // Started, until something had to be waited for: then zero, and the clock tells
 	Snapshot *Snapshot
 	Server   any       // the server's own counterpart of Snapshot
 	Endpoint *Endpoint // nil until routed
@@ -112,22 +111,16 @@ const maxPooled = 64 << 10
 
 var exchanges = sync.Pool{New: func() any { return new(Exchange) }} //nolint:gochecknoglobals // a pool has no state that anyone can observe
 
-type exchangeKey struct{}
-
-// From returns the exchange of the request, nil before RequestID ran.
-func From(c *fiber.Ctx) *Exchange {
-	x, _ := c.Context().UserValue(exchangeKey{}).(*Exchange)
-	return x
-}
-
-func acquire(c *fiber.Ctx) *Exchange {
+// Open begins the exchange of a request that came now. Who has answered the
+// request closes it.
+func Open(now time.Time) *Exchange {
 	x := exchanges.Get().(*Exchange) //nolint:forcetypeassert // the pool holds nothing else
-	c.Context().SetUserValue(exchangeKey{}, x)
+	x.Started, x.Now = now, now
 	return x
 }
 
-func release(c *fiber.Ctx, x *Exchange) {
-	c.Context().RemoveUserValue(exchangeKey{})
+// Close ends the exchange: its memory is another's from now on.
+func (x *Exchange) Close() {
 	*x = Exchange{Body: recycled(x.Body), Buf: recycled(x.Buf), key: x.key[:0]}
 	exchanges.Put(x)
 }

@@ -14,31 +14,27 @@ import (
 // and whether it speaks https. X-Forwarded-Host and -Proto count only if the
 // connection itself comes from a trusted proxy, and then the right-most value,
 // which that proxy wrote or let pass.
-func Host() fiber.Handler {
-	return func(c *fiber.Ctx) error {
-		x := From(c)
-		x.Secure = c.Context().IsTLS()
-		// In absolute form the target's host wins over the header's (RFC 9112
-		// §3.2.2); fasthttp has decided that here.
-		x.Authority = utils.UnsafeString(c.Request().URI().Host())
-		if bytes.IndexByte(c.Request().Header.Host(), '@') >= 0 {
-			x.Authority = "" // fasthttp drops user information (RFC 9110 §4.2.4); what is left names nobody
+func Host(c *fiber.Ctx, x *Exchange) {
+	x.Secure = c.Context().IsTLS()
+	// In absolute form the target's host wins over the header's (RFC 9112
+	// §3.2.2); fasthttp has decided that here.
+	x.Authority = utils.UnsafeString(c.Request().URI().Host())
+	if bytes.IndexByte(c.Request().Header.Host(), '@') >= 0 {
+		x.Authority = "" // fasthttp drops user information (RFC 9110 §4.2.4); what is left names nobody
+	}
+	if x.Snapshot.Trusts(x.Peer) {
+		if host := rightmost(c, fiber.HeaderXForwardedHost); host != "" {
+			x.Authority = host
 		}
-		if x.Snapshot.Trusts(x.Peer) {
-			if host := rightmost(c, fiber.HeaderXForwardedHost); host != "" {
-				x.Authority = host
-			}
-			switch scheme := rightmost(c, fiber.HeaderXForwardedProto); {
-			case strings.EqualFold(scheme, "https"):
-				x.Secure = true
-			case strings.EqualFold(scheme, "http"):
-				x.Secure = false
-			}
+		switch scheme := rightmost(c, fiber.HeaderXForwardedProto); {
+		case strings.EqualFold(scheme, "https"):
+			x.Secure = true
+		case strings.EqualFold(scheme, "http"):
+			x.Secure = false
 		}
-		if e, root, ok := x.Snapshot.directory.ByHost(tenant.NormalizeHost(x.Authority)); ok {
-			x.Host, x.Root = x.Snapshot.byID[e.ID], root
-		}
-		return c.Next()
+	}
+	if e, root, ok := x.Snapshot.directory.ByHost(tenant.NormalizeHost(x.Authority)); ok {
+		x.Host, x.Root = x.Snapshot.byID[e.ID], root
 	}
 }
 

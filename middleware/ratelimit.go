@@ -49,6 +49,10 @@ type tableKey struct {
 	class       class
 }
 
+// tables has the counters of each class and environment: maps with plain
+// strings as keys, which are found twice as fast as structs.
+type tables [classes]map[playback.EnvironmentID]*Counters
+
 // applied is the limit that the answer's RateLimit headers tell of.
 type applied struct {
 	on    bool
@@ -62,8 +66,8 @@ type applied struct {
 // reload changes rates, not counts.
 type Limits struct {
 	now     func() time.Time
-	mu      sync.Mutex                             // serializes writers of tables
-	tables  atomic.Pointer[map[tableKey]*Counters] // copied on write
+	mu      sync.Mutex             // serializes writers of tables
+	tables  atomic.Pointer[tables] // copied on write
 	limited [classes]prometheus.Counter
 }
 
@@ -71,7 +75,7 @@ type Limits struct {
 // nil.
 func NewLimits(now func() time.Time, registerer prometheus.Registerer) *Limits {
 	l := &Limits{now: now}
-	l.tables.Store(&map[tableKey]*Counters{})
+	l.tables.Store(new(tables))
 	vec := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "playgate_rate_limited_total",
 		Help: "Requests refused by a rate limit, by what it counts.",
@@ -185,19 +189,22 @@ func period(d time.Duration) string {
 }
 
 func (l *Limits) table(key tableKey) *Counters {
-	if t, ok := (*l.tables.Load())[key]; ok {
+	if t, ok := l.tables.Load()[key.class][key.environment]; ok {
 		return t
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	old := *l.tables.Load()
-	if t, ok := old[key]; ok {
+	next := *l.tables.Load()
+	if t, ok := next[key.class][key.environment]; ok {
 		return t
 	}
-	next := make(map[tableKey]*Counters, len(old)+1)
-	maps.Copy(next, old)
+	of := maps.Clone(next[key.class])
+	if of == nil {
+		of = map[playback.EnvironmentID]*Counters{}
+	}
 	t := NewCounters(maxKeysPerLimit, l.now)
-	next[key] = t
+	of[key.environment] = t
+	next[key.class] = of
 	l.tables.Store(&next)
 	return t
 }

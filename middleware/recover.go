@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"runtime/debug"
 
-	"github.com/gofiber/fiber/v2"
-
 	"github.com/playgate/playgate/playback"
 )
 
@@ -19,22 +17,11 @@ type PanicError struct {
 // Error returns the value; the stack is for the log alone.
 func (p *PanicError) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
 
-// Recovered wraps what recover() returned, with the stack of the goroutine.
+// Recovered turns a panic into an error: what recover() returned, with the
+// stack of the goroutine. fasthttp itself recovers nothing, so that one bug
+// would end the process.
 func Recovered(value any) *playback.Error {
 	return playback.Errorf(playback.CodeInternalError, "").Because(&PanicError{value, debug.Stack()})
-}
-
-// Recover turns a panic below it into an error: fasthttp itself recovers
-// nothing, so that one bug would end the process.
-func Recover() fiber.Handler {
-	return func(c *fiber.Ctx) (err error) {
-		defer func() {
-			if value := recover(); value != nil {
-				err = Recovered(value)
-			}
-		}()
-		return c.Next()
-	}
 }
 
 // StackOf returns the stack of the panic that caused the error, if one did.

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/utils"
@@ -15,28 +14,12 @@ const (
 	maxRequestID    = 64
 )
 
-// RequestIDConfig is what RequestID needs.
-type RequestIDConfig struct {
-	Now func() time.Time
-	// Open fills in Snapshot, and what the server keeps beside it. It is called
-	// once per request.
-	Open func(x *Exchange)
-}
-
-// RequestID is the outermost adapter: it opens the Exchange, gives it the
-// clock's time and the snapshot that is used until the answer, and names it.
-// A well-formed X-Request-Id is taken over, so that a trace can begin at a
-// proxy; anything else is replaced, so that logs and headers stay clean.
-func RequestID(cfg RequestIDConfig) fiber.Handler {
-	return func(c *fiber.Ctx) error {
-		x := acquire(c)
-		defer release(c, x)
-		x.Started = cfg.Now()
-		cfg.Open(x)
-		x.Name(c.Get(headerRequestID))
-		c.Response().Header.SetCanonical([]byte(headerRequestID), utils.UnsafeBytes(x.ID))
-		return c.Next()
-	}
+// RequestID names the exchange and says so in the answer. A well-formed
+// X-Request-Id is taken over, so that a trace can begin at a proxy; anything
+// else is replaced, so that logs and headers stay clean.
+func RequestID(c *fiber.Ctx, x *Exchange) {
+	x.Name(utils.UnsafeString(c.Request().Header.PeekCanonical([]byte(headerRequestID))))
+	c.Response().Header.SetCanonical([]byte(headerRequestID), utils.UnsafeBytes(x.ID))
 }
 
 // Name gives the exchange the request ID that was sent if it is well formed,

@@ -135,7 +135,7 @@ func (p *Policy) AvailableFrom(q *playback.Question) (time.Time, bool) {
 		}
 		for _, t := range [...]time.Time{at, at.Add(time.Second)} {
 			w.question.Now = t
-			if w.verdict().allowed {
+			if w.ruling().allowed {
 				return t, true
 			}
 		}

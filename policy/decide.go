@@ -35,8 +35,9 @@ func (p *Policy) decide(q *playback.Question, s scene) playback.Decision {
 		a.forget()
 		p.activations.Put(a)
 	}()
+	verdicts := p.verdictsFor(a)
 	for _, r := range p.deny {
-		switch matches, err := r.when.holds(a); {
+		switch matches, err := r.holds(a, verdicts); {
 		case err != nil:
 			return r.broken(p.refusals.broken, err)
 		case matches:
@@ -44,7 +45,7 @@ func (p *Policy) decide(q *playback.Question, s scene) playback.Decision {
 		}
 	}
 	for _, r := range p.allow {
-		switch matches, err := r.when.holds(a); {
+		switch matches, err := r.holds(a, verdicts); {
 		case err != nil:
 			r.countError()
 		case matches:

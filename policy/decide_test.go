@@ -93,7 +93,8 @@ func TestRefusalHidesRuleTextFromTheViewer(t *testing.T) {
 	}
 }
 
-// TestRulesThatFailAreCounted, each under its environment and rule.
+// TestRulesThatFailAreCounted, each under its environment and rule, and every
+// time.
 func TestRulesThatFailAreCounted(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()
@@ -106,7 +107,10 @@ rules:
   - {id: fine, effect: allow, when: true}
 `, policy.Options{Environment: "acme-prod", Metrics: policy.NewMetrics(reg)})
 	for _, id := range []string{"d", "c", "x"} {
-		p.Decide(&playback.Question{Viewer: &playback.Viewer{ID: id}})
+		viewer := &playback.Viewer{ID: id, Memo: new(playback.Memo)}
+		for range 2 {
+			p.Decide(&playback.Question{Viewer: viewer})
+		}
 	}
 	families, err := reg.Gather()
 	if err != nil {
@@ -123,7 +127,7 @@ rules:
 		}
 	}
 	const counter = "playgate_policy_rule_errors_total environment=acme-prod rule="
-	want := map[string]float64{counter + "allow-broken": 2, counter + "custom-broken": 1, counter + "deny-broken": 1, counter + "fine": 0}
+	want := map[string]float64{counter + "allow-broken": 4, counter + "custom-broken": 2, counter + "deny-broken": 2, counter + "fine": 0}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("counters (-want +got):\n%s", diff)
 	}

@@ -40,7 +40,7 @@ func ExplainGiven(text, given []byte, o Options) (*playback.Explanation, error) 
 
 func (p *Policy) explain(q *playback.Question, s scene) *playback.Explanation {
 	w := &world{policy: p, question: *q, scene: s}
-	v := w.verdict()
+	v := w.ruling()
 	x := &playback.Explanation{Revision: p.revision, Effect: v.effect(), Rule: v.ruleID(), Code: v.code, Flips: []playback.Flip{}}
 	a := w.activation()
 	for _, list := range [...][]*rule{p.deny, p.allow} {
@@ -144,37 +144,37 @@ func (w *world) activation() *activation {
 	return a
 }
 
-// verdict is what the rules say to a world: what Decide says, without what it
+// ruling is what the rules say to a world: what Decide says, without what it
 // makes for the token.
-type verdict struct {
+type ruling struct {
 	rule    *rule // nil: none matched
 	allowed bool
 	code    playback.Code
 }
 
-func (v verdict) effect() string {
+func (v ruling) effect() string {
 	if v.allowed {
 		return "allow"
 	}
 	return "deny"
 }
 
-func (v verdict) ruleID() string {
+func (v ruling) ruleID() string {
 	if v.rule == nil {
 		return ""
 	}
 	return v.rule.id
 }
 
-func (w *world) verdict() verdict { return w.policy.judge(w.activation()) }
+func (w *world) ruling() ruling { return w.policy.rulingOn(w.activation()) }
 
-func (p *Policy) judge(a *activation) verdict {
+func (p *Policy) rulingOn(a *activation) ruling {
 	for _, r := range p.deny {
 		switch matches, err := r.when.holds(a); {
 		case err != nil:
-			return verdict{rule: r, code: playback.CodePolicyError}
+			return ruling{rule: r, code: playback.CodePolicyError}
 		case matches:
-			return verdict{rule: r, code: r.refusal.Code}
+			return ruling{rule: r, code: r.refusal.Code}
 		}
 	}
 	for _, r := range p.allow {
@@ -183,26 +183,26 @@ func (p *Policy) judge(a *activation) verdict {
 		}
 		switch over, err := r.over(a); {
 		case err != nil:
-			return verdict{rule: r, code: playback.CodePolicyError}
+			return ruling{rule: r, code: playback.CodePolicyError}
 		case over:
 			continue
 		}
 		return r.gives(a)
 	}
-	return verdict{code: playback.CodeNoMatchingRule}
+	return ruling{code: playback.CodeNoMatchingRule}
 }
 
-// gives is the verdict of an allow rule that matched.
-func (r *rule) gives(a *activation) verdict {
+// gives is the ruling of an allow rule that matched.
+func (r *rule) gives(a *activation) ruling {
 	kind, _ := a.at(place{shape: requestShape, field: requestType})
 	name, _ := kind.(types.String)
 	if t, ok := playback.ParseTokenType(string(name)); !ok || !r.grant.Types.Has(t) {
-		return verdict{rule: r, code: playback.CodeTypeNotGranted}
+		return ruling{rule: r, code: playback.CodeTypeNotGranted}
 	}
 	if _, err := r.claims(a); err != nil {
-		return verdict{rule: r, code: playback.CodePolicyError}
+		return ruling{rule: r, code: playback.CodePolicyError}
 	}
-	return verdict{rule: r, allowed: true}
+	return ruling{rule: r, allowed: true}
 }
 
 // plainWord needs no quotes to be read as one value.

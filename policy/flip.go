@@ -30,12 +30,12 @@ type option struct {
 // search looks for the changes with which a question has another answer.
 type search struct {
 	world *world
-	from  verdict
+	from  ruling
 	all   *collector
 	tries int
 }
 
-func newSearch(w *world, from verdict) *search {
+func newSearch(w *world, from ruling) *search {
 	s := &search{world: w, from: from, all: newCollector(w.policy.language, w.activation())}
 	for _, r := range w.policy.rules() {
 		s.all.rule(r)
@@ -91,7 +91,7 @@ func (s *search) run() []playback.Flip {
 // flips reports whether the answer is another one in a world.
 func (s *search) flips(w *world) bool {
 	s.tries += len(w.policy.deny) + len(w.policy.allow)
-	return w.verdict().allowed != s.from.allowed
+	return w.ruling().allowed != s.from.allowed
 }
 
 // flip describes options that together change the answer; the first value of
@@ -109,7 +109,7 @@ func (s *search) flip(options []option) playback.Flip {
 		}
 		f.Changes = append(f.Changes, change)
 	}
-	v := w.verdict()
+	v := w.ruling()
 	f.Effect, f.Rule, f.Code = v.effect(), v.ruleID(), v.code
 	verb := "allowed "
 	if !v.allowed {
@@ -169,7 +169,7 @@ func (s *search) combine(r *rule, choices [][]option, chosen []option) []playbac
 		w = w.with(assignment{o.at, o.values[0]})
 	}
 	s.tries += len(w.policy.deny) + len(w.policy.allow)
-	if v := w.verdict(); v.allowed && v.rule == r {
+	if v := w.ruling(); v.allowed && v.rule == r {
 		return []playback.Flip{s.flip(chosen)}
 	}
 	return nil

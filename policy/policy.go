@@ -51,7 +51,11 @@ type Policy struct {
 	activations sync.Pool
 	borders     []border
 	revision    string
+	namesFiles  bool
 	language    *language // compiles parts of conditions, to explain them
+	edition     *edition
+	steady      bool      // of any rule
+	nobody      []verdict // on a viewer of whom nothing is known
 }
 
 // rule is a compiled rule.
@@ -61,6 +65,7 @@ type rule struct {
 	path    string
 	deny    bool
 	when    *expression
+	steady  bool            // when reads only the viewer, see verdict
 	refusal *playback.Error // deny rules: their reason
 	grant   *playback.Grant
 	custom  []claim
@@ -104,6 +109,7 @@ func compile(text []byte, o Options) (*Policy, []testCase, error) {
 		defaultTTL:  cmp.Or(o.DefaultTTL, usualDefaultTTL),
 		maxTTL:      cmp.Or(o.MaxTTL, usualMaxTTL),
 		refusals:    newRefusals(),
+		edition:     new(edition),
 	}
 	p.activations.New = func() any { return &activation{constants: p.constants} }
 	for i := range doc.rules {
@@ -119,9 +125,10 @@ func compile(text []byte, o Options) (*Policy, []testCase, error) {
 	if err := files.problems().err(); err != nil {
 		return nil, nil, err
 	}
-	p.revision, p.language = files.revision(), lang
+	p.revision, p.namesFiles, p.language = files.revision(), files.asked, lang
 	p.noteReads()
 	p.noteBorders()
+	p.judgeNobody()
 	for _, r := range p.rules() {
 		r.errors = o.Metrics.counter(o.Environment, r.id)
 	}
@@ -154,6 +161,7 @@ func (l *language) rule(text *ruleText) *rule {
 	}
 	r.when = compile(text.when, l.condition)
 	r.until = compile(text.until, l.moment)
+	r.steady = r.when != nil && readsOnlyViewer(r.when.ast)
 	for _, c := range text.custom {
 		r.custom = append(r.custom, claim{c.name, compile(c.expressionText, l.claim)})
 	}
@@ -175,6 +183,12 @@ func (p *Policy) rules() []*rule {
 // first 12 hexadecimal digits of a SHA-256 over their contents. Two replicas
 // that have the same revision decide the same.
 func (p *Policy) Revision() string { return p.revision }
+
+// Len returns the number of rules.
+func (p *Policy) Len() int { return len(p.deny) + len(p.allow) }
+
+// NamesFiles reports whether the document includes files or has sets in files.
+func (p *Policy) NamesFiles() bool { return p.namesFiles }
 
 // Empty reports whether there is no rule at all: everything is denied.
 func (p *Policy) Empty() bool { return len(p.deny)+len(p.allow) == 0 }

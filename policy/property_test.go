@@ -47,7 +47,9 @@ type drawnRule struct {
 
 // TestDecideIsItsDefinition compares Decide with the sentence of the contract
 // on random documents: in particular, it never allows when any deny rule
-// matches or cannot be evaluated, in whatever order the rules stand.
+// matches or cannot be evaluated, in whatever order the rules stand. All
+// documents ask about one viewer, with a memo and without: what one of them has
+// found out about it is nothing to the next.
 func TestDecideIsItsDefinition(t *testing.T) {
 	t.Parallel()
 	q := &playback.Question{
@@ -56,6 +58,9 @@ func TestDecideIsItsDefinition(t *testing.T) {
 		Client: &playback.Client{Country: "DE"},
 		Now:    testTime(),
 	}
+	known, viewer := *q, *q.Viewer
+	viewer.Memo = new(playback.Memo)
+	known.Viewer = &viewer
 	all := conditions()
 	rapid.Check(t, func(t *rapid.T) {
 		drawn := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) drawnRule {
@@ -71,14 +76,16 @@ func TestDecideIsItsDefinition(t *testing.T) {
 		if err != nil {
 			t.Fatalf("Compile: %v\n%s", err, text.String())
 		}
-		got := p.Decide(q)
 		wantRule, wantCode := define(drawn)
-		if got.Rule != wantRule || code(got) != wantCode || (got.Grant != nil) != (wantCode == "") {
-			t.Fatalf("Decide = rule %q, code %q, want %q, %q\n%s", got.Rule, code(got), wantRule, wantCode, text.String())
-		}
-		for _, r := range drawn {
-			if r.deny && r.is != no && got.Grant != nil {
-				t.Fatalf("allowed against %s\n%s", r.when, text.String())
+		for n, q := range []*playback.Question{q, &known, &known} {
+			got := p.Decide(q)
+			if got.Rule != wantRule || code(got) != wantCode || (got.Grant != nil) != (wantCode == "") {
+				t.Fatalf("%d: Decide = rule %q, code %q, want %q, %q\n%s", n, got.Rule, code(got), wantRule, wantCode, text.String())
+			}
+			for _, r := range drawn {
+				if r.deny && r.is != no && got.Grant != nil {
+					t.Fatalf("%d: allowed against %s\n%s", n, r.when, text.String())
+				}
 			}
 		}
 	})

@@ -190,3 +190,10 @@ func (r *Report) printCoverage(w io.Writer) error {
 	}
 	return table.Flush()
 }
+
+// CompileAlone compiles a document without its environment, as the commands do
+// that only ask it questions: where the options have no key for pseudonym(), it
+// hashes with one that is no secret. The error is Problems.
+func CompileAlone(text []byte, o Options) (*Policy, error) {
+	return Compile(text, o.withStandIn())
+}

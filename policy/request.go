@@ -154,15 +154,19 @@ func (a *activation) ResolveName(name string) (any, bool) {
 func (a *activation) Parent() cel.Activation { return nil }
 
 func (c *constants) viewerOf(v *playback.Viewer) *object {
-	if v == nil || !v.Authenticated && v.ID == "" && v.Issuer == "" && len(v.Claims) == 0 {
+	if isNobody(v) {
 		return c.anonymous
 	}
-	if o, ok := v.Memo.Load().(*object); ok {
-		return o
+	return c.standingOf(v).viewer
+}
+
+func (c *constants) standingOf(v *playback.Viewer) *standing {
+	if k, ok := v.Memo.Load().(*standing); ok {
+		return k
 	}
-	o := newViewer(v)
-	v.Memo.Keep(o)
-	return o
+	k := &standing{viewer: newViewer(v)}
+	v.Memo.Keep(k)
+	return k
 }
 
 // behind makes playback, asset and live_stream, unless they are made; playback

@@ -26,6 +26,7 @@ type sources struct {
 	sum      hash.Hash
 	decoders []*decoder // of the document itself, then of the included files
 	loaded   []string   // the paths of the included files
+	asked    bool       // any file was named
 }
 
 func newSources(readFile func(string) ([]byte, error)) *sources {
@@ -38,7 +39,7 @@ func (s *sources) read(from, name string) (path string, text []byte, err error) 
 	if s.readFile == nil {
 		return name, nil, errNoFiles
 	}
-	path = name
+	path, s.asked = name, true
 	if !filepath.IsAbs(name) {
 		path = filepath.Join(filepath.Dir(from), name)
 	}

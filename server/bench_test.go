@@ -34,7 +34,7 @@ func (h *hit) Issue(_ context.Context, _ *issuer.Environment, req *issuer.Reques
 // known remembers every token.
 type known struct{ fakeIdentity }
 
-func (k *known) Remembered(string, playback.EnvironmentID) (*identity.Identity, bool) {
+func (k *known) Remembered(string, playback.EnvironmentID, time.Time) (*identity.Identity, bool) {
 	return knownIdentity, true
 }
 

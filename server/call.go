@@ -30,12 +30,17 @@ type call struct {
 
 	client playback.Client
 	types  [playback.TokenTypes]playback.TokenType
+	limit  deadline
 }
 
 var calls = sync.Pool{New: func() any { return new(call) }} //nolint:gochecknoglobals // a pool has no state that anyone can observe
 
-// release gives the call back, with the answer that was made on it.
+// release gives the call back, with the answer that was made on it; unless
+// somebody has waited with its deadline, who may look at it again.
 func (k *call) release() {
+	if k.limit.used() {
+		return
+	}
 	*k = call{}
 	calls.Put(k)
 }
@@ -45,7 +50,7 @@ func (k *call) release() {
 // has written the answer releases the call.
 func newCall(c *fiber.Ctx, x *middleware.Exchange, id string) *call {
 	k := calls.Get().(*call) //nolint:forcetypeassert // the pool holds nothing else
-	k.Caller, k.RequestID = x.Fair(), x.ID
+	k.Caller, k.RequestID, k.Now = x.Fair(), x.ID, x.Now
 	k.Passive = c.Method() == fiber.MethodHead
 	k.client.Country = playback.UnknownCountry
 	k.Client = &k.client
@@ -115,9 +120,9 @@ const issueTimeout = 5 * time.Second
 
 // issue asks the issuer, for at most the given time.
 func (s *Server) issue(x *middleware.Exchange, k *call, within time.Duration) (*issuer.Answer, error) {
-	limit := &deadline{after: within} // not part of the call: its timer may fire when all is over
-	defer limit.end()
-	answer, err := s.cfg.Issuer.Issue(limit, mintingOf(x), &k.Request)
+	k.limit.after = within
+	defer k.limit.end()
+	answer, err := s.cfg.Issuer.Issue(&k.limit, mintingOf(x), &k.Request)
 	if err != nil && errors.Is(err, context.DeadlineExceeded) {
 		return nil, playback.Errorf(playback.CodeSigningOverloaded, "The answer took too long.").Because(err)
 	}

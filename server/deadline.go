@@ -9,7 +9,7 @@ import (
 // deadline is a context that ends after a time, like that of
 // context.WithTimeout, which costs five allocations and a timer per request.
 // This one looks at the clock when somebody first asks it for anything, which
-// an answer from the cache never does. It may outlive its request.
+// an answer from the cache never does; from then on it may outlive its request.
 type deadline struct {
 	after time.Duration
 
@@ -23,7 +23,19 @@ type deadline struct {
 var _ context.Context = (*deadline)(nil)
 
 // end releases whoever still waits.
-func (d *deadline) end() { d.finish(context.Canceled) }
+func (d *deadline) end() {
+	if d.used() {
+		d.finish(context.Canceled)
+	}
+}
+
+// used reports whether anybody has asked for anything. If not, nobody waits,
+// nor has a reason to keep it.
+func (d *deadline) used() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.at.IsZero() || d.done != nil
+}
 
 func (d *deadline) finish(err error) {
 	d.mu.Lock()

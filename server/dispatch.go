@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"io"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -12,8 +13,7 @@ import (
 
 // dispatch runs a request through the stages of contract §8, in their order:
 // the first that fails answers.
-func (s *Server) dispatch(c *fiber.Ctx) error {
-	x := middleware.From(c)
+func (s *Server) dispatch(c *fiber.Ctx, x *middleware.Exchange) error {
 	r, values := s.routes.find(c.Path(), x.Root)
 	if r == nil || s.networkPath(c) {
 		return playback.Errorf(playback.CodeNotFound, "There is no such path.")
@@ -78,6 +78,7 @@ func readBody(c *fiber.Ctx, x *middleware.Exchange, r *compiled) error {
 	if r.body == ignored || stream == nil {
 		return nil
 	}
+	x.Now = time.Time{} // it may have to be waited for
 	b, err := readUpTo(stream, x.Body[:0], length, r.limit)
 	x.Body = b
 	switch {

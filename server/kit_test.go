@@ -115,7 +115,7 @@ type fakeIdentity struct {
 	verified atomic.Int64
 }
 
-func (f *fakeIdentity) Remembered(token string, host playback.EnvironmentID) (*identity.Identity, bool) {
+func (f *fakeIdentity) Remembered(token string, host playback.EnvironmentID, _ time.Time) (*identity.Identity, bool) {
 	v, ok := f.memory.Load(token)
 	if !ok {
 		return nil, false
@@ -149,10 +149,8 @@ func (f *fakeIdentity) Verify(token string, _ identity.Claim, env playback.Envir
 	if parts[0] == "idp-shared" {
 		alias = "shared"
 	}
-	id := &identity.Identity{
-		Environment: env,
-		Viewer:      &playback.Viewer{Issuer: alias, ID: parts[2], Authenticated: true},
-	}
+	viewer := &playback.Viewer{Issuer: alias, ID: parts[2], Authenticated: true}
+	id := &identity.Identity{Environment: env, Viewer: viewer, Name: identity.NameOf(env, viewer)}
 	if alias != "shared" {
 		f.memory.Store(strings.Clone(token), id)
 	}

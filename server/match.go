@@ -16,10 +16,14 @@ import (
 // maxSegments is the length of the longest path of the table.
 const maxSegments = 5
 
-// table is the compiled route table, in its order. Matching is exact: no
+// table is the compiled route table. Matching is exact: no
 // decoding, no case folding, no trailing or doubled slash, so that a path has
 // one spelling and "%2e%2e" is three odd characters.
-type table []*compiled
+type table struct {
+	all    []*compiled                  // in their order
+	exact  [maxSegments + 1][]*compiled // by the number of their segments
+	mounts []*compiled
+}
 
 // compiled is a route that is ready to match.
 type compiled struct {
@@ -46,11 +50,11 @@ const maxName = 64 // of a static rendition, characters
 func newTable(pages map[string]http.Handler) table {
 	var t table
 	for _, r := range apiRoutes() {
-		t = append(t, compile(r))
+		t.add(compile(r))
 	}
 	for _, prefix := range slices.Sorted(maps.Keys(pages)) {
 		handle := adaptor.HTTPHandler(pages[prefix])
-		t = append(t, compile(route{
+		t.add(compile(route{
 			methods: strings.Join(fiber.DefaultMethods, " "), path: prefix, access: open, body: wanted, mount: true,
 			handle: func(_ *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) error {
 				c.Request().SetBodyRaw(x.Body) // the adaptor would read what is left, without a limit
@@ -58,10 +62,17 @@ func newTable(pages map[string]http.Handler) table {
 			},
 		}))
 	}
-	for i, r := range t {
-		r.Number = i + 1
-	}
 	return t
+}
+
+func (t *table) add(r *compiled) {
+	t.all = append(t.all, r)
+	r.Number = len(t.all)
+	if r.mount {
+		t.mounts = append(t.mounts, r)
+	} else {
+		t.exact[len(r.segments)] = append(t.exact[len(r.segments)], r)
+	}
 }
 
 func compile(r route) *compiled {
@@ -158,18 +169,20 @@ func split(text string, root tenant.Root) (p splitPath, ok bool) {
 }
 
 // find returns the route of a path, nil for none.
-func (t table) find(text string, root tenant.Root) (*compiled, [2]string) {
-	p, exact := split(text, root)
-	for _, r := range t {
-		switch {
-		case r.mount:
-			if root == tenant.RootNone && (strings.HasPrefix(text, r.path) || text == r.path[:len(r.path)-1]) {
-				return r, [2]string{} // without its last slash the page redirects to itself
-			}
-		case exact && len(r.segments) == p.n:
+func (t *table) find(text string, root tenant.Root) (*compiled, [2]string) {
+	if p, ok := split(text, root); ok {
+		for _, r := range t.exact[p.n] {
 			if values, ok := r.match(&p); ok {
 				return r, values
 			}
+		}
+	}
+	if root != tenant.RootNone {
+		return nil, [2]string{}
+	}
+	for _, r := range t.mounts {
+		if strings.HasPrefix(text, r.path) || text == r.path[:len(r.path)-1] {
+			return r, [2]string{} // without its last slash the page redirects to itself
 		}
 	}
 	return nil, [2]string{}

@@ -43,7 +43,7 @@ type routeMetrics struct {
 	requests []atomic.Pointer[prometheus.Counter] // by method and status
 }
 
-func newMetrics(routes table, registerer prometheus.Registerer) *metrics {
+func newMetrics(routes []*compiled, registerer prometheus.Registerer) *metrics {
 	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "playgate_http_request_duration_seconds",
 		Help: "Time from the first header to the complete answer, by route.",

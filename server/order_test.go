@@ -264,6 +264,13 @@ func TestTheIssuersContextEnds(t *testing.T) {
 		if err := kept.Err(); !errors.Is(err, context.Canceled) {
 			t.Errorf("Err() = %v, want canceled", err)
 		}
+		k.issuer.answer = nil
+		for range 20 { // whose calls are pooled
+			k.want(k.get(aToken, bearer(acmeViewer)), 200, "")
+		}
+		if err := kept.Err(); !errors.Is(err, context.Canceled) {
+			t.Errorf("after other requests Err() = %v, want canceled", err)
+		}
 	})
 }
 

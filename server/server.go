@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/utils"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
@@ -120,6 +121,7 @@ type Server struct {
 	auth    *middleware.Authenticator
 	limits  *middleware.Limits
 	metrics *metrics
+	log     *middleware.AccessLog
 
 	draining atomic.Bool
 	sampling atomic.Uint64 // a middleware.Sampling
@@ -147,7 +149,7 @@ func New(cfg Config) *Server {
 		limits: middleware.NewLimits(cfg.Now, cfg.Registerer),
 	}
 	s.SetAccessLog(cfg.AccessLog)
-	s.metrics = newMetrics(s.routes, cfg.Registerer)
+	s.metrics = newMetrics(s.routes.all, cfg.Registerer)
 	s.app = fiber.New(fiber.Config{
 		ReadTimeout:                  readTimeout,
 		WriteTimeout:                 writeTimeout,
@@ -163,30 +165,22 @@ func New(cfg Config) *Server {
 		RequestMethods:               append(append([]string(nil), fiber.DefaultMethods...), otherMethod),
 		ErrorHandler:                 s.transportError,
 	})
-	// The order of the whole edge, from the outside in; dispatch goes on with
-	// the stages of contract §8.
-	s.app.Use(
-		middleware.RequestID(middleware.RequestIDConfig{Now: cfg.Now, Open: s.open}),
-		middleware.AccessLog(middleware.AccessLogConfig{
-			Logger: cfg.Logger, Now: cfg.Now, Observe: s.metrics.observe,
-			Sampling: func() middleware.Sampling { return middleware.Sampling(s.sampling.Load()) },
-		}),
-		s.finish,
-		middleware.Recover(),
-		middleware.ClientIP(),
-		middleware.Host(),
-		s.dispatch,
-	)
+	s.log = middleware.NewAccessLog(middleware.AccessLogConfig{
+		Logger: cfg.Logger, Now: cfg.Now, Observe: s.metrics.observe,
+		Sampling: func() middleware.Sampling { return middleware.Sampling(s.sampling.Load()) },
+	})
 	fast := s.app.Server()
 	fast.CloseOnShutdown = true
-	next := fast.Handler
-	fast.Handler = func(c *fasthttp.RequestCtx) {
-		// fiber answers methods that it does not know by itself, without
-		// envelope or request ID.
-		if !isKnownMethod(string(c.Method())) {
-			c.Request.Header.SetMethod(otherMethod)
+	fast.LazyRequestTime = true // an Exchange has its own; the clock is not free
+	// fiber would look for a route, and answer methods that it does not know by
+	// itself, without envelope or request ID.
+	fast.Handler = func(rc *fasthttp.RequestCtx) {
+		if !isKnownMethod(utils.UnsafeString(rc.Method())) {
+			rc.Request.Header.SetMethod(otherMethod)
 		}
-		next(c)
+		c := s.app.AcquireCtx(rc)
+		defer s.app.ReleaseCtx(c)
+		s.answer(c)
 	}
 	return s
 }
@@ -257,19 +251,16 @@ func (s *Server) SetAccessLog(text string) {
 	s.sampling.Store(uint64(sampling))
 }
 
-// open begins a request: its snapshot, and what every answer says.
-func (s *Server) open(x *middleware.Exchange) {
+// answer is the whole edge, from the outside in: every request comes here and
+// is answered when it returns. dispatch goes on with the stages of contract §8.
+func (s *Server) answer(c *fiber.Ctx) {
+	x := middleware.Open(s.cfg.Now())
+	defer x.Close()
 	snapshot := s.cfg.Snapshot()
 	x.Snapshot, x.Server = snapshot.edge, snapshot
-}
-
-// finish writes the error, if there is one, and the headers that depend on
-// everything below it.
-func (s *Server) finish(c *fiber.Ctx) error {
+	middleware.RequestID(c, x)
 	c.Response().Header.SetCanonical([]byte(fiber.HeaderCacheControl), []byte(noStore))
-	err := c.Next()
-	x := middleware.From(c)
-	if err != nil {
+	if err := s.enter(c, x); err != nil {
 		s.writeError(c, x, err)
 	}
 	s.limits.WriteLimit(c, x)
@@ -277,7 +268,20 @@ func (s *Server) finish(c *fiber.Ctx) error {
 	if s.draining.Load() {
 		c.Context().SetConnectionClose()
 	}
-	return nil
+	s.log.Record(c, x)
+}
+
+// enter runs a request up to its answer, or returns the error that answers it;
+// a panic is one.
+func (s *Server) enter(c *fiber.Ctx, x *middleware.Exchange) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = middleware.Recovered(value)
+		}
+	}()
+	middleware.ClientIP(c, x)
+	middleware.Host(c, x)
+	return s.dispatch(c, x)
 }
 
 const noStore = "private, no-store"

@@ -321,3 +321,27 @@ func TestSnapshotsReportAllTheirProblems(t *testing.T) {
 		}
 	}
 }
+
+// TestTimeIsAskedAgainAfterAWait: a request that was there at once is judged
+// as of its start; one that waited for its body, or for a viewer token to be
+// verified, as of the moment when it is judged, which the issuer finds out.
+func TestTimeIsAskedAgainAfterAWait(t *testing.T) {
+	t.Parallel()
+	k := start(t, options{})
+	const body = `{"playback_id":"PID1"}`
+	for _, c := range []struct {
+		name string
+		send func() response
+		want time.Time
+	}{
+		{"verified now", func() response { return k.get(aToken, bearer(acmeViewer)) }, time.Time{}},
+		{"remembered", func() response { return k.get(aToken, bearer(acmeViewer)) }, k.clock.Now()},
+		{"with a body", func() response { return k.post("/v1/tokens", body, bearer(acmeViewer)) }, time.Time{}},
+		{"a backend", func() response { return k.get(aToken, basicAuth(acmeBackend, secret)) }, k.clock.Now()},
+	} {
+		k.want(c.send(), 200, "")
+		if got := k.issuer.last(t).Now; !got.Equal(c.want) {
+			t.Errorf("%s: the issuer is told %v, want %v", c.name, got, c.want)
+		}
+	}
+}

@@ -232,6 +232,10 @@ func (p *Pool) RetryAfter() time.Duration {
 // Cost returns how much of one core's time a signature takes, as measured.
 func (p *Pool) Cost() time.Duration { return time.Duration(p.cost.Load()) }
 
+// Pace returns how long one signature lately took a signing thread, with what it
+// waited for a core.
+func (p *Pool) Pace() time.Duration { return time.Duration(p.pace.Load()) }
+
 // refusal is the error of an outcome other than signed.
 func (p *Pool) refusal(o outcome, cause error) error {
 	switch o {

@@ -148,8 +148,10 @@ func (o *operation) settleCreate(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if o.entry.ID != "" && slices.Contains(h.taken, o.entry.ID) {
-		return "the key was stored already", nil
+	if o.entry.ID != "" {
+		if is, err := o.m.has(ctx, h, o.entry.ID); err != nil || is {
+			return "the key was stored already", err
+		}
 	}
 	if h.settings.Mux == nil {
 		return "", playback.Errorf(playback.CodeKeyBusy,
@@ -190,11 +192,28 @@ func (o *operation) orphan(ctx context.Context, h *holdings) (playback.KeyID, er
 	case 0:
 		return "", nil
 	case 1:
-		return playback.KeyID(found[0]), nil
+		id := playback.KeyID(found[0])
+		if is, err := o.m.has(ctx, h, id); err != nil || is {
+			return "", err
+		}
+		return id, nil
 	}
 	return "", playback.Errorf(playback.CodeKeyBusy,
 		"An interrupted operation has made one of these keys at Mux, and it cannot be told which: %s. Delete the one that nobody uses at Mux, then ask again.",
 		strings.Join(found, ", "))
+}
+
+// has reports whether the store has a key, though it be withdrawn.
+func (m *Manager) has(ctx context.Context, h *holdings, id playback.KeyID) (bool, error) {
+	if slices.Contains(h.taken, id) {
+		return true, nil
+	}
+	switch _, err := m.withdrawn(ctx, h, id); {
+	case errors.Is(err, playback.CodeNotFound):
+		return false, nil
+	default:
+		return err == nil, err
+	}
 }
 
 // settleActivate retires what an activation has replaced.

@@ -321,6 +321,47 @@ func TestAKeyThatCannotBeStoredIsDeletedAtMux(t *testing.T) {
 	}
 }
 
+// withdrawnKeeper has withdrawn a key, as Vault does when an entry is deleted.
+type withdrawnKeeper struct {
+	keystore.Keeper
+	since   time.Time
+	deleted bool
+}
+
+func (k *withdrawnKeeper) Withdrawn(_ context.Context, _ playback.EnvironmentID, id playback.KeyID) (time.Time, bool, error) {
+	return k.since, id == "GONE" && !k.deleted, nil
+}
+
+func (k *withdrawnKeeper) Delete(ctx context.Context, e playback.EnvironmentID, id playback.KeyID) error {
+	k.deleted = k.deleted || id == "GONE"
+	return k.Keeper.Delete(ctx, e, id)
+}
+
+// TestAWithdrawnKeyCanBeDeleted: at Mux it is, and until then its tokens are
+// valid there.
+func TestAWithdrawnKeyCanBeDeleted(t *testing.T) {
+	t.Parallel()
+	for _, force := range []bool{false, true} {
+		r := newRig(t, "file")
+		r.put("K1", 1, keystore.Life{State: keystore.Active})
+		r.mux.add("GONE", r.clock.Now())
+		m := r.process("host/1", &withdrawnKeeper{Keeper: r.keeper, since: r.clock.Now()}, r.mux)
+		o := order("GONE")
+		if force {
+			o.Force, o.Reason = true, "leaked"
+		} else {
+			refused := refusal(t, m.Delete(t.Context(), o), playback.CodeKeyInUse)
+			if want := r.clock.Now().Add(24 * time.Hour); !refused.DeletableAt.Equal(want) {
+				t.Errorf("deletable at %v, want %v", refused.DeletableAt, want)
+			}
+			r.clock.forward(24 * time.Hour)
+		}
+		r.check(m.Delete(t.Context(), o))
+		r.wantAtMux("ELSEWHERE K1")
+		wantCode(t, m.Delete(t.Context(), o), playback.CodeNotFound)
+	}
+}
+
 // fullKeeper takes no keys.
 type fullKeeper struct{ keystore.Keeper }
 

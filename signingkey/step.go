@@ -145,7 +145,7 @@ func (m *Manager) step(ctx context.Context, name string, order Order, do func(co
 // force. Prepared keys have signed nothing.
 func (m *Manager) Delete(ctx context.Context, order Order) error {
 	_, err := m.step(ctx, opDelete, order, func(ctx context.Context, o *operation, h *holdings) error {
-		if err := m.mayDelete(h, order); err != nil {
+		if err := m.mayDelete(ctx, h, order); err != nil {
 			return err
 		}
 		if err := o.note(ctx, func(e *keystore.Entry) { e.ID = order.Key }); err != nil {
@@ -161,11 +161,16 @@ func (m *Manager) Delete(ctx context.Context, order Order) error {
 }
 
 // mayDelete returns why a key may not be deleted now.
-func (m *Manager) mayDelete(h *holdings, order Order) error {
+func (m *Manager) mayDelete(ctx context.Context, h *holdings, order Order) error {
 	key, found := h.find(order.Key)
+	if !found && !slices.Contains(h.taken, order.Key) {
+		var err error
+		if key, err = m.withdrawn(ctx, h, order.Key); err != nil {
+			return err
+		}
+		found = true
+	}
 	switch {
-	case !found && !slices.Contains(h.taken, order.Key):
-		return noKey()
 	case !found && !order.Force:
 		return playback.Errorf(playback.CodeKeyInUse, "This key cannot be read, so nobody knows what it has signed. Repair it, or force.")
 	case !found, key.State == keystore.Prepared:
@@ -173,6 +178,25 @@ func (m *Manager) mayDelete(h *holdings, order Order) error {
 	case key.State == keystore.Active:
 		return keyActive()
 	}
+	return m.mayEnd(h, key, order)
+}
+
+// withdrawn returns a key that was withdrawn from the store without being
+// deleted, as if it had been retired then, by somebody who has it: what it was
+// before, nobody can read.
+func (m *Manager) withdrawn(ctx context.Context, h *holdings, id playback.KeyID) (*keystore.Key, error) {
+	since, is, err := m.cfg.Keeper.Withdrawn(ctx, h.env, id)
+	switch {
+	case err != nil:
+		return nil, unavailable("The key store does not answer.", fmt.Errorf("reading key %s: %w", id, err))
+	case !is:
+		return nil, noKey()
+	}
+	return &keystore.Key{ID: id, State: keystore.Retired, RetiredAt: since, External: true}, nil
+}
+
+// mayEnd returns why the tokens of a retired key may not end now.
+func (m *Manager) mayEnd(h *holdings, key *keystore.Key, order Order) error {
 	at, known := m.deletableAt(h, key)
 	switch {
 	case order.Force:

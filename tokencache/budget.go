@@ -11,10 +11,23 @@ const aheadShare = 0.25
 // perSecond returns how many tokens may be signed ahead in a second: what the
 // share buys at the measured cost of a signature.
 func (c *Cache) perSecond() float64 {
-	// A signature that costs nothing here (another machine makes it) is bounded
-	// by how many may be under way.
-	const least = time.Microsecond
-	return aheadShare * float64(c.cores) / max(least, c.signer.Cost()).Seconds()
+	return aheadShare * float64(c.cores) / max(leastCost, c.signer.Cost()).Seconds()
+}
+
+// leastCost bounds what the share buys: a signature that costs nothing here
+// (another machine makes it) is bounded by how many may be under way.
+const leastCost = time.Microsecond
+
+// bookable returns how many tokens one second is booked for at most: what is
+// left of the budget makes up for chance within a second.
+func (c *Cache) bookable() int { return max(1, int(0.9*c.perSecond())) }
+
+// reached returns how many it is booked for as long as there is room earlier. On
+// a machine full of requests, which go before the signing threads, these reach
+// a part of the budget only, and half of what they lately reached is counted on.
+func (c *Cache) reached() int {
+	reached := 0.5 * float64(c.cores) / max(leastCost, c.signer.Pace()).Seconds()
+	return min(c.bookable(), max(1, int(reached)))
 }
 
 // budget paces what is signed ahead. Used by one goroutine.

@@ -2,6 +2,7 @@ package tokencache_test
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,6 +90,25 @@ func TestAWaveThatTheBudgetAllowsIsSignedBeforeItRollsOver(t *testing.T) {
 			w.cache.Stop()
 		})
 	}
+}
+
+func TestOnAFullMachineAWaveBeginsEarlier(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const size, rate, reached = 600, 25, 10 // so many a second are paid for, and so many are signed
+		w := newWave(t, size, rate)
+		w.mint.pace.Store(int64(time.Duration(runtime.GOMAXPROCS(0)) * time.Second / (2 * reached)))
+		w.misses()
+		w.misses()
+		w.nextRollover()
+		if who := w.misses(); len(who) > 0 {
+			t.Errorf("%d of %d are signed on the request path", len(who), size)
+		}
+		if most := 2 * reached; w.busiest() > most { // of two neighbours, each booked for so many
+			t.Errorf("%d were signed ahead in one second, want at most %d", w.busiest(), most)
+		}
+		w.cache.Stop()
+	})
 }
 
 func TestOfAWaveBeyondTheBudgetTheHottestAreSigned(t *testing.T) {

@@ -29,6 +29,9 @@ type Signer interface {
 	RetryAfter() time.Duration
 	// Cost returns how much of one core's time a signature takes.
 	Cost() time.Duration
+	// Pace returns how long one signature takes a signing thread at the present
+	// load: Cost, and what it waits for a core.
+	Pace() time.Duration
 	// Claims reads the claims of a token that Sign gave; Environment, Key,
 	// Thumbprint and Kid are not asked for.
 	Claims(token playback.Token) (playback.Claims, error)
@@ -148,7 +151,10 @@ func shardCount(entries int, bytes int64) int {
 func (c *Cache) Token(ctx context.Context, claims *playback.Claims, life playback.Lifetime, turn playback.Turn) (playback.Token, bool, error) {
 	key := KeyOf(claims)
 	s := c.shardOf(key)
-	now := c.now()
+	now := turn.At
+	if now.IsZero() {
+		now = c.now()
+	}
 	if token, ok := s.hit(key, life, now); ok {
 		c.metrics.hit.Inc()
 		return token, true, nil

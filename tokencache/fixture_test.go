@@ -20,6 +20,7 @@ import (
 type mint struct {
 	mu    sync.Mutex
 	rate  atomic.Int64 // what Cost buys
+	pace  atomic.Int64 // nanoseconds; 0: as Cost
 	calls []call
 	made  map[playback.Token]playback.Claims
 	// sign, if set, decides in place of the mint; it may block.
@@ -115,6 +116,9 @@ func (m *mint) Cost() time.Duration {
 	}
 	return time.Second / (4 * rate) * time.Duration(runtime.GOMAXPROCS(0))
 }
+
+// Pace is Cost, unless the test says that the machine is full.
+func (m *mint) Pace() time.Duration { return max(m.Cost(), time.Duration(m.pace.Load())) }
 
 func (m *mint) signed() []call {
 	m.mu.Lock()

@@ -23,12 +23,12 @@ func (c *Cache) plan(e *entry) {
 	if e.g == 0 || !start.Before(end) {
 		return
 	}
-	if end.Sub(start) > 10*time.Second {
-		end = end.Add(-time.Second) // for what finds others before it
-	}
+	end = end.Add(-min(time.Second, end.Sub(start)/2)) // for what finds others before it
 	due := start.Add(time.Duration(c.rand() * float64(end.Sub(start))))
-	const bookable = 0.9 // of the budget: what is left makes up for chance within a second
-	first, ok := c.schedule.add(e, due, now, max(1, int(bookable*c.perSecond())))
+	first, ok := c.schedule.add(e, due, now, c.reached())
+	if !ok {
+		first, ok = c.schedule.add(e, due, now, c.bookable())
+	}
 	switch {
 	case !ok:
 		c.metrics.refreshed(aheadOverBudget)

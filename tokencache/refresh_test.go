@@ -88,7 +88,7 @@ func TestATokenInUseIsSignedAheadInTheLastFifthOfG(t *testing.T) {
 			if len(got) != 1 || got[0].exp != exp+minute/4 || got[0].turn != (playback.Turn{Ahead: true}) {
 				t.Fatalf("signed ahead %+v, want one for %d", got, exp+minute/4)
 			}
-			want := time.Unix(exp-minute-3, 0).Add(time.Duration(r * float64(3*time.Second)))
+			want := time.Unix(exp-minute-3, 0).Add(time.Duration(r * float64(2*time.Second))) // the last second is slack
 			if late := got[0].at.Sub(want); late < 0 || late > time.Millisecond {
 				t.Errorf("signed %v after the moment that was drawn", late)
 			}
@@ -143,8 +143,8 @@ func TestATokenThatComesIntoUseLateIsStillSignedAhead(t *testing.T) {
 		n.until(claims.Exp, -time.Second)
 		ask(t, n.cache, "PID1", minute)
 		n.until(claims.Exp, -time.Millisecond)
-		if got := n.ahead(); len(got) != 1 || time.Until(got[0].at) > 0 || got[0].at.Before(time.Unix(claims.Exp-minute-1, 5e8)) {
-			t.Errorf("signed ahead %+v, want half a second before the end", got)
+		if got := n.ahead(); len(got) != 1 || time.Until(got[0].at) > 0 || got[0].at.Before(time.Unix(claims.Exp-minute-1, 2.5e8)) {
+			t.Errorf("signed ahead %+v, want three quarters of a second before the end", got)
 		}
 		n.cache.Stop()
 	})

@@ -10,9 +10,9 @@ import (
 )
 
 // transport is the http.RoundTripper under vegeta: it sends what the source says
-// for the request's place in the schedule, over fasthttp's client (which takes a
-// third of the processor time of net/http's; both cores are the gateway's too),
-// checks the answer and records it.
+// for the request's place in the schedule, over fasthttp's client (which takes
+// less of the cores than net/http's; they are the gateway's too), checks the
+// answer and records it.
 type transport struct {
 	run    *run
 	client *fasthttp.HostClient

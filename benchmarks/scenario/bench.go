@@ -39,11 +39,11 @@ type Size struct {
 // Short is for `make bench`: some 100 s on two cores.
 func Short() Size {
 	return Size{
-		Viewers: 10_000, IDs: 4_000, FewIDs: 2_000, Window: 3 * time.Second, WaveIDs: 4_000, WaveTTL: 20 * time.Second, Cached: 1_000_000,
+		Viewers: 10_000, IDs: 4_000, FewIDs: 2_000, Window: 3 * time.Second, WaveIDs: 8_000, WaveTTL: 40 * time.Second, Cached: 1_000_000,
 	}
 }
 
-// Full is for `make bench-full`: the sizes that issue and documentation name; some
+// Full is for `make bench-full`: the sizes of the documentation; some
 // five minutes a round.
 func Full() Size {
 	return Size{

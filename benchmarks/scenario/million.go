@@ -143,6 +143,7 @@ func (imitation) Sign(_ context.Context, c *playback.Claims, _ playback.Turn) (p
 func (imitation) RetryAfter() time.Duration { return time.Second }
 
 func (imitation) Cost() time.Duration { return 0 }
+func (imitation) Pace() time.Duration { return 0 }
 
 func (imitation) Claims(token playback.Token) (playback.Claims, error) {
 	return (*signer.Pool)(nil).Claims(token)

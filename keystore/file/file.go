@@ -3,7 +3,9 @@ package file
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -55,6 +57,9 @@ func (s *Source) Load(ctx context.Context, env playback.EnvironmentID) ([]keysto
 	}
 	// Opened each time: the directory may be a link that was swapped.
 	root, err := os.OpenRoot(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("the key directory does not exist (keystore.file.dir): %w", err)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("opening key directory: %w", err)
 	}

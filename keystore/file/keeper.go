@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/playback"
@@ -88,6 +89,11 @@ func (s *Source) Delete(ctx context.Context, env playback.EnvironmentID, id play
 		}
 		return f.sync()
 	})
+}
+
+// Withdrawn reports false: a key is there or gone.
+func (s *Source) Withdrawn(ctx context.Context, _ playback.EnvironmentID, _ playback.KeyID) (time.Time, bool, error) {
+	return time.Time{}, false, ctx.Err()
 }
 
 // Journal returns the operation under way.

@@ -235,6 +235,11 @@ func deleted(k *keeping) {
 	k.lives(env)
 	k.check(k.a.Delete(k.Context(), env, "K1"))
 	k.wantLives(env, map[playback.KeyID]keystore.Life{"K2": {State: keystore.Prepared, CreatedAt: born()}})
+	for _, id := range []playback.KeyID{"K1", "K2", "K3"} {
+		if _, is, err := k.b.Withdrawn(k.Context(), env, id); is || err != nil {
+			k.Errorf("Withdrawn(%s) = %v, %v", id, is, err)
+		}
+	}
 	k.check(k.a.Delete(k.Context(), env, "K1"))
 	k.wantError(k.b.Change(k.Context(), env, "K1", keep), keystore.ErrNoKey)
 	k.check(k.b.Create(k.Context(), env, newKey(k, "K1", 3)))

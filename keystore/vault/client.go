@@ -39,15 +39,14 @@ func newClient(cfg *Config, traffic traffic) (*api.Client, error) {
 		Address: cfg.Address,
 		HttpClient: &http.Client{
 			Transport: &http.Transport{
-				Proxy:                 http.ProxyFromEnvironment,
-				DialContext:           (&net.Dialer{Timeout: traffic.timeout}).DialContext,
-				TLSClientConfig:       security,
-				TLSHandshakeTimeout:   traffic.timeout,
-				ResponseHeaderTimeout: traffic.timeout,
-				ForceAttemptHTTP2:     true,
-				MaxIdleConnsPerHost:   traffic.connections,
-				DisableKeepAlives:     traffic.connections == 0,
-				IdleConnTimeout:       90 * time.Second,
+				Proxy:               http.ProxyFromEnvironment,
+				DialContext:         (&net.Dialer{Timeout: traffic.timeout}).DialContext,
+				TLSClientConfig:     security,
+				TLSHandshakeTimeout: traffic.timeout,
+				ForceAttemptHTTP2:   true,
+				MaxIdleConnsPerHost: traffic.connections,
+				DisableKeepAlives:   traffic.connections == 0,
+				IdleConnTimeout:     90 * time.Second,
 			},
 			// The api client follows one redirect by itself, never from https to http.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/playback"
@@ -112,6 +113,27 @@ func (s *Source) Delete(ctx context.Context, env playback.EnvironmentID, id play
 		return nil
 	}
 	return s.transit.remove(ctx, env, id)
+}
+
+// Withdrawn reports whether the key's current version is deleted or destroyed.
+func (s *Source) Withdrawn(ctx context.Context, env playback.EnvironmentID, id playback.KeyID) (since time.Time, is bool, err error) {
+	if err := checkNames(env, id); err != nil {
+		return time.Time{}, false, err
+	}
+	metadata, err := s.fetch(ctx, s.path("metadata", env, "signing-keys/"+string(id)))
+	if err != nil || metadata == nil {
+		return time.Time{}, false, err
+	}
+	found, err := s.fetch(ctx, s.path("data", env, "signing-keys/"+string(id)))
+	if err != nil || found != nil {
+		return time.Time{}, false, err
+	}
+	current, _ := metadata["current_version"].(json.Number)
+	versions, _ := metadata["versions"].(map[string]any)
+	version, _ := versions[current.String()].(map[string]any)
+	at, _ := version["deletion_time"].(string)
+	since, _ = time.Parse(time.RFC3339Nano, at) // none: it was destroyed
+	return since, true, nil
 }
 
 // journalName is the entry, beside the folder of the keys, that notes the

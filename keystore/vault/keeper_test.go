@@ -82,7 +82,18 @@ func keeping(t *testing.T, p *prefixes) {
 		if err == nil || !strings.Contains(err.Error(), "already") {
 			t.Errorf("Create = %v, want ErrExists", err)
 		}
+		before := time.Now().Add(-time.Minute)
+		if since, is, err := r.source.Withdrawn(t.Context(), acme, "K1"); !is || err != nil || since.Before(before) || since.After(time.Now().Add(time.Minute)) {
+			t.Errorf("Withdrawn = %v, %v, %v", since, is, err)
+		}
+		r.check(r.kv().Destroy(t.Context(), r.path(acme, "K1"), []int{1}))
+		if _, is, err := r.source.Withdrawn(t.Context(), acme, "K1"); !is || err != nil {
+			t.Errorf("Withdrawn after its destruction = %v, %v", is, err)
+		}
 		r.check(r.source.Delete(t.Context(), acme, "K1"))
+		if _, is, err := r.source.Withdrawn(t.Context(), acme, "K1"); is || err != nil {
+			t.Errorf("Withdrawn after its deletion = %v, %v", is, err)
+		}
 		r.check(r.source.Create(t.Context(), acme, keystore.NewKey{ID: "K1", PEM: keystoretest.PEM(t, 2), Life: keystore.Life{State: keystore.Prepared}}))
 	})
 	t.Run("an answer that is lost does not make a key twice", lostAnswers(p))
