@@ -224,3 +224,43 @@ func TestScopes(t *testing.T) {
 		t.Error("tags in one text are not found")
 	}
 }
+
+// TestGrantsBesideVerdicts: what is remembered of a verified identity must not
+// hide what the viewer holds now, in an allow rule or in a deny rule.
+func TestGrantsBesideVerdicts(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	p := mustCompile(t, `
+version: 1
+rules:
+  - {id: banned, effect: deny, when: viewer.id == "u9"}
+  - {id: suspended, effect: deny, when: 'viewer.grants.exists(g, g.type == "ticket")', reason: suspended}
+  - {id: premium, effect: allow, when: 'viewer.claims.?plan.orValue("") == "premium"'}
+  - {id: held, effect: allow, when: viewer.grants.size() > 0}
+`, policy.Options{})
+	viewer := playback.Viewer{Issuer: "main", ID: "u1", Authenticated: true, Memo: new(playback.Memo)}
+	premium := viewer
+	premium.Claims, premium.Memo = map[string]any{"plan": "premium"}, new(playback.Memo)
+	pass := []playback.Held{held("pass", playback.HeldSubscription, 0, now)}
+	ticket := []playback.Held{held("ticket", playback.HeldTicket, 0, now)}
+	for round := range 3 {
+		for _, c := range []struct {
+			viewer *playback.Viewer
+			grants []playback.Held
+			rule   string
+			rests  int
+		}{
+			{&viewer, nil, "", 0},
+			{&viewer, pass, "held", 1},
+			{&viewer, ticket, "suspended", 0},
+			{&premium, nil, "premium", 0},
+			{&premium, pass, "premium", 0},
+			{&premium, ticket, "suspended", 0},
+		} {
+			d := p.Decide(&playback.Question{Viewer: c.viewer, Now: now, Grants: c.grants})
+			if d.Rule != c.rule || len(d.Held) != c.rests {
+				t.Errorf("round %d, %v with %v: rule %q, rests on %v; want %q, %d", round, c.viewer.Claims, c.grants, d.Rule, d.Held, c.rule, c.rests)
+			}
+		}
+	}
+}

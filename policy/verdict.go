@@ -60,7 +60,9 @@ func (p *Policy) verdictsFor(a *activation) []verdict {
 		k = &standing{k.viewer, p.edition, p.judge(a)}
 		v.Memo.Keep(k)
 	}
-	a.viewer = k.viewer
+	if a.viewer = k.viewer; len(a.grants()) > 0 {
+		a.viewer = a.viewerWith(a.grants()) // for the conditions that are open
+	}
 	return k.verdicts
 }
 
