@@ -53,10 +53,10 @@ func (f *decisionFilter) filter(p *Process, now time.Time) (audit.Filter, error)
 		out.Decision = f.Decision
 	}
 	var err error
-	if out.Since, err = moment(f.Since, now); err != nil {
+	if out.Since, err = momentOrAgo(f.Since, now); err != nil {
 		return out, fmt.Errorf("--since: %w", err)
 	}
-	if out.Until, err = moment(f.Until, now); err != nil {
+	if out.Until, err = momentOrAgo(f.Until, now); err != nil {
 		return out, fmt.Errorf("--until: %w", err)
 	}
 	if f.Viewer != "" && f.Config != "" {
@@ -72,8 +72,8 @@ func (f *decisionFilter) filter(p *Process, now time.Time) (audit.Filter, error)
 	return out, nil
 }
 
-// moment reads a time, or how long ago it was.
-func moment(text string, now time.Time) (time.Time, error) {
+// momentOrAgo reads a time, or how long ago it was.
+func momentOrAgo(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
