@@ -10,6 +10,8 @@ import (
 // Explainer says why the rules answer a question as they do.
 type Explainer interface {
 	Explain(q *playback.Question) *playback.Explanation
+	// Consider is Decide without what it leaves behind.
+	Consider(q *playback.Question) playback.Decision
 }
 
 // Holds reports whether the token of some claims is remembered, without making
@@ -86,11 +88,14 @@ func (q *inquiry) explain(x *Explanation) []granted {
 	var all []granted
 	for _, t := range q.req.Types {
 		question := q.question(t)
-		d := q.env.Rules.Decide(&question)
-		item := TypeExplanation{Type: t, Grant: d.Grant}
+		item := TypeExplanation{Type: t}
+		var d playback.Decision
 		if explainer != nil {
-			item.Rules = explainer.Explain(&question)
+			d, item.Rules = explainer.Consider(&question), explainer.Explain(&question)
+		} else {
+			d = q.env.Rules.Decide(&question)
 		}
+		item.Grant = d.Grant
 		x.Types = append(x.Types, item)
 		if d.Grant != nil {
 			all = append(all, grantedBy(&d, t))

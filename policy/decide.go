@@ -35,7 +35,10 @@ func (p *Policy) decide(q *playback.Question, s scene) playback.Decision {
 		a.forget()
 		p.activations.Put(a)
 	}()
-	verdicts := p.verdictsFor(a)
+	var verdicts []verdict
+	if !s.aside {
+		verdicts = p.verdictsFor(a)
+	}
 	for _, r := range p.deny {
 		switch matches, err := r.holds(a, verdicts); {
 		case err != nil:

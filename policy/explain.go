@@ -38,6 +38,16 @@ func ExplainGiven(text, given []byte, o Options) (*playback.Explanation, error) 
 	return p.explain(&t.question, t.scene()), nil
 }
 
+// Consider answers a question as Decide does, for whoever only wants to know: no
+// shadow is asked and nothing is kept.
+func (p *Policy) Consider(q *playback.Question) playback.Decision {
+	d := p.decide(q, scene{environment: p.environment, aside: true})
+	if d.Refusal != nil {
+		d.Refusal = p.dated(q, d.Refusal)
+	}
+	return d
+}
+
 func (p *Policy) explain(q *playback.Question, s scene) *playback.Explanation {
 	w := &world{policy: p, question: *q, scene: s}
 	v := w.ruling()

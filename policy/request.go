@@ -103,6 +103,7 @@ type kept struct{ playback, asset, liveStream *object }
 
 // scene is what a question does not say.
 type scene struct {
+	aside       bool // verdicts on the viewer are not kept: there is room for those of one document
 	environment *object
 	grants      []ref.Val // of a test that gives grants; nil: made from the question
 }

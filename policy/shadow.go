@@ -58,7 +58,7 @@ func NewShadowed(cfg ShadowConfig) *Shadowed {
 // Decide answers as the policy does.
 func (s *Shadowed) Decide(q *playback.Question) playback.Decision {
 	d := s.Policy.Decide(q)
-	other := s.cfg.Shadow.decide(q, scene{environment: s.cfg.Shadow.environment})
+	other := s.cfg.Shadow.decide(q, scene{environment: s.cfg.Shadow.environment, aside: true})
 	result := shadowResult(d, other)
 	if c := s.counters[result]; c != nil {
 		c.Inc()
