@@ -300,7 +300,7 @@ func TestFollowGoesOnOverRotations(t *testing.T) {
 	ready := make(chan struct{})
 	done := make(chan error)
 	go func() {
-		done <- audit.Follow(ctx, path, 2, audit.Filter{Rule: "a"}, func(r *audit.Record, _ []byte) error {
+		done <- audit.Tail{Path: path, Last: 2, Filter: audit.Filter{Rule: "a"}}.Follow(ctx, func(r *audit.Record, _ []byte) error {
 			mu.Lock()
 			defer mu.Unlock()
 			if seen = append(seen, r.RequestID); len(seen) == 2 {

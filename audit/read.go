@@ -102,10 +102,19 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// Follow reads a log as it is written, over rotations, beginning with its last
-// lines, until the context ends.
-func Follow(ctx context.Context, path string, last int, f Filter, visit func(r *Record, line []byte) error) error {
-	t := &tail{path: path, filter: f, visit: visit}
+// Tail is a log that is read as it is written.
+type Tail struct {
+	Path   string
+	Last   int // how many of the records that are there to begin with
+	Filter Filter
+}
+
+// Follow reads a log as it is written, over rotations, until the context ends.
+func (t Tail) Follow(ctx context.Context, visit func(r *Record, line []byte) error) error {
+	return follow(ctx, &tail{path: t.Path, filter: t.Filter, visit: visit}, t.Last)
+}
+
+func follow(ctx context.Context, t *tail, last int) error {
 	defer t.close()
 	if err := t.open(); err != nil {
 		return fmt.Errorf("opening the decision log: %w", err)
@@ -127,7 +136,7 @@ func Follow(ctx context.Context, path string, last int, f Filter, visit func(r *
 	}
 }
 
-// tail is a log that is being followed.
+// tail is the state of a Tail.
 type tail struct {
 	path   string
 	filter Filter

@@ -114,7 +114,7 @@ func (c *decisionsTailCommand) Run(p *Process) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return audit.Follow(ctx, c.File, c.Lines, filter, c.print(p.Stdout))
+	return audit.Tail{Path: c.File, Last: c.Lines, Filter: filter}.Follow(ctx, c.print(p.Stdout))
 }
 
 type decisionsGrepCommand struct {

@@ -36,7 +36,7 @@ func (c *policyExplainCommand) Run(p *Process) error {
 	if err != nil {
 		return err
 	}
-	return files.each(p, options, func(name string, document []byte, o policy.Options) (bool, error) {
+	return files.each(p, options, func(_ string, document []byte, o policy.Options) (bool, error) {
 		x, err := policy.ExplainGiven(document, given, o)
 		switch {
 		case err != nil:

@@ -46,7 +46,8 @@ func TestEveryDecisionIsJournaledOnce(t *testing.T) {
 		want  []string
 	}{
 		"tokens": {
-			issuer.Request{PlaybackID: "SIGNED", Types: both}, nil, "",
+			issuer.Request{PlaybackID: "SIGNED", Types: both},
+			nil, "",
 			[]string{
 				"r1 video SIGNED rule=all code= key=K1 until the end of its rule",
 				"r1 thumbnail SIGNED rule=all code= key=K1 until the end of its rule",
@@ -55,7 +56,9 @@ func TestEveryDecisionIsJournaledOnce(t *testing.T) {
 		"a public playback ID":   {issuer.Request{PlaybackID: "PUBLIC", Types: both[:1]}, nil, "", []string{"r1 video PUBLIC rule=all code= key="}},
 		"a refusal, by its type": {issuer.Request{PlaybackID: "SIGNED", Types: both}, both[1:], "", []string{"r1 thumbnail SIGNED rule=ban code=banned key="}},
 		"every type that is granted": {
-			issuer.Request{PlaybackID: "OPEN", All: true}, []playback.TokenType{playback.Thumbnail, playback.GIF, playback.Storyboard, playback.Stats}, "",
+			issuer.Request{PlaybackID: "OPEN", All: true},
+			[]playback.TokenType{playback.Thumbnail, playback.GIF, playback.Storyboard, playback.Stats},
+			"",
 			[]string{"r1 video OPEN rule=all code= key=", "r1 stats_asset OPEN rule=all code= key="},
 		},
 		"what the rules allow and the status does not": {

@@ -196,7 +196,7 @@ type difference struct {
 }
 
 func (d *differ) compare(p *diffPart, x *difference) {
-	effect := ""
+	var effect string
 	switch was, is := x.was.Refusal == nil, x.is.Refusal == nil; {
 	case !was && is:
 		effect = "gained"

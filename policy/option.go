@@ -183,7 +183,8 @@ func ranges(d *domain, works func(ref.Val) bool) []option {
 	for _, border := range d.borders {
 		below, above := beside(border)
 		at, over, under := works(border), above != nil && works(above), below != nil && works(below)
-		sign, value := "", border
+		value := border
+		var sign string
 		switch {
 		case at && over:
 			sign = "≥"

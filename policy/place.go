@@ -78,10 +78,8 @@ func placeOf(e ast.Expr) (place, bool) {
 		args := call.Args()
 		switch call.FunctionName() {
 		case operators.OptSelect, operators.Index, operators.OptIndex:
-			if args[1].Kind() == ast.LiteralKind {
-				if key, ok := args[1].AsLiteral().(types.String); ok {
-					return memberOfExpr(args[0], string(key))
-				}
+			if key, ok := literalText(args[1]); ok {
+				return memberOfExpr(args[0], key)
 			}
 		case "orValue", "value":
 			return placeOf(call.Target())
@@ -91,6 +89,14 @@ func placeOf(e ast.Expr) (place, bool) {
 	default:
 	}
 	return place{}, false
+}
+
+func literalText(e ast.Expr) (string, bool) {
+	if e.Kind() != ast.LiteralKind {
+		return "", false
+	}
+	text, ok := e.AsLiteral().(types.String)
+	return string(text), ok
 }
 
 func memberOfExpr(operand ast.Expr, name string) (place, bool) {

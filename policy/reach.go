@@ -16,7 +16,7 @@ import (
 // with it. What cannot be undone is left.
 func (c *collector) reach(e ast.Expr, v ref.Val, as reachAs) {
 	if at, ok := placeOf(e); ok {
-		c.domain(at).add(fit(v, at, c.base), as)
+		c.domain(at).add(fit(v, at), as)
 		return
 	}
 	if c.reachMember(e, v) || e.Kind() != ast.CallKind {
@@ -26,11 +26,11 @@ func (c *collector) reach(e ast.Expr, v ref.Val, as reachAs) {
 	args := call.Args()
 	switch call.FunctionName() {
 	case operators.Add:
-		c.undo(args[0], args[1], v, as, minus)
-		c.undo(args[1], args[0], v, as, func(v, other ref.Val) ref.Val { return strip(v, other) })
+		c.undo(args[0], args[1], goal{v, as}, minus)
+		c.undo(args[1], args[0], goal{v, as}, strip)
 	case operators.Subtract:
-		c.undo(args[0], args[1], v, as, plus)
-		c.undo(args[1], args[0], v, as, func(v, other ref.Val) ref.Val { return minus(other, v) })
+		c.undo(args[0], args[1], goal{v, as}, plus)
+		c.undo(args[1], args[0], goal{v, as}, func(v, other ref.Val) ref.Val { return minus(other, v) })
 	case operators.Negate:
 		if n, ok := v.(traits.Negater); ok {
 			c.reach(args[0], n.Negate(), as)
@@ -46,14 +46,20 @@ func (c *collector) reach(e ast.Expr, v ref.Val, as reachAs) {
 	}
 }
 
+// goal is a value that an expression should have.
+type goal struct {
+	value ref.Val
+	as    reachAs
+}
+
 // undo reaches one operand by what the other is.
-func (c *collector) undo(e, other ast.Expr, v ref.Val, as reachAs, back func(v, other ref.Val) ref.Val) {
+func (c *collector) undo(e, other ast.Expr, g goal, back func(v, other ref.Val) ref.Val) {
 	if len(placesOf(e)) == 0 {
 		return
 	}
 	if o, ok := c.value(other); ok {
-		if next := back(v, o); next != nil && !types.IsUnknownOrError(next) {
-			c.reach(e, next, as)
+		if next := back(g.value, o); next != nil && !types.IsUnknownOrError(next) {
+			c.reach(e, next, g.as)
 		}
 	}
 }
@@ -120,7 +126,7 @@ func (c *collector) convert(e ast.Expr, v ref.Val, as reachAs) {
 
 // fit gives a value the type that stands at a place. Members of claims are what
 // JSON has: numbers are doubles, times are texts.
-func fit(v ref.Val, at place, base *activation) ref.Val {
+func fit(v ref.Val, at place) ref.Val {
 	t := at.typ()
 	if t.Kind() != types.DynKind {
 		if v.Type().TypeName() == t.TypeName() {
@@ -191,10 +197,8 @@ func (c *collector) reachMember(e ast.Expr, v ref.Val) bool {
 func throughCall(call ast.CallExpr, keys []string) (ast.Expr, []string, bool) {
 	switch call.FunctionName() {
 	case operators.OptSelect, operators.Index, operators.OptIndex:
-		if key := call.Args()[1]; key.Kind() == ast.LiteralKind {
-			if name, ok := key.AsLiteral().(types.String); ok {
-				return call.Args()[0], append([]string{string(name)}, keys...), true
-			}
+		if name, ok := literalText(call.Args()[1]); ok {
+			return call.Args()[0], append([]string{name}, keys...), true
 		}
 	case "orValue", "value":
 		return call.Target(), keys, true

@@ -153,7 +153,8 @@ func sampleInto(b *strings.Builder, re *syntax.Regexp) {
 		for range re.Min {
 			sampleInto(b, re.Sub[0])
 		}
-	default: // empty matches, and what may be left out
+	case syntax.OpNoMatch, syntax.OpEmptyMatch, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText,
+		syntax.OpWordBoundary, syntax.OpNoWordBoundary, syntax.OpStar, syntax.OpQuest: // nothing, and what may be left out
 	}
 }
 
@@ -228,7 +229,7 @@ func recordsOf(m *element) []ref.Val {
 }
 
 func recordOf(members map[string]ref.Val, right bool) ref.Val {
-	var v ref.Val = emptyMap()
+	v := emptyMap()
 	if right { // what every right has
 		v = putMember(v, []string{"id"}, types.String("example"))
 		v = putMember(v, []string{"type"}, types.String("subscription"))

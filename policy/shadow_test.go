@@ -29,7 +29,10 @@ func TestAShadowCountsAndDecidesNothing(t *testing.T) {
 	metrics.InForce("acme-prod", policy.RolePolicy, after)
 	metrics.InForce("acme-prod", policy.RolePolicy, before)
 	for i, c := range []struct{ plan, country, asset, rule string }{
-		{"premium", "RU", "A1", "ban"}, {"premium", "DE", "A1", "premium"}, {"basic", "DE", "A2", "basic"}, {"basic", "DE", "A1", "basic"},
+		{"premium", "RU", "A1", "ban"},
+		{"premium", "DE", "A1", "premium"},
+		{"basic", "DE", "A2", "basic"},
+		{"basic", "DE", "A1", "basic"},
 		{"basic", "DE", "A2", "basic"},
 	} {
 		q := &playback.Question{

@@ -40,8 +40,8 @@ func distance(a, b string) int {
 	if len(a) > maxWord || len(b) > maxWord {
 		return maxWord
 	}
-	var before, above, row [maxWord + 1]int
-	for j := range len(b) + 1 {
+	before, above, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range above {
 		above[j] = j
 	}
 	for i := 1; i <= len(a); i++ {
@@ -52,11 +52,11 @@ func distance(a, b string) int {
 				cost = 0
 			}
 			row[j] = min(above[j]+1, row[j-1]+1, above[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+			if j > 1 && i > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
 				row[j] = min(row[j], before[j-2]+1)
 			}
 		}
-		before, above = above, row
+		before, above, row = above, row, before
 	}
 	return above[len(b)]
 }
