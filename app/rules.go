@@ -174,3 +174,17 @@ func replaceFile(path string, text []byte) (err error) {
 	}
 	return os.Rename(next.Name(), path)
 }
+
+// RuleFile returns the path of an environment's policy_file.
+func RuleFile(path string, environ []string, env playback.EnvironmentID) (string, error) {
+	loaded, err := configs.Load(path, environ)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range loaded.Config.Environments() {
+		if e.ID == env && e.Policy.File != "" {
+			return e.Policy.File, nil
+		}
+	}
+	return "", fmt.Errorf("environment %.80q has no policy_file", env)
+}

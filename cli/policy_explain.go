@@ -10,16 +10,17 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/playgate/playgate/app"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/policy"
 )
 
 type policyExplainCommand struct {
-	Files       []string `arg:"" name:"file" help:"Rule document."`
-	Given       string   `required:"" placeholder:"JSON" help:"The question, as a test's given has it: {\"viewer\": {…}, \"playback_id\": …, \"request\": {…}, \"now\": …}; @FILE reads a file. The inputs of a recorded decision will do."`
-	Config      string   `placeholder:"FILE" help:"Configuration whose environment the rules are for."`
-	Environment string   `help:"Environment in that configuration."`
-	JSON        bool     `name:"json" help:"Print the whole explanation as JSON."`
+	File        string `arg:"" optional:"" help:"Rule document; without one, --config and --environment say which rules are meant."`
+	Given       string `required:"" placeholder:"JSON" help:"The question, as a test's given has it: {\"viewer\": {…}, \"playback_id\": …, \"request\": {…}, \"now\": …}; @FILE reads a file. The inputs of a recorded decision will do."`
+	Config      string `placeholder:"FILE" help:"Configuration whose environment the rules are for."`
+	Environment string `help:"Environment in that configuration."`
+	JSON        bool   `name:"json" help:"Print the whole explanation as JSON."`
 }
 
 // Run explains the answer of one document.
@@ -31,8 +32,11 @@ func (c *policyExplainCommand) Run(p *Process) error {
 			return err
 		}
 	}
-	files := policyFiles{c.Files, c.Config, c.Environment}
+	files := policyFiles{[]string{c.File}, c.Config, c.Environment}
 	options, _, err := files.context(p)
+	if err == nil && c.File == "" {
+		files.Files[0], err = c.inForce(p)
+	}
 	if err != nil {
 		return err
 	}
@@ -49,6 +53,14 @@ func (c *policyExplainCommand) Run(p *Process) error {
 		}
 		return true, printExplanation(p.Stdout, x)
 	})
+}
+
+// inForce returns the file with an environment's rules.
+func (c *policyExplainCommand) inForce(p *Process) (string, error) {
+	if c.Config == "" {
+		return "", errors.New("want a rule document, or --config and --environment")
+	}
+	return app.RuleFile(c.Config, p.Environ, playback.EnvironmentID(c.Environment))
 }
 
 func printExplanation(w io.Writer, x *playback.Explanation) error {

@@ -189,10 +189,10 @@ func (l *loader) checkPolicy(path string, e *Environment) {
 // a file each: promotion replaces one by the other.
 func (l *loader) checkShadow(path string, e *Environment) {
 	at := path + ".policy_shadow_file"
-	switch {
-	case e.PolicyShadowFile == "":
+	switch e.PolicyShadowFile {
+	case "":
 		return
-	case e.PolicyShadowFile == e.PolicyFile:
+	case e.PolicyFile:
 		l.report.add(at, "is policy_file itself")
 		return
 	}

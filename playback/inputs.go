@@ -12,7 +12,7 @@ import (
 // can be asked again. It reads like the `given` of a rule document's tests.
 type Inputs struct {
 	Viewer     *ViewerInputs     `json:"viewer,omitempty"`
-	Playback   *PlaybackInputs   `json:"playback,omitempty"`
+	Playback   *IDInputs         `json:"playback,omitempty"`
 	Asset      *AssetInputs      `json:"asset,omitempty"`
 	LiveStream *LiveStreamInputs `json:"live_stream,omitempty"`
 	Request    RequestInputs     `json:"request"`
@@ -40,8 +40,8 @@ type HeldInputs struct {
 	Attributes map[string]any `json:"attributes,omitempty"`
 }
 
-// PlaybackInputs is the variable playback.
-type PlaybackInputs struct {
+// IDInputs is the variable playback.
+type IDInputs struct {
 	ID     ID     `json:"id,omitempty"`
 	Policy Policy `json:"policy,omitempty"`
 	Known  bool   `json:"known,omitempty"`
@@ -87,7 +87,7 @@ func InputsOf(q *Question) *Inputs {
 		}
 	}
 	if o := q.Object; o != nil {
-		in.Playback = &PlaybackInputs{ID: o.ID, Policy: o.Policy, Known: o.Known}
+		in.Playback = &IDInputs{ID: o.ID, Policy: o.Policy, Known: o.Known}
 		if a := o.Asset; a != nil {
 			in.Asset = &AssetInputs{a.ID, a.Duration, a.Status, a.Passthrough, a.Meta, optionalTime(a.CreatedAt)}
 		}

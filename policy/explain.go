@@ -26,7 +26,7 @@ func ExplainGiven(text, given []byte, o Options) (*playback.Explanation, error) 
 	if err != nil {
 		return nil, err
 	}
-	d := &decoder{source: given}
+	d := &decoder{source: given, file: "given"}
 	t := newTestCase()
 	if root, ok := d.document(given); ok {
 		d.given(root, &t)

@@ -14,7 +14,7 @@ import (
 )
 
 // Explain answers as an issuer does whose rules refuse video and nothing else.
-func (f *fakeIssuer) Explain(_ context.Context, env *issuer.Environment, req *issuer.Request) (*issuer.Explanation, error) {
+func (f *fakeIssuer) Explain(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Explanation, error) {
 	if req.PlaybackID == "NONE" {
 		return nil, playback.Errorf(playback.CodeUnknownPlaybackID, "There is no such playback ID.")
 	}
