@@ -2,9 +2,11 @@ package policy_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/policy"
@@ -188,6 +190,11 @@ var refused = map[string]struct{ rules, given, want string }{
 		`{}`,
 		"allowed if not viewer.claims.banned",
 	},
+	"a country that is licensed, but banned": {
+		`{id: e, effect: deny, when: 'request.country in ["AT", "FR"]'}, {id: a, effect: allow, when: 'viewer.authenticated && request.country in ["AT", "DE", "CH"]'}`,
+		`{"request": {"country": "US"}}`,
+		"allowed if viewer.authenticated and request.country ∈ {CH, DE}",
+	},
 	"one of two ways": {
 		`{id: a, effect: allow, when: '(request.country == "DE" && viewer.authenticated) || viewer.claims.?staff.orValue(false)'}`,
 		`{}`,
@@ -220,6 +227,40 @@ func TestEveryRefusalNamesTheChangeThatFlipsIt(t *testing.T) {
 				t.Errorf("flips %q, want %q among them", texts, c.want)
 			}
 			t.Log(texts)
+		})
+	}
+}
+
+// BenchmarkExplain is what an explanation costs with a hundred rules.
+func BenchmarkExplain(b *testing.B) {
+	var rules strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&rules, "  - {id: r%d, effect: allow, when: 'viewer.authenticated && viewer.claims.?plan.orValue(\"\") == \"p%d\" && request.country in [\"DE\", \"AT\"]'}\n", i, i)
+	}
+	p := compiled(b, "version: 1\nrules:\n"+rules.String())
+	q := &playback.Question{Viewer: &playback.Viewer{}, Client: &playback.Client{Country: "US"}}
+	for b.Loop() {
+		if x := p.Explain(q); len(x.Flips) == 0 {
+			b.Fatal("no flips")
+		}
+	}
+}
+
+// BenchmarkRefusal is what a refusal costs where time could change it.
+func BenchmarkRefusal(b *testing.B) {
+	for name, document := range map[string]string{
+		"without a date": `{version: 1, rules: [{id: e, effect: deny, when: 'asset.passthrough == ""'}, {id: a, effect: allow, when: true}]}`,
+		"with a date":    `{version: 1, rules: [{id: e, effect: deny, when: 'now < timestamp("2100-01-01T00:00:00Z")'}, {id: a, effect: allow, when: true}]}`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			p := compiled(b, document)
+			q := &playback.Question{Viewer: &playback.Viewer{}, Now: time.Unix(1_900_000_000, 0)}
+			b.ReportAllocs()
+			for b.Loop() {
+				if p.Decide(q).Refusal == nil {
+					b.Fatal("allowed")
+				}
+			}
 		})
 	}
 }

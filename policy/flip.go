@@ -164,15 +164,61 @@ func (s *search) combine(r *rule, choices [][]option, chosen []option) []playbac
 		}
 		return nil
 	}
-	w := s.world
-	for _, o := range chosen {
-		w = w.with(assignment{o.at, o.values[0]})
+	if chosen = s.agree(r, chosen); chosen == nil {
+		return nil
 	}
-	s.tries += len(w.policy.deny) + len(w.policy.allow)
-	if v := w.ruling(); v.allowed && v.rule == r {
-		return []playback.Flip{s.flip(chosen)}
+	return []playback.Flip{s.flip(chosen)}
+}
+
+// agree leaves of several options the values with which the rule decides: what
+// mends one condition may break another. nil: none do.
+func (s *search) agree(r *rule, options []option) []option {
+	decides := func(values []ref.Val) bool {
+		w := s.world
+		for i, v := range values {
+			w = w.with(assignment{options[i].at, v})
+		}
+		s.tries += len(w.policy.deny) + len(w.policy.allow)
+		v := w.ruling()
+		return v.allowed && v.rule == r
 	}
-	return nil
+	values := make([]ref.Val, len(options))
+	for i := range options {
+		values[i] = options[i].values[0]
+	}
+	if !decides(values) && !s.replaceOne(options, values, decides) {
+		return nil
+	}
+	agreed := slices.Clone(options)
+	for i := range agreed {
+		o := &agreed[i]
+		if len(o.values) == 1 {
+			continue
+		}
+		kept := []ref.Val{values[i]}
+		for _, v := range o.values {
+			others := slices.Clone(values)
+			if others[i] = v; !equal(v, values[i]) && decides(others) {
+				kept = append(kept, v)
+			}
+		}
+		o.values, o.text = kept, oneOf(o.at, kept)
+	}
+	return agreed
+}
+
+// replaceOne tries the other values of one option at a time.
+func (s *search) replaceOne(options []option, values []ref.Val, decides func([]ref.Val) bool) bool {
+	for i := range options {
+		first := values[i]
+		for _, v := range options[i].values[1:] {
+			if values[i] = v; !s.spent() && decides(values) {
+				return true
+			}
+		}
+		values[i] = first
+	}
+	return false
 }
 
 func (s *search) mend(r *rule, wanted func(*world) bool) []option {
