@@ -85,7 +85,7 @@ func (c *muxClients) settings(e *configs.Environment) (signingkey.Settings, erro
 	client, err := c.of(e)
 	return signingkey.Settings{
 		Terms: termsOf(e), RotateEvery: e.Keys.RotateEvery, RetireAfter: e.Keys.RetireAfter,
-		Mux: client, LocalRotation: e.VerifiedElsewhere(),
+		Mux: client, LocalRotation: e.Keys.Local,
 	}, err
 }
 

@@ -60,13 +60,17 @@ func (c *keysOf) at(p *Process, run func(context.Context, *app.KeyDesk) error) (
 // message, and the cause, which is not for the API's callers but for operators.
 func forPeople(err error) error {
 	refused, ok := errors.AsType[*playback.Error](err)
-	switch {
-	case !ok:
+	if !ok {
 		return err
-	case refused.Err == nil:
-		return errors.New(refused.Message)
 	}
-	return fmt.Errorf("%s %w", refused.Message, refused.Err)
+	message := refused.Message
+	if errors.Is(err, playback.CodeKeyNotReady) || errors.Is(err, playback.CodeKeyInUse) {
+		message += " To do it all the same: --force --reason WHY."
+	}
+	if refused.Err == nil {
+		return errors.New(message)
+	}
+	return fmt.Errorf("%s %w", message, refused.Err)
 }
 
 func (c *keyOf) order(p *Process) (signingkey.Order, error) {

@@ -57,6 +57,7 @@ type Keys struct {
 	PrepareFor     time.Duration `yaml:"prepare_for" default:"5m" doc:"How long a key is published before it signs, so that every replica and every verifier has it."`
 	RotateEvery    time.Duration `yaml:"rotate_every" default:"0" zero:"ok" doc:"How old the active key becomes before the gateway replaces it; 0 means that only people do."`
 	RetireAfter    time.Duration `yaml:"retire_after" default:"0" zero:"ok" doc:"How long a key has been retired when the gateway deletes it, here and at Mux, not before its last token has ended; 0 means that only people do."`
+	Local          bool          `yaml:"local" default:"false" doc:"true: the schedule makes keys here where there is no mux.token_id. Only for verifiers of the published key set: Mux refuses what such a key signs, on a custom domain, too."`
 	ExternalMaxTTL time.Duration `yaml:"external_max_ttl" default:"7d" doc:"How long tokens may live that others signed with a key whose private half they have."`
 }
 

@@ -1,10 +1,6 @@
 package configs
 
-import (
-	"net/url"
-	"strings"
-	"time"
-)
+import "time"
 
 func (l *loader) checkMux(path string, m *Mux) {
 	l.checkBase(path+".base_url", &m.BaseURL)
@@ -36,16 +32,9 @@ func (l *loader) warnKeys(path string, e *Environment) {
 	if e.Keys.RotateEvery < e.Keys.PrepareFor {
 		l.report.warn(path+".rotate_every", "%s is shorter than prepare_for, %s, so keys are replaced only that often", FormatDuration(e.Keys.RotateEvery), FormatDuration(e.Keys.PrepareFor))
 	}
-	if !e.Mux.Enabled() && !e.VerifiedElsewhere() {
-		l.report.warn(path+".rotate_every", "there is no mux.token_id to ask Mux for keys with, so no key is replaced: Mux would refuse what a local one signs")
+	if !e.Mux.Enabled() && !e.Keys.Local {
+		l.report.warn(path+".rotate_every", "there is no mux.token_id to ask Mux for keys with, so no key is replaced: Mux would refuse what a local one signs (keys.local: true is for other verifiers)")
 	}
-}
-
-// VerifiedElsewhere reports whether tokens are verified by somebody else than
-// Mux, who takes the keys from the published key set.
-func (e *Environment) VerifiedElsewhere() bool {
-	u, err := url.Parse(e.Delivery.Stream)
-	return err == nil && u.Hostname() != "mux.com" && !strings.HasSuffix(u.Hostname(), ".mux.com")
 }
 
 // lookInterval returns how often the keys are looked at.

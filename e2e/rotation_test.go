@@ -189,7 +189,7 @@ func rotateTogether(t *testing.T, store string) {
 	sim, url, _ := muxOf(t)
 	keys := t.TempDir()
 	content := keyFiles(t, keys, url, `        token: {default_ttl: 4s, max_ttl: 8s}
-        keys: {prepare_for: 4s, rotate_every: 6s, retire_after: 1s}`)
+        keys: {prepare_for: 4s, rotate_every: 6s, retire_after: 1s, local: true}`)
 	if store == "Vault" {
 		server := vaulttest.Dev(t)
 		server.Policy("gateway", vaulttest.GatewayPolicy(t, "secret", "playgate"))

@@ -117,6 +117,9 @@ func unbase64(text string) (string, bool) {
 // onlyBlock decodes the one PEM block that text may hold. pem.Decode alone
 // would skip a damaged block and anything before and after a good one.
 func onlyBlock(text string) (*pem.Block, error) {
+	if strings.Contains(text, "-----BEGIN EC ") { // openssl ecparam writes two blocks
+		return nil, errors.New("is an EC key; Mux's signing keys are RSA")
+	}
 	if n := strings.Count(text, pemBegin); n > 1 {
 		return nil, fmt.Errorf("holds %d PEM blocks; want one private key alone", n)
 	}

@@ -114,6 +114,7 @@ func TestParseRefusesWithAReason(t *testing.T) {
 		{"negative modulus", withNumbers(t, func(n *numbers) { n.N = new(big.Int).Neg(n.N) }), "bits"},
 		{"EC", block("PRIVATE KEY", marshalPKCS8(t, ec)), "not RSA (EC)"},
 		{"EC, SEC 1", block("EC PRIVATE KEY", ecSEC1), "EC key"},
+		{"EC, as openssl ecparam writes it", append(block("EC PARAMETERS", []byte{6, 0}), block("EC PRIVATE KEY", ecSEC1)...), "EC key"},
 		{"Ed25519", block("PRIVATE KEY", marshalPKCS8(t, ed)), "not RSA (Ed25519)"},
 		{"X25519", block("PRIVATE KEY", marshalPKCS8(t, x25519(t))), "not RSA (X25519)"},
 		{"OpenSSH", block("OPENSSH PRIVATE KEY", []byte("openssh-key-v1")), "OpenSSH"},

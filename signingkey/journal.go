@@ -104,7 +104,7 @@ func busy(entry keystore.Entry, retry time.Duration) *playback.Error {
 func (m *Manager) Recover(ctx context.Context, env playback.EnvironmentID) error {
 	entry, found, err := m.cfg.Keeper.Journal(ctx, env)
 	if err != nil {
-		return unavailable("The key store does not answer.", fmt.Errorf("reading the journal: %w", err))
+		return unavailable("The key store cannot be used.", fmt.Errorf("reading the journal: %w", err))
 	}
 	if !found {
 		return nil

@@ -66,7 +66,7 @@ func (m *Manager) load(ctx context.Context, env playback.EnvironmentID) (*holdin
 	}
 	records, _, err := m.cfg.Keeper.Load(ctx, env)
 	if err != nil {
-		return nil, unavailable("The key store does not answer.", fmt.Errorf("reading keyset: %w", err))
+		return nil, unavailable("The key store cannot be used.", fmt.Errorf("reading keyset: %w", err))
 	}
 	set, _, err := keystore.Assemble(records)
 	if err != nil {

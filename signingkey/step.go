@@ -188,7 +188,7 @@ func (m *Manager) withdrawn(ctx context.Context, h *holdings, id playback.KeyID)
 	since, is, err := m.cfg.Keeper.Withdrawn(ctx, h.env, id)
 	switch {
 	case err != nil:
-		return nil, unavailable("The key store does not answer.", fmt.Errorf("reading key %s: %w", id, err))
+		return nil, unavailable("The key store cannot be used.", fmt.Errorf("reading key %s: %w", id, err))
 	case !is:
 		return nil, noKey()
 	}

@@ -124,8 +124,8 @@ func TestOfAWaveBeyondTheBudgetTheHottestAreSigned(t *testing.T) {
 		if len(who) > size-fits || len(who) < size-fits-rate || who[0] < fits {
 			t.Errorf("%d misses from viewer %d on, want %d from %d on", len(who), who[0], size-fits, fits)
 		}
-		if got := metric(t, w.registry, "playgate_token_cache_refresh_total", "over_budget"); got != float64(len(who)) {
-			t.Errorf("%v counted as over the budget", got)
+		if got := metric(t, w.registry, "playgate_token_cache_refresh_total", "over_budget"); got < float64(len(who)-rate) || got > float64(len(who)+rate) {
+			t.Errorf("%v counted as over the budget, %d were not signed", got, len(who))
 		}
 		w.cache.Stop()
 	})

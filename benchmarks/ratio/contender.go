@@ -150,7 +150,7 @@ func (b *bench) haproxy() *contender {
 
 // newViewers is how many viewer tokens one window of new ones needs; more than
 // are verified in it.
-func (b *bench) newViewers() int { return int(max(1, b.Window.Seconds()) * 20_000) }
+func (b *bench) newViewers() int { return int(max(1, b.Window.Seconds()) * 32_000) }
 
 func (b *bench) verification() *contender {
 	return &contender{

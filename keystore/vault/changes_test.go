@@ -1,6 +1,7 @@
 package vault_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -152,6 +153,21 @@ func mounts(t *testing.T, p *prefixes) {
 		r.want("", "holds no keys")
 		if n := r.proxy.count("mounts"); n != 1 {
 			t.Errorf("the mount was looked at %d times, want once", n)
+		}
+	})
+	t.Run("KV version 1 takes no operation", func(t *testing.T) {
+		t.Parallel()
+		r := p.rig(t, func(r *rig) {
+			r.config.Mount = "old"
+			r.useToken(&api.TokenCreateRequest{})
+		})
+		err := r.source.OpenJournal(t.Context(), acme, keystore.Entry{Operation: "create", StartedAt: time.Now()})
+		if err == nil || !strings.Contains(err.Error(), "enable-versioning") {
+			t.Errorf("OpenJournal = %v, want what to do", err)
+		}
+		left, err := p.server.Client().Logical().ReadWithContext(t.Context(), "old/data/"+r.prefix+"/acme/journal")
+		if err != nil || left != nil {
+			t.Errorf("left behind: %v, %v", left, err)
 		}
 	})
 	t.Run("the token may see neither mounts nor itself", func(t *testing.T) {

@@ -300,9 +300,13 @@ var errCAS = errors.New("somebody else wrote it meanwhile")
 
 // put writes an entry, if its version is the given one; 0: if there is none.
 func (s *Source) put(ctx context.Context, path string, version int64, members map[string]any) error {
-	err := s.write(ctx, path, map[string]any{"options": map[string]any{"cas": version}, "data": members})
+	answer, err := s.write(ctx, path, map[string]any{"options": map[string]any{"cas": version}, "data": members})
 	if refusal, ok := errors.AsType[*refusalError](err); ok && refusal.status == http.StatusBadRequest && strings.Contains(refusal.reason, "check-and-set") {
 		return errors.Join(errCAS, err)
+	}
+	if err == nil && (answer == nil || answer.Data["version"] == nil) {
+		// Version 1 takes anything at any path: take it back, before a key is written.
+		return errors.Join(fmt.Errorf("writing %s: the mount is not KV version 2: vault kv enable-versioning %s", path, s.cfg.Mount), s.erase(ctx, path))
 	}
 	return err
 }

@@ -47,10 +47,11 @@ func (t *transit) create(ctx context.Context, env playback.EnvironmentID, id pla
 	if err != nil {
 		return err
 	}
-	return t.source.write(ctx, t.path("keys", name, "import"), map[string]any{
+	_, err = t.source.write(ctx, t.path("keys", name, "import"), map[string]any{
 		"ciphertext": ciphertext, "hash_function": "SHA256", "type": fmt.Sprintf("rsa-%d", bits),
 		"allow_rotation": false, "exportable": false, "allow_plaintext_backup": false,
 	})
+	return err
 }
 
 // wrap encrypts a private key for the engine alone: AES-KWP with a key of its
@@ -105,7 +106,7 @@ func (t *transit) remove(ctx context.Context, env playback.EnvironmentID, id pla
 	if err != nil || found == nil {
 		return err
 	}
-	if err := t.source.write(ctx, path+"/config", map[string]any{"deletion_allowed": true}); err != nil {
+	if _, err := t.source.write(ctx, path+"/config", map[string]any{"deletion_allowed": true}); err != nil {
 		return err
 	}
 	return t.source.erase(ctx, path)

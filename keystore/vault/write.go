@@ -3,15 +3,18 @@ package vault
 import (
 	"context"
 	"fmt"
+
+	"github.com/hashicorp/vault/api"
 )
 
-// write posts a body to a path and discards the answer. The error holds a
+// write posts a body to a path; the answer may be nil. The error holds a
 // *refusalError if Vault refused.
-func (s *Source) write(ctx context.Context, path string, body map[string]any) error {
-	return s.change(ctx, "writing "+path, func(ctx context.Context) error {
-		_, err := s.client.Logical().WriteWithContext(ctx, path, body)
+func (s *Source) write(ctx context.Context, path string, body map[string]any) (answer *api.Secret, err error) {
+	err = s.change(ctx, "writing "+path, func(ctx context.Context) (err error) {
+		answer, err = s.client.Logical().WriteWithContext(ctx, path, body)
 		return err
 	})
+	return answer, err
 }
 
 // erase deletes a path.
