@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -105,6 +106,9 @@ func (f *functions) misuse(call ast.CallExpr) string {
 		if f.sets[name] == nil {
 			return fmt.Sprintf("there is no set %.80q%s", name, didYouMean(name, f.names()))
 		}
+		if f.sets[name].isTexts() && readsAddress(args[1]) {
+			return fmt.Sprintf("inSet(): the set %.80q is not of networks and addresses, so request.ip is never in it", name)
+		}
 	case inDomainFunction:
 		if domain, ok := literal(args[1]); ok && !isDomain(domain) {
 			return fmt.Sprintf("inDomain(): %.80q is not a domain: want acme.example, for it and all below it", domain)
@@ -132,6 +136,10 @@ func (f *functions) misuse(call ast.CallExpr) string {
 		})
 	}
 	return ""
+}
+
+func readsAddress(e ast.Expr) bool {
+	return slices.ContainsFunc(placesOf(e), func(p place) bool { return p.String() == "request.ip" })
 }
 
 // given returns what stands in the rule, or else something that is right.

@@ -160,16 +160,14 @@ func (f setFiles) read(path string) ([]byte, error) {
 func TestSets(t *testing.T) {
 	t.Parallel()
 	folder := setFiles{
-		"/etc/playgate/sets/countries.txt": "\ufeff# the common market\nDE\r\n  AT # since 1995\n\nCH#x\n",
+		"/etc/playgate/sets/countries.txt": "\ufeff# the common market\nDE\r\n  AT # since 1995\n\nCH#x\nFR\t# tab\n",
 		"/etc/playgate/sets/networks.txt":  "203.0.113.0/24\n198.51.100.7\n2001:db8::/32\n::ffff:192.0.2.0/120\n",
-		"/etc/playgate/sets/mixed.txt":     "203.0.113.0/24\nDE\n",
 		"/etc/playgate/sets/empty.txt":     "# nobody\n",
 	}
 	document := func(condition string) string {
 		return strings.Replace(when(condition), "rules:", `sets:
   countries: sets/countries.txt
   networks: sets/networks.txt
-  mixed: sets/mixed.txt
   empty: sets/empty.txt
   numbers: [7, "08", 9]
 rules:`, 1)
@@ -180,12 +178,11 @@ rules:`, 1)
 		return p.Decide(&playback.Question{}).Grant != nil
 	}
 	for set, values := range map[string][2][]string{
-		"countries": {{"DE", "AT", "CH#x"}, {"", "de", "D", "CH", "AT # since 1995"}},
+		"countries": {{"DE", "AT", "CH#x", "FR"}, {"", "de", "D", "CH", "AT # since 1995"}},
 		"networks": {
 			{"203.0.113.9", "::ffff:203.0.113.9", "198.51.100.7", "2001:DB8:0::1", "192.0.2.77"},
 			{"", "203.0.114.1", "198.51.100.8", "2001:db9::1", "203.0.113.0/24", "192.0.3.1"},
 		},
-		"mixed":   {{"203.0.113.0/24", "DE"}, {"203.0.113.9"}},
 		"empty":   {nil, []string{"", "#"}},
 		"numbers": {{"7", "08", "9"}, {"8", "7.0"}},
 	} {
@@ -225,6 +222,38 @@ rules: []
 	}
 	if _, err := policy.Compile([]byte("version: 1\nsets: {a: a.txt}\n"), policy.Options{}); err == nil {
 		t.Error("a document without files around it names one")
+	}
+}
+
+// TestSetsThatWouldLetEverybodyThrough: one mistyped line of a block list must
+// not make it one in which nobody is.
+func TestSetsThatWouldLetEverybodyThrough(t *testing.T) {
+	t.Parallel()
+	for lines, want := range map[string]string{
+		"203.0.113.0/24\n# x\n198.51.100.0/33\n": `s.txt: line 3: "198.51.100.0/33" is neither an address nor a network`,
+		"203.0.113.0/24\nDE\n":                   `s.txt: line 2: "DE" stands beside "203.0.113.0/24"`,
+		"DE\n203.0.113.7\n":                      `s.txt: line 2: "203.0.113.7" stands beside "DE"`,
+		"203.0.113.1-203.0.113.9\n":              "s.txt: line 1:",
+		"203.0.113.0/24, 198.51.100.0/24\n":      "s.txt: line 1:",
+		"203.0.113.*\n":                          "s.txt: line 1:",
+		"203.0.113/24\n":                         "s.txt: line 1:",
+		"2001:db8::/129\n":                       "s.txt: line 1:",
+		"203.0.113.0/24\t# office\n":             "",
+		"2026-06-01\n1.2.3\na/b\n10.example\n":   "",
+	} {
+		text := strings.Replace(when(`inSet("s", request.region)`), "rules:", "sets: {s: s.txt}\nrules:", 1)
+		_, err := policy.Compile([]byte(text), policy.Options{ReadFile: setFiles{"s.txt": lines}.read})
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", lines, err, want)
+		}
+	}
+	for text, want := range map[string]string{
+		strings.Replace(when(`inSet("s", request.ip)`), "rules:", "sets: {s: [DE]}\nrules:", 1):                              `the set "s" is not of networks and addresses`,
+		strings.Replace(when(`inSet("s", request.region)`), "rules:", "sets:\n  s:\n    - 203.0.113.7\n    - DE\nrules:", 1): `"DE" stands beside "203.0.113.7"`,
+	} {
+		if _, err := policy.Compile([]byte(text), policy.Options{}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "line") {
+			t.Errorf("%s: %v, want %q and the line", text, err, want)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -20,6 +21,9 @@ const (
 )
 
 var setName = regexp.MustCompile(`\A[A-Za-z0-9][A-Za-z0-9_-]{0,63}\z`)
+
+// comment begins where the rest of a line of a set's file is one.
+var comment = regexp.MustCompile(`(?:\A|\s)#`)
 
 // set is a named set: texts, or, if every member is an address or a network,
 // what lies in any of them. Immutable; nil is the empty set.
@@ -58,23 +62,30 @@ func (s *set) has(text string) bool {
 	return false
 }
 
-// newSet makes a set of its members.
-func newSet(members []string) *set {
-	s := &set{texts: make(map[string]struct{}, len(members))}
+// almostNetwork is how networks begin that are none: ranges, wildcards, a
+// prefix that is too long, two on a line.
+var almostNetwork = regexp.MustCompile(`\A(?:[0-9]+(?:\.(?:[0-9]+|\*)){3}(?:[^0-9A-Za-z.].*)?|[0-9]+\.[0-9.*]*/.*|[0-9A-Fa-f:]*::[0-9A-Fa-f:.]*(?:[^0-9A-Za-z].*)?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*/.*)\z`)
+
+// newSet makes a set of its members. They are networks or texts, not both: one
+// mistyped line of a block list would make it a set of texts, in which no
+// address is. The problem is that of the member at bad.
+func newSet(members []string) (s *set, bad int, problem string) {
+	s = &set{texts: make(map[string]struct{}, len(members))}
 	networks := make(map[netip.Prefix]struct{})
-	for _, m := range members {
+	for i, m := range members {
 		s.texts[m] = struct{}{}
-		if networks == nil {
-			continue
-		}
-		if prefix, ok := network(m); ok {
+		prefix, ok := network(m)
+		switch {
+		case !ok && almostNetwork.MatchString(m):
+			return nil, i, fmt.Sprintf("%.80q is neither an address nor a network: want 203.0.113.7 or 203.0.113.0/24", m)
+		case i > 0 && ok != (len(networks) > 0):
+			return nil, i, fmt.Sprintf("%.80q stands beside %.80q: want networks and addresses only, or none at all", m, members[0])
+		case ok:
 			networks[prefix] = struct{}{}
-		} else {
-			networks = nil
 		}
 	}
 	if len(networks) == 0 {
-		return s
+		return s, 0, ""
 	}
 	s.networks, s.texts = networks, nil
 	for prefix := range networks {
@@ -88,7 +99,7 @@ func newSet(members []string) *set {
 	}
 	slices.Sort(s.bits[0])
 	slices.Sort(s.bits[1])
-	return s
+	return s, 0, ""
 }
 
 // network reads an address or a network, IPv4 mapped into IPv6 as IPv4.
@@ -114,6 +125,7 @@ type setText struct {
 	name    string
 	file    string
 	members []string
+	items   []node // of members
 }
 
 func (d *decoder) sets(n node) []setText {
@@ -127,7 +139,7 @@ func (d *decoder) sets(n node) []setText {
 		if v.Kind == yaml.SequenceNode {
 			d.items(v, func(item node) {
 				if text, ok := d.scalar(item); ok && d.isMember(item, text) {
-					s.members = append(s.members, text)
+					s.members, s.items = append(s.members, text), append(s.items, item)
 				}
 			})
 		} else if file, ok := d.text(v); ok {
@@ -160,50 +172,69 @@ func (s *sources) sets(texts []setText) map[string]*set {
 			t.from.problem(t.at, "there is another set of this name")
 			continue
 		}
-		sets[t.name] = newSet(t.members)
 		if t.file == "" {
+			members, bad, problem := newSet(t.members)
+			if sets[t.name] = cmp.Or(members, &set{}); problem != "" {
+				t.from.problem(t.items[bad], "%s", problem)
+			}
 			continue
 		}
+		sets[t.name] = &set{}
 		path, text, err := s.read(t.from.path, t.file)
 		if err != nil {
 			t.from.problem(t.at, "cannot be read: %s", err)
 			continue
 		}
-		members, problem := readMembers(text)
+		members, problem := readSet(text)
 		if problem != "" {
 			t.from.problem(t.at, "%s: %s", path, problem)
 			continue
 		}
-		sets[t.name] = newSet(members)
+		sets[t.name] = members
 	}
 	return sets
 }
 
-// readMembers reads one member per line. What follows a # at the beginning of a
-// line, or after a space, is a comment.
-func readMembers(text []byte) (members []string, problem string) {
+// readSet reads a set from its file.
+func readSet(text []byte) (s *set, problem string) {
+	members, numbers, problem := readMembers(text)
+	if problem != "" {
+		return nil, problem
+	}
+	s, bad, problem := newSet(members)
+	if problem != "" {
+		return nil, fmt.Sprintf("line %d: %s", numbers[bad], problem)
+	}
+	return s, ""
+}
+
+// readMembers reads one member per line, and says which lines. What follows a #
+// at the beginning of a line, or after white space, is a comment.
+func readMembers(text []byte) (members []string, numbers []int, problem string) {
 	if len(text) > maxSetFile {
-		return nil, fmt.Sprintf("is larger than %d bytes", maxSetFile)
+		return nil, nil, fmt.Sprintf("is larger than %d bytes", maxSetFile)
 	}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	number := 0
 	for line := range strings.Lines(string(text)) {
 		number++
 		member := line
-		if i := strings.IndexByte(line, '#'); i == 0 {
-			continue
-		} else if i = strings.Index(line, " #"); i >= 0 {
-			member = line[:i]
+		if at := comment.FindStringIndex(line); at != nil {
+			member = line[:at[0]]
 		}
 		switch member = strings.TrimSpace(member); {
 		case member == "":
 		case len(member) > maxSetMember || !utf8.ValidString(member):
-			return nil, fmt.Sprintf("line %d: want at most %d bytes of UTF-8", number, maxSetMember)
+			return nil, nil, fmt.Sprintf("line %d: want at most %d bytes of UTF-8", number, maxSetMember)
 		default:
-			members = append(members, member)
+			members, numbers = append(members, member), append(numbers, number)
 		}
 	}
-	return members, ""
+	return members, numbers, ""
 }
+
+// isTexts reports whether the set has members that are no networks: no address
+// can be in it.
+func (s *set) isTexts() bool { return len(s.texts) > 0 }
 
 func (f *functions) names() []string { return slices.Sorted(maps.Keys(f.sets)) }
