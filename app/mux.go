@@ -69,6 +69,9 @@ func (c *muxClients) client(e *configs.Environment) (*muxapi.Client, error) {
 	return client, nil
 }
 
+// longestTurn is how long who has no deadline waits for a turn.
+const longestTurn = time.Hour
+
 // turn returns how an account's turns are taken, nil if that is the client's own
 // business.
 func (c *muxClients) turn(account string) func(context.Context, string, time.Duration) (time.Duration, error) {
@@ -76,7 +79,15 @@ func (c *muxClients) turn(account string) func(context.Context, string, time.Dur
 		return nil
 	}
 	return func(ctx context.Context, name string, every time.Duration) (time.Duration, error) {
-		return c.paces.Turn(ctx, account+" "+name, every, time.Now())
+		turn := store.Turn{Name: account + " " + name, Every: every, Now: time.Now(), Within: longestTurn}
+		if end, ok := ctx.Deadline(); ok {
+			turn.Within = min(turn.Within, end.Sub(turn.Now))
+		}
+		delay, err := c.paces.Turn(ctx, turn)
+		if errors.Is(err, store.ErrNoTurn) {
+			err = context.DeadlineExceeded
+		}
+		return delay, err
 	}
 }
 

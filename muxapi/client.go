@@ -47,8 +47,9 @@ type Config struct {
 	Now       func() time.Time // nil: time.Now
 	// Turn takes the next turn of all who share the account, one of which comes
 	// every so often, and returns how long it is until then; name tells POST from
-	// the rest. While it fails, and where it is nil, the client minds its own pace
-	// alone.
+	// the rest. If that is after the context's deadline, it takes none and returns
+	// context.DeadlineExceeded. While it fails otherwise, and where it is nil, the
+	// client minds its own pace alone.
 	Turn func(ctx context.Context, name string, every time.Duration) (time.Duration, error)
 	// Rand is in [0,1) and spreads the waiting; nil: math/rand/v2.
 	Rand func() float64

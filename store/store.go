@@ -150,7 +150,18 @@ type Ledger interface {
 
 // Paces spaces out what all who share the store do together.
 type Paces interface {
-	// Turn takes the next turn, one of which comes every so often, and returns
-	// how long it is until then.
-	Turn(ctx context.Context, name string, every time.Duration, now time.Time) (time.Duration, error)
+	// Turn takes the next turn and returns how long it is until then. If that is
+	// longer than the caller has time for, none is taken: ErrNoTurn.
+	Turn(ctx context.Context, t Turn) (time.Duration, error)
+}
+
+// ErrNoTurn says that there is no turn as soon as it was wanted.
+var ErrNoTurn = errors.New("there is no turn in time")
+
+// Turn is the wish for a turn.
+type Turn struct {
+	Name   string        // those of one name share their turns
+	Every  time.Duration // between two of them
+	Now    time.Time
+	Within time.Duration // the longest wait
 }

@@ -295,10 +295,13 @@ func (s *Store) Expiry(_ context.Context, env playback.EnvironmentID, key playba
 }
 
 // Turn takes the next turn; see store.Paces.
-func (s *Store) Turn(_ context.Context, name string, every time.Duration, now time.Time) (time.Duration, error) {
+func (s *Store) Turn(_ context.Context, t store.Turn) (time.Duration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	wait := max(0, s.paces[name].Sub(now))
-	s.paces[name] = now.Add(wait + every)
+	wait := max(0, s.paces[t.Name].Sub(t.Now))
+	if wait > t.Within {
+		return 0, store.ErrNoTurn
+	}
+	s.paces[t.Name] = t.Now.Add(wait + t.Every)
 	return wait, nil
 }

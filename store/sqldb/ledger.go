@@ -17,11 +17,13 @@ const (
 		ON CONFLICT (environment, key_id) DO UPDATE SET exp = excluded.exp WHERE key_ledger.exp < excluded.exp`
 	getExpiry = `SELECT exp FROM key_ledger WHERE environment = $1 AND key_id = $2`
 
-	// The turn that was free, or now if that is over; the next is one later.
+	// The turn that was free, or now if that is over; the next is one later. No
+	// row if the wait would be too long.
 	takeTurn = `
 		INSERT INTO paces (name, next_at) VALUES ($1, CAST($2 AS BIGINT) + CAST($3 AS BIGINT))
 		ON CONFLICT (name) DO UPDATE SET
 			next_at = CASE WHEN paces.next_at > CAST($2 AS BIGINT) THEN paces.next_at ELSE CAST($2 AS BIGINT) END + CAST($3 AS BIGINT)
+		WHERE paces.next_at <= CAST($2 AS BIGINT) + CAST($4 AS BIGINT)
 		RETURNING next_at`
 )
 
@@ -48,10 +50,14 @@ func (d *DB) Expiry(ctx context.Context, env playback.EnvironmentID, key playbac
 }
 
 // Turn takes the next turn; see store.Paces.
-func (d *DB) Turn(ctx context.Context, name string, every time.Duration, now time.Time) (time.Duration, error) {
+func (d *DB) Turn(ctx context.Context, t store.Turn) (time.Duration, error) {
 	var next int64
-	if err := d.write.QueryRowContext(ctx, takeTurn, name, now.UnixMicro(), every.Microseconds()).Scan(&next); err != nil {
+	err := d.write.QueryRowContext(ctx, takeTurn, t.Name, t.Now.UnixMicro(), t.Every.Microseconds(), t.Within.Microseconds()).Scan(&next)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return 0, store.ErrNoTurn
+	case err != nil:
 		return 0, fmt.Errorf("taking a turn: %w", err)
 	}
-	return max(0, time.Duration(next-now.UnixMicro())*time.Microsecond-every), nil
+	return max(0, time.Duration(next-t.Now.UnixMicro())*time.Microsecond-t.Every), nil
 }
