@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/issuer"
@@ -109,6 +110,11 @@ func (m policyManager) Promote(_ context.Context, o server.PolicyOrder) (server.
 	if err := mayPromote(e, shadow, o.Revision); err != nil {
 		return server.PolicyState{}, err
 	}
+	if others := sharers(e, s.loaded.Config); len(others) > 0 {
+		err := conflict("Other environments have the same policy_file: their rules would be replaced too.").
+			Because(fmt.Errorf("policy_file %s is that of %s too", e.Policy.File, others))
+		return server.PolicyState{}, err
+	}
 	from := m.State(o.Environment).Revision
 	old, err := configs.ReadFile(e.Policy.File)
 	if err == nil {
@@ -144,6 +150,48 @@ func mayPromote(e *configs.Environment, shadow *policy.Policy, meant string) err
 		return conflict("The shadow policy names files relative to its own folder, which is not that of policy_file.")
 	}
 	return nil
+}
+
+// sharers returns the other environments whose policy_file is the same file.
+func sharers(e *configs.Environment, cfg *configs.Config) (others []playback.EnvironmentID) {
+	if e.Policy.File == "" {
+		return nil
+	}
+	file := realPath(e.Policy.File)
+	for _, other := range cfg.Environments() {
+		if other.ID != e.ID && other.Policy.File != "" && realPath(other.Policy.File) == file {
+			others = append(others, other.ID)
+		}
+	}
+	slices.Sort(others)
+	return others
+}
+
+// realPath follows links; a path that leads nowhere is itself.
+func realPath(path string) string {
+	if at, err := filepath.EvalSymlinks(path); err == nil {
+		path = at
+	}
+	if at, err := filepath.Abs(path); err == nil {
+		path = at
+	}
+	return path
+}
+
+// checkSharedRules warns of shadows that cannot be promoted.
+func checkSharedRules(cfg *configs.Config) (warnings []configs.Problem) {
+	for path, e := range cfg.Environments() {
+		if e.Shadow.Document == nil {
+			continue
+		}
+		if others := sharers(e, cfg); len(others) > 0 {
+			warnings = append(warnings, configs.Problem{
+				Path:    path + ".policy_shadow_file",
+				Message: fmt.Sprintf("cannot be promoted: policy_file is that of %s too", others),
+			})
+		}
+	}
+	return warnings
 }
 
 // replaceFile puts a text in place of a file's, at once: nobody reads half of

@@ -7,11 +7,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/playgate/playgate/app"
 	"github.com/playgate/playgate/audit"
+	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/policy"
 )
 
@@ -179,6 +181,59 @@ func readDecisions(t *testing.T, path string) {
 	diff, err := policy.Diff(compile(rulesInForce), compile(rulesToCome), bytes.NewReader(log), policy.DiffOptions{})
 	if err != nil || diff.Records != 5 || diff.Gained != 2 || diff.Lost != 0 || diff.Otherwise != 1 { // the last one is of the new rules
 		t.Errorf("Diff = %+v, %v, want 2 of 5 gained", diff, err)
+	}
+}
+
+func TestRulesThatOthersHaveTooAreNotReplaced(t *testing.T) {
+	t.Parallel()
+	path := rulesFolder(t)
+	dir := filepath.Dir(path)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("acme.yaml", filepath.Join(dir, "link.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	more := string(text) + "      - {id: other, policy_file: link.yaml}\n"
+	if err := os.WriteFile(path, []byte(more), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, warnings, err := app.Check(path, nil)
+	warned := slices.ContainsFunc(warnings, func(p configs.Problem) bool { return strings.Contains(p.Message, "cannot be promoted") })
+	if err != nil || !warned {
+		t.Errorf("Check = %v, %v, want a warning", warnings, err)
+	}
+	a := started(t, path)
+	if code, answer := backend(t, a, http.MethodPost, "/v1/policy/promote", ""); code != http.StatusConflict {
+		t.Errorf("promoting: %d %v, want 409", code, answer)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "acme.yaml")); err != nil || string(text) != rulesInForce {
+		t.Errorf("policy_file = %q, %v, want what it was", text, err)
+	}
+}
+
+func TestCheckLooksAtWhereTheGatewayWrites(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ old, changed, want string }{
+		"no folder for the store":    {"\nstore: {driver: memory}", "\nstore: {dsn: nowhere/playgate.db}", "store.dsn: there is no folder"},
+		"no folder for decisions":    {"pseudonym_key_file", "file: {path: nowhere/log}, pseudonym_key_file", "decisions.file.path: there is no folder"},
+		"decisions over the gateway": {"pseudonym_key_file", "file: {path: playgate.yaml}, pseudonym_key_file", "decisions.file.path: is the configuration itself"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := rulesFolder(t)
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(strings.Replace(string(text), c.old, c.changed, 1)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := app.Check(path, nil); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("Check = %v, want %q", err, c.want)
+			}
+		})
 	}
 }
 
