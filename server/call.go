@@ -123,7 +123,7 @@ func (s *Server) issue(x *middleware.Exchange, k *call, within time.Duration) (*
 	k.limit.after = within
 	defer k.limit.end()
 	answer, err := s.cfg.Issuer.Issue(&k.limit, mintingOf(x), &k.Request)
-	if err != nil && errors.Is(err, context.DeadlineExceeded) {
+	if _, told := errors.AsType[*playback.Error](err); !told && errors.Is(err, context.DeadlineExceeded) {
 		return nil, playback.Errorf(playback.CodeSigningOverloaded, "The answer took too long.").Because(err)
 	}
 	return answer, err
