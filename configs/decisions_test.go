@@ -27,6 +27,11 @@ func TestADecisionLogNeedsAKeyAndAPlace(t *testing.T) {
 	refused(t, "decisions: {pseudonym_key_file: key, output: otlp, otlp_endpoint: 'collector:4318'}", "decisions.otlp_endpoint", "want an absolute URL", around)
 	refused(t, "decisions: {pseudonym_key_file: key, output: stdout, rules: [{environment: nowhere, rule: a, allow: all}]}",
 		"decisions.rules[0].environment", "there is no environment", around)
+	c := mustLoad(t, "decisions: {rules: [{rule: a, allow: none}]}", nil).Config.Decisions
+	if len(c.Rules) != 1 || c.Rules[0].Allow != 0 {
+		t.Errorf("Rules = %v, want one of which none is kept", c.Rules)
+	}
+	refused(t, "decisions: {rules: [{rule: a, allow: null}]}", "decisions.rules[0].allow", "is required", nil)
 	refused(t, "decisions: {rules: [{rule: a}]}", "decisions.rules[0].allow", "is required", nil)
 }
 
