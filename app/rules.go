@@ -62,7 +62,8 @@ func (a *App) putShadows(next *state) {
 			continue
 		}
 		shadowed := policy.NewShadowed(policy.ShadowConfig{Policy: rules, Shadow: shadow, Environment: id, Metrics: a.rules, Logger: a.log})
-		env.Rules, env.ReadsGrants, env.ReadsPlace = shadowed, shadowed.ReadsGrants(), shadowed.ReadsPlace()
+		env.Rules, env.ShadowReadsGrants = shadowed, shadow.ReadsGrants()
+		env.ReadsPlace = env.ReadsPlace || shadow.ReadsPlace() // which cannot fail
 	}
 }
 

@@ -161,7 +161,7 @@ func readDecisions(t *testing.T, path string) {
 		t.Errorf("the log names a viewer or holds a token: %s", log)
 	}
 	var got []string
-	err = audit.Read(bytes.NewReader(log), audit.Filter{}, func(r *audit.Record, _ []byte) error {
+	_, err = audit.Read(bytes.NewReader(log), audit.Filter{}, func(r *audit.Record, _ []byte) error {
 		got = append(got, strings.Join([]string{r.Decision, r.Rule, string(r.Reason), string(r.PlaybackID), r.Country}, " "))
 		return nil
 	})

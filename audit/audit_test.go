@@ -111,7 +111,7 @@ func TestDigestsAreEqualForEqualQuestionsOnly(t *testing.T) {
 	}
 	stop()
 	var digests []string
-	err := audit.Read(&out, audit.Filter{}, func(r *audit.Record, _ []byte) error {
+	_, err := audit.Read(&out, audit.Filter{}, func(r *audit.Record, _ []byte) error {
 		if r.Inputs != nil {
 			t.Error("the record has inputs")
 		}
@@ -169,6 +169,44 @@ func (s stuck) Write([]audit.Entry) error {
 }
 
 func (stuck) Close(context.Context) error { return nil }
+
+func TestRecordsSayWhatTheyStandForAndWhatWasNotLookedUp(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	l, stop := open(t, audit.Config{Sink: audit.NewStream(&out), Allow: 50, KeepInputs: true})
+	d := decided()
+	d.Unread, d.Question.Client.Referrer, d.Question.Client.Origin = []string{"grants"}, "https://a.example/watch?q=secret#x", "https://a.example#x"
+	l.Keep(d)
+	l.Keep(refused())
+	stop()
+	var got []string
+	_, err := audit.Read(&out, audit.Filter{}, func(r *audit.Record, _ []byte) error {
+		got = append(got, fmt.Sprint(r.Weight, r.Unread, r.Inputs.Request.Referrer, " ", r.Inputs.Request.Origin))
+		return nil
+	})
+	if diff := cmp.Diff([]string{"50 [grants]https://a.example/watch https://a.example", "0 [] "}, got); diff != "" || err != nil {
+		t.Errorf("records (-want +got):\n%s%v", diff, err)
+	}
+}
+
+func TestARestartBeginsALineOfItsOwn(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "decisions.log")
+	if err := os.WriteFile(path, []byte("{\"rule\":\"a\"}\n{\"ru"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sink, err := audit.OpenFile(audit.FileConfig{Path: path, MaxSize: 1000, Keep: 1})
+	if err == nil {
+		err = sink.Write([]audit.Entry{{Line: []byte("{\"rule\":\"b\"}\n")}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if want := "{\"rule\":\"a\"}\n{\"ru\n{\"rule\":\"b\"}\n"; err != nil || string(text) != want {
+		t.Errorf("file %q, %v, want %q", text, err, want)
+	}
+}
 
 func TestAFullQueueDropsAndCounts(t *testing.T) {
 	t.Parallel()
@@ -234,7 +272,7 @@ func TestFilesAreRotatedBySizeAndKeepEveryRecord(t *testing.T) {
 		if len(text) > 4000 || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %d bytes, %s, want at most 4000 and only the owner's", file, len(text), info.Mode())
 		}
-		if err := audit.Read(bytes.NewReader(text), audit.Filter{}, func(r *audit.Record, _ []byte) error {
+		if _, err := audit.Read(bytes.NewReader(text), audit.Filter{}, func(r *audit.Record, _ []byte) error {
 			seen = append(seen, r.RequestID)
 			return nil
 		}); err != nil {
@@ -300,7 +338,7 @@ func TestFollowGoesOnOverRotations(t *testing.T) {
 	ready := make(chan struct{})
 	done := make(chan error)
 	go func() {
-		done <- audit.Tail{Path: path, Last: 2, Filter: audit.Filter{Rule: "a"}}.Follow(ctx, func(r *audit.Record, _ []byte) error {
+		_, err := audit.Tail{Path: path, Last: 2, Filter: audit.Filter{Rule: "a"}}.Follow(ctx, func(r *audit.Record, _ []byte) error {
 			mu.Lock()
 			defer mu.Unlock()
 			if seen = append(seen, r.RequestID); len(seen) == 2 {
@@ -311,6 +349,7 @@ func TestFollowGoesOnOverRotations(t *testing.T) {
 			}
 			return nil
 		})
+		done <- err
 	}()
 	<-ready
 	for i := 3; i < 13; i++ { // some of these begin a new file
@@ -363,15 +402,20 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-func TestReadNamesTheLineThatIsBroken(t *testing.T) {
+func TestReadLeavesOutLinesThatAreNoRecords(t *testing.T) {
 	t.Parallel()
-	log := "{\"rule\":\"a\"}\n\nnot a record\n"
-	err := audit.Read(strings.NewReader(log), audit.Filter{}, func(*audit.Record, []byte) error { return nil })
-	if err == nil || !strings.HasPrefix(err.Error(), "line 3: is no record") {
-		t.Errorf("Read = %v, want an error of line 3", err)
+	log := "{\"rule\":\"a\"}\n\nnot a record\n{\"rule\":\"a\"," + strings.Repeat("x", 1<<20) + "\n{\"rule\":\"b\"}\n{\"ru"
+	var rules []string
+	bad, err := audit.Read(strings.NewReader(log), audit.Filter{}, func(r *audit.Record, _ []byte) error {
+		rules = append(rules, r.Rule)
+		return nil
+	})
+	if err != nil || bad != 2 || !slices.Equal(rules, []string{"a", "b"}) {
+		t.Errorf("Read = %q, %d bad lines, %v, want a and b, and 2", rules, bad, err)
 	}
-	if err := audit.Read(strings.NewReader(`{"rule":"a"}`+"\n"+`{"ru`), audit.Filter{}, func(*audit.Record, []byte) error { return nil }); err != nil {
-		t.Errorf("Read of a line that is being written = %v, want nil", err)
+	stop := io.ErrClosedPipe
+	if _, err := audit.Read(strings.NewReader(log), audit.Filter{}, func(*audit.Record, []byte) error { return stop }); err == nil || err.Error() != "line 1: "+stop.Error() {
+		t.Errorf("Read = %v, want the visitor's error and the line", err)
 	}
 }
 

@@ -24,6 +24,7 @@ type file struct {
 	cfg  FileConfig
 	f    *os.File // nil: could not be opened again
 	size int64
+	torn bool // it ends within a line
 }
 
 // OpenFile opens or makes the file. Nobody but its owner can read it.
@@ -33,7 +34,7 @@ func OpenFile(cfg FileConfig) (Sink, error) {
 }
 
 func (s *file) open() error {
-	f, err := os.OpenFile(s.cfg.Path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(s.cfg.Path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("opening the decision log: %w", err)
 	}
@@ -41,7 +42,13 @@ func (s *file) open() error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("opening the decision log: %w", err), f.Close())
 	}
-	s.f, s.size = f, info.Size()
+	last := []byte{'\n'}
+	if info.Size() > 0 { // an earlier process may have been cut short
+		if _, err := f.ReadAt(last, info.Size()-1); err != nil {
+			return errors.Join(fmt.Errorf("opening the decision log: %w", err), f.Close())
+		}
+	}
+	s.f, s.size, s.torn = f, info.Size(), last[0] != '\n'
 	return nil
 }
 
@@ -68,11 +75,31 @@ func (s *file) append(lines *bytes.Buffer) error {
 			return err
 		}
 	}
-	n, err := s.f.Write(lines.Bytes())
-	s.size += int64(n)
+	text := lines.Bytes()
+	if s.torn && len(text) > 0 {
+		text = append([]byte("\n"), text...)
+	}
+	n, err := s.f.Write(text)
 	lines.Reset()
 	if err != nil {
-		return fmt.Errorf("writing decisions: %w", err)
+		return errors.Join(fmt.Errorf("writing decisions: %w", err), s.undo(n))
+	}
+	s.size += int64(n)
+	s.torn = s.torn && n == 0
+	return nil
+}
+
+// undo takes back what was written of lines that did not fit: half a line would
+// spoil the next one. If that fails too, the next one begins anew.
+func (s *file) undo(written int) error {
+	if written == 0 {
+		return nil
+	}
+	err := s.f.Truncate(s.size)
+	if err != nil {
+		s.size += int64(written)
+		s.torn = true
+		return fmt.Errorf("taking half a decision back: %w", err)
 	}
 	return nil
 }

@@ -100,21 +100,29 @@ func (l *Log) Wants(env playback.EnvironmentID, rule string, allowed bool) bool 
 	if !allowed {
 		return true
 	}
-	n := l.cfg.Allow
+	n := l.sampling(env, rule)
+	return n == 1 || n > 1 && l.cfg.Rand(uint32(n)) == 0
+}
+
+// sampling is that of a rule's decisions to allow.
+func (l *Log) sampling(env playback.EnvironmentID, rule string) Sampling {
 	if len(l.rules) > 0 {
 		if own, ok := l.rules[string(env)+"\x00"+rule]; ok {
-			n = own
+			return own
 		} else if own, ok := l.rules["\x00"+rule]; ok {
-			n = own
+			return own
 		}
 	}
-	return n == 1 || n > 1 && l.cfg.Rand(uint32(n)) == 0
+	return l.cfg.Allow
 }
 
 // Keep keeps a decision. It does not wait: if the queue is full, the record is
 // dropped and counted. The question is not kept.
 func (l *Log) Keep(d *playback.Decided) {
 	r := note(d)
+	if n := l.sampling(d.Environment, d.Rule); n > 1 && r.Decision == Allow {
+		r.Weight = uint32(n)
+	}
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if l.stopped {

@@ -51,23 +51,40 @@ func (f *Filter) Matches(r *Record, line []byte) bool {
 }
 
 // Read calls visit for every record of a log that the filter lets pass, in the
-// order of the log. It stops at the first error, which names the line; a line
-// without its end is being written and is left out.
-func Read(log io.Reader, f Filter, visit func(r *Record, line []byte) error) error {
+// order of the log. It leaves out lines that are no records, such as what a disk
+// that was full left of one, and returns how many; a line without its end is
+// being written. It stops at visit's first error, and names the line. A text of
+// which no line is a record is an error, too.
+func Read(log io.Reader, f Filter, visit func(r *Record, line []byte) error) (bad int, err error) {
+	good, bad, err := read(log, &f, visit)
+	if err == nil && bad > 0 && good == 0 {
+		err = errors.New("no line of it is a record of the decision log")
+	}
+	return bad, err
+}
+
+func read(log io.Reader, f *Filter, visit func(r *Record, line []byte) error) (good, bad int, err error) {
 	lines := bufio.NewReaderSize(log, 64<<10)
 	for n := 1; ; n++ {
 		line, err := readLine(lines)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
 		if err == nil {
-			err = visitLine(line, &f, visit)
+			err = visitLine(line, f, visit)
 		}
-		if err != nil {
-			return fmt.Errorf("line %d: %w", n, err)
+		switch {
+		case err == nil && len(bytes.TrimSpace(line)) > 0:
+			good++
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			return good, bad, nil
+		case errors.Is(err, errNoRecord):
+			bad++
+		default:
+			return good, bad, fmt.Errorf("line %d: %w", n, err)
 		}
 	}
 }
+
+var errNoRecord = errors.New("is no record of the decision log")
 
 func visitLine(line []byte, f *Filter, visit func(*Record, []byte) error) error {
 	line = bytes.TrimSpace(line)
@@ -76,7 +93,7 @@ func visitLine(line []byte, f *Filter, visit func(*Record, []byte) error) error 
 	}
 	var r Record
 	if err := json.Unmarshal(line, &r); err != nil {
-		return fmt.Errorf("is no record of the decision log: %w", err)
+		return errNoRecord
 	}
 	if !f.Matches(&r, line) {
 		return nil
@@ -84,18 +101,22 @@ func visitLine(line []byte, f *Filter, visit func(*Record, []byte) error) error 
 	return visit(&r, line)
 }
 
-// readLine reads to the end of a line, io.EOF if there is none yet.
+// readLine reads to the end of a line, io.EOF if there is none yet. One that is
+// too long is no record, and is passed over.
 func readLine(in *bufio.Reader) ([]byte, error) {
 	var line []byte
+	long := false
 	for {
 		part, err := in.ReadSlice('\n')
-		line = append(line, part...)
+		if long = long || len(line)+len(part) > maxLine; !long {
+			line = append(line, part...)
+		}
 		switch {
-		case len(line) > maxLine:
-			return nil, fmt.Errorf("is longer than %d bytes", maxLine)
 		case errors.Is(err, bufio.ErrBufferFull):
 		case err != nil:
 			return nil, err
+		case long:
+			return nil, errNoRecord
 		default:
 			return line, nil
 		}
@@ -110,8 +131,11 @@ type Tail struct {
 }
 
 // Follow reads a log as it is written, over rotations, until the context ends.
-func (t Tail) Follow(ctx context.Context, visit func(r *Record, line []byte) error) error {
-	return follow(ctx, &tail{path: t.Path, filter: t.Filter, visit: visit}, t.Last)
+// It leaves out lines that are no records, and returns how many.
+func (t Tail) Follow(ctx context.Context, visit func(r *Record, line []byte) error) (bad int, err error) {
+	state := tail{path: t.Path, filter: t.Filter, visit: visit}
+	err = follow(ctx, &state, t.Last)
+	return state.bad, err
 }
 
 func follow(ctx context.Context, t *tail, last int) error {
@@ -143,6 +167,7 @@ type tail struct {
 	visit  func(*Record, []byte) error
 	file   *os.File
 	rest   []byte // a line that has no end yet
+	bad    int    // lines that were no records
 }
 
 func (t *tail) open() error {
@@ -171,7 +196,7 @@ func (t *tail) skip(last int) error {
 	end := bytes.LastIndexByte(text, '\n') + 1
 	t.rest = bytes.Clone(text[end:])
 	if last > 0 {
-		err = Read(bytes.NewReader(text[:end]), t.filter, func(_ *Record, line []byte) error {
+		_, t.bad, err = read(bytes.NewReader(text[:end]), &t.filter, func(_ *Record, line []byte) error {
 			if lines = append(lines, bytes.Clone(line)); len(lines) > last {
 				lines = lines[1:]
 			}
@@ -215,7 +240,9 @@ func (t *tail) drain() error {
 	end := bytes.LastIndexByte(t.rest, '\n') + 1
 	ready := t.rest[:end]
 	t.rest = bytes.Clone(t.rest[end:])
-	return Read(bytes.NewReader(ready), t.filter, t.visit)
+	_, bad, err := read(bytes.NewReader(ready), &t.filter, t.visit)
+	t.bad += bad
+	return err
 }
 
 // Text writes a record as one line for people.

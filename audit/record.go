@@ -40,7 +40,9 @@ type Record struct {
 	Bound        string                 `json:"expires_by,omitempty"` // which end its life has
 	Latency      int64                  `json:"latency_us"`           // microseconds
 	Stale        bool                   `json:"degraded,omitempty"`
-	InputsDigest string                 `json:"inputs_digest"` // equal for equal questions, whenever they are asked
+	Weight       uint32                 `json:"weight,omitempty"` // how many decisions it stands for, being one of a sample; 0: one
+	Unread       []string               `json:"unread,omitempty"` // what nobody looked up, as the rules did not ask: place, grants
+	InputsDigest string                 `json:"inputs_digest"`    // equal for equal questions, whenever they are asked
 	Inputs       *playback.Inputs       `json:"inputs,omitempty"`
 }
 
@@ -83,10 +85,11 @@ func (p pseudonyms) digest(in *playback.Inputs) (string, error) {
 // on.
 func note(d *playback.Decided) *Record {
 	in := playback.InputsOf(d.Question)
+	in.Request.Referrer, in.Request.Origin = bare(in.Request.Referrer), bare(in.Request.Origin)
 	r := &Record{
 		Time: d.Started.UTC(), Environment: d.Environment, RequestID: strings.Clone(d.RequestID), Decision: Allow, Rule: d.Rule, Reason: d.Code,
 		Revision: d.Revision, Type: in.Request.Type, Country: in.Request.Country,
-		KeyID: d.Key, ExpiresAt: d.Exp, Bound: d.Bound, Latency: d.Latency.Microseconds(), Stale: d.Stale, Inputs: in,
+		KeyID: d.Key, ExpiresAt: d.Exp, Bound: d.Bound, Latency: d.Latency.Microseconds(), Stale: d.Stale, Unread: d.Unread, Inputs: in,
 	}
 	if d.Code != "" {
 		r.Decision = Deny
@@ -98,6 +101,15 @@ func note(d *playback.Decided) *Record {
 		r.AssetID = in.Asset.ID
 	}
 	return r
+}
+
+// bare returns an address without its query and fragment, which hold what other
+// sites say to themselves: words that were searched for, tokens, mail addresses.
+func bare(address string) string {
+	if i := strings.IndexAny(address, "?#"); i >= 0 {
+		return address[:i]
+	}
+	return address
 }
 
 // finish hides who the viewer is, and adds the digest.

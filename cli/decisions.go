@@ -114,7 +114,16 @@ func (c *decisionsTailCommand) Run(p *Process) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return audit.Tail{Path: c.File, Last: c.Lines, Filter: filter}.Follow(ctx, c.print(p.Stdout))
+	bad, err := audit.Tail{Path: c.File, Last: c.Lines, Filter: filter}.Follow(ctx, c.print(p.Stdout))
+	tellBadLines(p, c.File, bad)
+	return err
+}
+
+// tellBadLines says how much of a file was no record.
+func tellBadLines(p *Process, file string, bad int) {
+	if bad > 0 {
+		fmt.Fprintf(p.Stderr, "%s: %d lines are no records and were left out\n", file, bad)
+	}
 }
 
 type decisionsGrepCommand struct {
@@ -132,7 +141,14 @@ func (c *decisionsGrepCommand) Run(p *Process) error {
 	}
 	filter.Text = c.Text
 	for _, name := range c.Files {
-		if err := withLog(p, name, func(log io.Reader) error { return audit.Read(log, filter, c.print(p.Stdout)) }); err != nil {
+		err := withLog(p, name, func(log io.Reader) error {
+			bad, err := audit.Read(log, filter, c.print(p.Stdout))
+			if err == nil {
+				tellBadLines(p, name, bad)
+			}
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}

@@ -55,18 +55,21 @@ type Plan struct {
 }
 
 // Explain goes the way of Issue without its effects: it mints nothing, and
-// begins no rental. An environment whose rules cannot explain themselves has
+// begins no rental, and what the
+// catalogue does not list is not looked up. An environment whose rules cannot explain themselves has
 // explanations without rules. The errors are those of Issue that come before the
 // rules: the playback ID and what the catalogue says of it.
 func (i *Issuer) Explain(ctx context.Context, env *Environment, req *Request) (*Explanation, error) {
-	object, err := resolve(ctx, env, req)
+	quiet := *env
+	quiet.Finder = nil // asking Mux is an effect: its pace is everybody's
+	object, err := resolve(ctx, &quiet, req)
 	if err != nil {
 		return nil, err
 	}
 	if err := checkAvailable(object, req); err != nil {
 		return nil, err
 	}
-	q := &inquiry{env: env, object: object, req: req, now: i.cfg.Now()}
+	q := &inquiry{env: &quiet, object: object, req: req, now: i.cfg.Now()}
 	x := &Explanation{Object: object, Now: q.now, Revision: env.Revision}
 	if env.ReadsGrants {
 		question := playback.Question{Viewer: req.Viewer, Object: object, Now: q.now}

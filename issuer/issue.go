@@ -161,6 +161,8 @@ type inquiry struct {
 	req    *Request
 	now    time.Time
 	grants []playback.Held // what the viewer holds, where the rules want to know
+	// ungranted: only a shadow wants to know, and the store does not say.
+	ungranted bool
 	// assured is how long the active key is sure to live, where that is in doubt.
 	assured int64
 }
@@ -170,13 +172,8 @@ func (i *Issuer) decide(ctx context.Context, q *inquiry) ([]granted, error) {
 	if err := checkAvailable(q.object, q.req); err != nil {
 		return nil, err
 	}
-	if q.env.ReadsGrants {
-		question := &q.req.desk.question
-		*question = playback.Question{Viewer: q.req.Viewer, Object: q.object, Now: q.now}
-		var err error
-		if q.grants, err = i.cfg.Grants.InForce(ctx, q.env.ID, question); err != nil {
-			return nil, err
-		}
+	if err := i.lookUpGrants(ctx, q); err != nil {
+		return nil, err
 	}
 	return q.decide(q.req.desk.granted[:0])
 }
@@ -190,7 +187,7 @@ func (q *inquiry) decide(out []granted) ([]granted, error) {
 	for _, t := range q.req.Types {
 		d := q.ask(t)
 		if d.Grant == nil {
-			return nil, d.Refusal
+			return nil, q.refusal(t, &d)
 		}
 		out = append(out, grantedBy(&d, t))
 	}
@@ -200,7 +197,8 @@ func (q *inquiry) decide(out []granted) ([]granted, error) {
 // decideAll keeps the types that are granted; when there is none, the refusal
 // of the first type answers.
 func (q *inquiry) decideAll(out []granted) ([]granted, error) {
-	var refusal *playback.Error
+	var refused playback.Decision
+	var first playback.TokenType
 	for t := range playback.TokenTypes {
 		if _, ok := q.object.Subject(t); !ok {
 			continue
@@ -208,14 +206,26 @@ func (q *inquiry) decideAll(out []granted) ([]granted, error) {
 		d := q.ask(t)
 		if d.Grant != nil {
 			out = append(out, grantedBy(&d, t))
-		} else if refusal == nil {
-			refusal = d.Refusal
+		} else if refused.Refusal == nil {
+			refused, first = d, t
 		}
 	}
 	if len(out) == 0 {
-		return nil, refusal
+		return nil, q.refusal(first, &refused)
 	}
 	return out, apply(q.req, out)
+}
+
+// refusal is the answer to a type that was refused, with the time from which on
+// it is another one, where the rules know that time alone is missing. It is
+// asked for once, of the refusal that is answered.
+func (q *inquiry) refusal(t playback.TokenType, d *playback.Decision) *playback.Error {
+	if dater, ok := q.env.Rules.(Dater); ok && d.Refusal != nil {
+		question := &q.req.desk.question
+		*question = q.question(t)
+		return dater.Dated(question, d)
+	}
+	return d.Refusal
 }
 
 func grantedBy(d *playback.Decision, t playback.TokenType) granted {
@@ -234,7 +244,7 @@ func (q *inquiry) ask(t playback.TokenType) playback.Decision {
 func (q *inquiry) question(t playback.TokenType) playback.Question {
 	return playback.Question{
 		Viewer: q.req.Viewer, Object: q.object, Client: q.req.Client, SessionID: q.req.SessionID,
-		Type: t, Params: q.req.Params[t], Now: q.now, Grants: q.grants,
+		Type: t, Params: q.req.Params[t], Now: q.now, Grants: q.grants, NoGrants: q.ungranted,
 	}
 }
 

@@ -124,6 +124,7 @@ type mint struct {
 	turns  []playback.Turn
 	hits   map[string]bool // by aud
 	refuse playback.KeyID  // a key that is not active any more
+	wait   func()          // what happens while a token waits to be signed; nil: nothing
 }
 
 func (m *mint) Token(_ context.Context, c *playback.Claims, _ playback.Lifetime, t playback.Turn) (playback.Token, bool, error) {
@@ -132,6 +133,9 @@ func (m *mint) Token(_ context.Context, c *playback.Claims, _ playback.Lifetime,
 	m.claims, m.turns = append(m.claims, *c), append(m.turns, t)
 	if m.refuse != "" && c.Key == m.refuse {
 		return playback.Token{}, false, playback.Errorf(playback.CodeNoActiveKey, "retired")
+	}
+	if m.wait != nil {
+		m.wait()
 	}
 	return playback.NewToken(c.Sub + "|" + c.Aud + "|" + strconv.FormatInt(c.Exp, 10)), m.hits[c.Aud], nil
 }
@@ -304,13 +308,13 @@ func TestTheRequestsTimeCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	then := w.now
-	w.now = then.Add(24 * time.Hour)
+	w.now = then.Add(8 * time.Minute) // another exp, were it asked now
 	same, err := w.issue(issuer.Request{PlaybackID: "SIGNED", Types: video(), Now: then})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if early.Lifetime != same.Lifetime || !w.mint.turns[1].At.Equal(then) {
-		t.Errorf("asked yesterday: %+v, %+v; asked as of yesterday: %+v", early.Lifetime, w.mint.turns[1], same.Lifetime)
+		t.Errorf("asked then: %+v, %+v; asked as of then: %+v", early.Lifetime, w.mint.turns[1], same.Lifetime)
 	}
 }
 
@@ -515,5 +519,21 @@ func TestUnderStaleKeysNothingOutlivesWhatIsAssured(t *testing.T) {
 		if life < c.want[0] || life > c.want[1] || w.mint.claims[0].Exp != answer.Lifetime.Exp || answer.Curtailed != (life < hour) {
 			t.Errorf("%s: %d s, want %v; %+v", name, life, c.want, answer.Lifetime)
 		}
+	}
+}
+
+func TestTokensThatEndedWhileTheyWaitedAreNotHandedOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	var lasts int64
+	w.mint.wait = func() { w.now = w.now.Add(time.Duration(lasts) * time.Second) }
+	answer, err := w.issue(issuer.Request{PlaybackID: "SIGNED", Types: []playback.TokenType{playback.Video}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lasts = answer.Lifetime.Exp - w.now.Unix()
+	_, err = w.issue(issuer.Request{PlaybackID: "SIGNED", Types: []playback.TokenType{playback.Video}})
+	if !errors.Is(err, playback.CodeSigningOverloaded) {
+		t.Errorf("Issue = %v, want to hear that it took too long", err)
 	}
 }

@@ -64,6 +64,7 @@ func (i *Issuer) keep(req *Request, answer *Answer, item *Item, code playback.Co
 		Environment: q.env.ID, RequestID: req.RequestID, Question: &question, Rule: item.Rule, Code: code, Revision: q.env.Revision,
 		Started: q.now, Latency: i.cfg.Now().Sub(q.now),
 	}
+	d.Unread = unread(q)
 	if answer != nil {
 		d.Stale, d.Key = answer.Stale, answer.Key
 		if !answer.Object.Public() {
@@ -71,6 +72,19 @@ func (i *Issuer) keep(req *Request, answer *Answer, item *Item, code playback.Co
 		}
 	}
 	i.cfg.Journal.Keep(&d)
+}
+
+// unread names what was not looked up. Where a backend's viewer is, it says
+// itself.
+func unread(q *inquiry) []string {
+	var names []string
+	if !q.env.ReadsPlace && !q.req.Backend {
+		names = append(names, playback.UnreadPlace)
+	}
+	if !q.env.ReadsGrants && (!q.env.ShadowReadsGrants || q.ungranted) {
+		names = append(names, playback.UnreadGrants)
+	}
+	return names
 }
 
 func codeOf(err error) playback.Code {

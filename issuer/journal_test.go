@@ -131,3 +131,53 @@ func TestAnExplanationHasNoEffects(t *testing.T) {
 		}
 	}
 }
+
+// answering answers for the store.
+type answering struct{ err error }
+
+func (h answering) InForce(context.Context, playback.EnvironmentID, *playback.Question) ([]playback.Held, error) {
+	return []playback.Held{{ID: "g", Type: playback.HeldTicket}}, h.err
+}
+
+func (answering) Start(context.Context, playback.EnvironmentID, string, time.Time) (time.Time, bool, error) {
+	return time.Time{}, true, nil
+}
+
+// unreads keeps what was not looked up.
+type unreads struct{ got [][]string }
+
+func (*unreads) Wants(playback.EnvironmentID, string, bool) bool { return true }
+func (u *unreads) Keep(d *playback.Decided)                      { u.got = append(u.got, d.Unread) }
+
+// TestWhatOnlyAShadowReadsRefusesNobody, and what nobody looked up is noted.
+func TestWhatOnlyAShadowReadsRefusesNobody(t *testing.T) {
+	t.Parallel()
+	away := playback.Errorf(playback.CodeDependencyUnavailable, "The store does not answer.")
+	for name, c := range map[string]struct {
+		own, shadow, place, backend bool
+		err                         error
+		want                        []string
+		refused                     bool
+	}{
+		"nobody reads grants":              {want: []string{"place", "grants"}},
+		"a backend says where":             {backend: true, want: []string{"grants"}},
+		"the place is read":                {place: true, want: []string{"grants"}},
+		"the rules read grants":            {own: true, want: []string{"place"}},
+		"a shadow reads grants":            {shadow: true, want: []string{"place"}},
+		"a shadow, and the store is away":  {shadow: true, err: away, want: []string{"place", "grants"}},
+		"the rules, and the store is away": {own: true, shadow: true, err: away, refused: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, u := newWorld(), &unreads{}
+			w.env.Rules, w.env.ReadsGrants, w.env.ShadowReadsGrants, w.env.ReadsPlace = w.rules, c.own, c.shadow, c.place
+			i := issuer.New(issuer.Config{Keys: w.keys, Tokens: w.mint, Journal: u, Grants: answering{c.err}, Now: func() time.Time { return w.now }})
+			_, err := i.Issue(context.Background(), &w.env, &issuer.Request{
+				PlaybackID: "SIGNED", Types: []playback.TokenType{playback.Video}, Backend: c.backend, Viewer: &playback.Viewer{}, Client: &playback.Client{},
+			})
+			if (err != nil) != c.refused || !c.refused && !cmp.Equal(u.got, [][]string{c.want}) {
+				t.Errorf("Issue = %v, not looked up %q, want %q", err, u.got, c.want)
+			}
+		})
+	}
+}

@@ -19,6 +19,30 @@ type Holder interface {
 	Start(ctx context.Context, env playback.EnvironmentID, id string, now time.Time) (first time.Time, gone bool, err error)
 }
 
+// shadowPatience is how long a request waits for what only a shadow wants to
+// know.
+const shadowPatience = 250 * time.Millisecond
+
+// lookUpGrants asks what the viewer holds, if any rules want to know. What only
+// a shadow wants to know refuses nobody.
+func (i *Issuer) lookUpGrants(ctx context.Context, q *inquiry) (err error) {
+	if !q.env.ReadsGrants && !q.env.ShadowReadsGrants {
+		return nil
+	}
+	if !q.env.ReadsGrants {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, shadowPatience)
+		defer cancel()
+	}
+	question := &q.req.desk.question
+	*question = playback.Question{Viewer: q.req.Viewer, Object: q.object, Now: q.now}
+	q.grants, err = i.cfg.Grants.InForce(ctx, q.env.ID, question)
+	if err != nil && !q.env.ReadsGrants {
+		q.grants, q.ungranted, err = nil, true, nil
+	}
+	return err
+}
+
 // Bound names the end that came first among those that a token's life has.
 type Bound string
 
@@ -234,6 +258,9 @@ func (i *Issuer) deliver(ctx context.Context, q *inquiry, all []granted, answer 
 		if err := i.sign(ctx, q.env, q.req, answer); err != nil {
 			return err
 		}
+		if err := i.checkInTime(answer); err != nil {
+			return err
+		}
 		if q.req.Passive || !waiting(all) {
 			return nil
 		}
@@ -242,6 +269,14 @@ func (i *Issuer) deliver(ctx context.Context, q *inquiry, all []granted, answer 
 			return err
 		}
 	}
+}
+
+// checkInTime refuses tokens that have ended while they waited to be signed.
+func (i *Issuer) checkInTime(answer *Answer) error {
+	if answer.Hit || i.cfg.Now().Unix() < answer.Lifetime.Exp {
+		return nil
+	}
+	return playback.Errorf(playback.CodeSigningOverloaded, "The tokens have ended before they were signed; try again later.").After(time.Second)
 }
 
 // charge charges an All request for what it got.

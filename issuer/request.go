@@ -25,6 +25,8 @@ type Environment struct {
 	Revision    string // of the rules, for the journal and for operators
 	// ReadsGrants: the rules want to know what the viewer holds.
 	ReadsGrants bool
+	// ShadowReadsGrants: rules that are asked beside them, and decide nothing, do.
+	ShadowReadsGrants bool
 	// ReadsPlace: the rules want to know where the viewer is.
 	ReadsPlace bool
 }
@@ -40,6 +42,12 @@ type Catalogue interface {
 // refusal.
 type Decider interface {
 	Decide(q *playback.Question) playback.Decision
+}
+
+// Dater says more of a refusal than Decide, which is asked far more often: from
+// when on the same question is allowed.
+type Dater interface {
+	Dated(q *playback.Question, d *playback.Decision) *playback.Error
 }
 
 // Request is one call for tokens, validated as far as it can be without

@@ -2,6 +2,12 @@ package playback
 
 import "time"
 
+// What Decided.Unread may name.
+const (
+	UnreadPlace  = "place" // country, region and ASN
+	UnreadGrants = "grants"
+)
+
 // Decided is one decision with what became of it: what the decision log keeps.
 // The question is the caller's, who reuses it.
 type Decided struct {
@@ -17,4 +23,7 @@ type Decided struct {
 	Started     time.Time
 	Latency     time.Duration
 	Stale       bool // the keys were not read for a while
+	// Unread names what of the question nobody looked up, because the rules did
+	// not want to know.
+	Unread []string
 }

@@ -15,6 +15,8 @@ type Question struct {
 	// Grants are the rights that the viewer holds for the object now. Nil where
 	// the rules do not read viewer.grants: nobody has looked.
 	Grants []Held
+	// NoGrants: the store did not say what they are.
+	NoGrants bool
 }
 
 // Decision is the answer of the rules.

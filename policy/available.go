@@ -42,7 +42,7 @@ func (p *Policy) noteBorders() {
 				args := e.AsCall().Args()
 				for i := range args {
 					if b, ok := p.language.border(checked, args[i], args[1-i]); ok {
-						p.borders = append(p.borders, b)
+						p.borders, r.timed = append(p.borders, b), true
 					}
 				}
 			}
@@ -86,6 +86,17 @@ func (l *language) border(checked *ast.AST, e, other ast.Expr) (border, bool) {
 	}
 }
 
+// endsByTime reports whether time may turn a refusal over: the rule that denies
+// compares now with something, or none denies and one that allows does.
+func (p *Policy) endsByTime(d *playback.Decision) bool {
+	for _, r := range p.deny {
+		if r.id == d.Rule {
+			return r.timed
+		}
+	}
+	return slices.ContainsFunc(p.allow, func(r *rule) bool { return r.timed })
+}
+
 func readsNow(e ast.Expr) bool {
 	return slices.ContainsFunc(placesOf(e), func(p place) bool { return p.shape == nowPlace })
 }
@@ -124,17 +135,19 @@ func (p *Policy) AvailableFrom(q *playback.Question) (time.Time, bool) {
 	a := w.activation()
 	var all []time.Time
 	for i := range p.borders {
-		if at, ok := p.borders[i].moment(a); ok && at.After(q.Now) && len(all) < maxBorders {
+		if at, ok := p.borders[i].moment(a); ok && at.After(q.Now) {
 			all = append(all, at)
 		}
 	}
 	slices.SortFunc(all, time.Time.Compare)
-	for _, at := range all {
+	all = slices.CompactFunc(all, time.Time.Equal)
+	for _, at := range all[:min(len(all), maxBorders)] {
 		if at.Nanosecond() > 0 {
 			at = at.Truncate(time.Second).Add(time.Second)
 		}
 		for _, t := range [...]time.Time{at, at.Add(time.Second)} {
 			w.question.Now = t
+			w.question.Grants = inForce(q.Grants, t)
 			if w.ruling().allowed {
 				return t, true
 			}
@@ -143,14 +156,23 @@ func (p *Policy) AvailableFrom(q *playback.Question) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// dated adds to a refusal from when on the answer is another one, where time
-// alone is what it takes.
-func (p *Policy) dated(q *playback.Question, refusal *playback.Error) *playback.Error {
+// inForce returns the rights that can still be used then. Of those that begin
+// later nothing is known.
+func inForce(held []playback.Held, at time.Time) []playback.Held {
+	return slices.DeleteFunc(slices.Clone(held), func(h playback.Held) bool { return !h.InForce(at) })
+}
+
+// Dated returns a decision's refusal with from when on the answer is another
+// one, where time alone is what it takes. It costs as much as many decisions.
+func (p *Policy) Dated(q *playback.Question, d *playback.Decision) *playback.Error {
+	if !p.endsByTime(d) {
+		return d.Refusal
+	}
 	at, ok := p.AvailableFrom(q)
 	if !ok {
-		return refusal
+		return d.Refusal
 	}
-	next := *refusal
+	next := *d.Refusal
 	next.AvailableFrom = at
 	return &next
 }

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -44,7 +45,7 @@ func TestRefusalsSayFromWhenOnlyIfTimeAloneIsMissing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := p.Decide(&playback.Question{Now: now, Object: c.object})
+			d := p.Consider(&playback.Question{Now: now, Object: c.object})
 			if d.Refusal == nil || !d.Refusal.AvailableFrom.Equal(c.want) {
 				t.Fatalf("AvailableFrom = %v, want %v", d.Refusal, c.want)
 			}
@@ -58,5 +59,45 @@ func TestRefusalsSayFromWhenOnlyIfTimeAloneIsMissing(t *testing.T) {
 				t.Error("Decide a second before = allowed, want refused")
 			}
 		})
+	}
+}
+
+func TestRefusalsPromiseNothingThatARightMayNotOutlive(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	released := now.Add(24 * time.Hour)
+	p, err := policy.Compile([]byte(`version: 1
+rules:
+  - {id: e, effect: deny, when: 'now < timestamp("2026-06-02T00:00:00Z")'}
+  - {id: a, effect: allow, when: 'size(viewer.grants) > 0'}
+`), policy.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for until, want := range map[time.Time]time.Time{released: {}, released.Add(time.Hour): released} {
+		q := playback.Question{Now: now, Grants: []playback.Held{{ID: "g", Type: playback.HeldTicket, Until: until}}}
+		if d := p.Consider(&q); d.Refusal == nil || !d.Refusal.AvailableFrom.Equal(want) {
+			t.Errorf("a right until %v: %+v, want %v", until, d.Refusal, want)
+		}
+	}
+}
+
+func TestTheFirstOfManyMomentsIsFound(t *testing.T) {
+	t.Parallel()
+	text := "version: 1\nrules:\n"
+	for year := 2100; year > 2030; year-- {
+		text += fmt.Sprintf("  - {id: y%d, effect: allow, when: 'now >= timestamp(\"%d-01-01T00:00:00Z\")'}\n", year, year)
+	}
+	p, err := policy.Compile([]byte(text), policy.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := playback.Question{Now: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)}
+	want := time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC)
+	if d := p.Consider(&q); d.Refusal == nil || !d.Refusal.AvailableFrom.Equal(want) {
+		t.Errorf("Consider = %+v, want %v", d.Refusal, want)
+	}
+	if d := p.Decide(&q); d.Refusal == nil || !d.Refusal.AvailableFrom.IsZero() {
+		t.Errorf("Decide = %+v, want no moment: it is asked on every request", d.Refusal)
 	}
 }

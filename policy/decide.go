@@ -18,11 +18,7 @@ import (
 // match. It never fails and never allows when in doubt. The decision's grant
 // and refusal are shared and must not be written to.
 func (p *Policy) Decide(q *playback.Question) playback.Decision {
-	d := p.decide(q, scene{environment: p.environment})
-	if d.Refusal != nil && len(p.borders) > 0 {
-		d.Refusal = p.dated(q, d.Refusal)
-	}
-	return d
+	return p.decide(q, scene{environment: p.environment})
 }
 
 func (p *Policy) decide(q *playback.Question, s scene) playback.Decision {

@@ -32,8 +32,14 @@ type DiffOptions struct {
 // DiffReport says what a new document changes, over recorded decisions.
 type DiffReport struct {
 	Old, New string // revisions
-	Records  int    // decisions that were asked again
-	Skipped  int    // lines that hold no inputs
+	Records  int    // lines whose decisions were asked again, or are Unknown
+	// Decisions is how many they stand for, being a sample; so is what follows.
+	Decisions int
+	Skipped   int // lines that hold no inputs
+	Bad       int // lines that are no records
+	// Unknown counts those of which the log does not have what a document reads,
+	// because the rules of that time did not: who gains or loses cannot be told.
+	Unknown int
 	// Otherwise counts records to which the old document does not give the answer
 	// that was recorded: it is not the one that was in force, or the log does not
 	// have all that it reads.
@@ -65,6 +71,8 @@ type DiffExample struct {
 // record is what a line of the decision log says that a diff needs.
 type record struct {
 	Environment playback.EnvironmentID `json:"environment"`
+	Weight      int                    `json:"weight"`
+	Unread      []string               `json:"unread"`
 	Decision    string                 `json:"decision"`
 	Rule        string                 `json:"rule"`
 	Inputs      json.RawMessage        `json:"inputs"`
@@ -97,6 +105,9 @@ func Diff(before, after *Policy, log io.Reader, o DiffOptions) (*DiffReport, err
 	}
 	if parts[0].err != nil {
 		return nil, parts[0].err
+	}
+	if parts[0].Bad > 0 && parts[0].good == 0 {
+		return nil, errors.New("no line of it is a record of the decision log")
 	}
 	return d.report(parts[0]), nil
 }
@@ -136,11 +147,13 @@ type diffPart struct {
 
 	groups  map[[2]string]*DiffGroup // by dimension and value
 	samples map[string]int           // examples by effect and deciders
+	lacking map[string]int           // decisions by what the log does not have of them
+	good    int                      // lines that are records
 	err     error
 }
 
 func newDiffPart() *diffPart {
-	return &diffPart{groups: map[[2]string]*DiffGroup{}, samples: map[string]int{}}
+	return &diffPart{groups: map[[2]string]*DiffGroup{}, samples: map[string]int{}, lacking: map[string]int{}}
 }
 
 func (d *differ) batch(p *diffPart, b batch) {
@@ -160,8 +173,10 @@ func (d *differ) batch(p *diffPart, b batch) {
 func (d *differ) line(p *diffPart, number int, line []byte) error {
 	var r record
 	if err := json.Unmarshal(line, &r); err != nil {
-		return fmt.Errorf("is no record of the decision log: %w", err)
+		p.Bad++    // perhaps what a disk that was full left of one
+		return nil //nolint:nilerr // it is counted
 	}
+	p.good++
 	switch {
 	case d.options.Environment != "" && r.Environment != d.options.Environment:
 		return nil
@@ -177,19 +192,41 @@ func (d *differ) line(p *diffPart, number int, line []byte) error {
 	if err != nil {
 		return fmt.Errorf("inputs: %w", err)
 	}
+	weight := max(1, r.Weight)
 	p.Records++
+	p.Decisions += weight
+	if d.lacks(p, r.Unread, weight) {
+		p.Unknown += weight
+		return nil
+	}
 	was := d.before.decide(q, scene{environment: d.before.environment})
 	is := d.after.decide(q, scene{environment: d.after.environment})
 	if was.Rule != r.Rule || (was.Refusal == nil) != (r.Decision == "allow") {
-		p.Otherwise++
+		p.Otherwise += weight
 	}
-	d.compare(p, &difference{number, r.Inputs, &in, was, is})
+	d.compare(p, &difference{number, weight, r.Inputs, &in, was, is})
 	return nil
+}
+
+// lacks reports whether a record lacks what one of the documents reads, and
+// counts what that is.
+func (d *differ) lacks(p *diffPart, unread []string, weight int) bool {
+	lacking := false
+	for _, what := range unread {
+		reads := what == playback.UnreadPlace && (d.before.readsPlace || d.after.readsPlace) ||
+			what == playback.UnreadGrants && (d.before.readsGrants || d.after.readsGrants)
+		if reads {
+			p.lacking[what] += weight
+			lacking = true
+		}
+	}
+	return lacking
 }
 
 // difference is one record with both answers.
 type difference struct {
 	line    int
+	weight  int
 	raw     json.RawMessage
 	in      *playback.Inputs
 	was, is playback.Decision
@@ -200,13 +237,13 @@ func (d *differ) compare(p *diffPart, x *difference) {
 	switch was, is := x.was.Refusal == nil, x.is.Refusal == nil; {
 	case !was && is:
 		effect = "gained"
-		p.Gained++
+		p.Gained += x.weight
 	case was && !is:
 		effect = "lost"
-		p.Lost++
+		p.Lost += x.weight
 	case was && !sameGrant(x.was, x.is):
 		effect = "changed"
-		p.Changed++
+		p.Changed += x.weight
 	default:
 		return
 	}
@@ -218,18 +255,19 @@ func (d *differ) compare(p *diffPart, x *difference) {
 	if effect == "changed" {
 		return
 	}
-	p.count("rule", decidedBefore+" → "+decidedAfter, effect)
-	p.count("country", cmp.Or(x.in.Request.Country, playback.UnknownCountry), effect)
+	count := func(by, value string) { p.count(by, value, effect, x.weight) }
+	count("rule", decidedBefore+" → "+decidedAfter)
+	count("country", cmp.Or(x.in.Request.Country, playback.UnknownCountry))
 	plan := "none"
 	if v := x.in.Viewer; v != nil && v.Claims[d.options.PlanClaim] != nil {
 		plan = fmt.Sprint(v.Claims[d.options.PlanClaim])
 	}
-	p.count("plan", plan, effect)
+	count("plan", plan)
 	asset := "none"
 	if x.in.Asset != nil && x.in.Asset.ID != "" {
 		asset = string(x.in.Asset.ID)
 	}
-	p.count("asset", asset, effect)
+	count("asset", asset)
 }
 
 // sameGrant reports whether two allow rules give the same: they may have other
@@ -261,7 +299,7 @@ func decider(d playback.Decision) string {
 	return d.Rule + " (" + string(d.Refusal.Code) + ")"
 }
 
-func (p *diffPart) count(by, value, effect string) {
+func (p *diffPart) count(by, value, effect string, weight int) {
 	g := p.groups[[2]string{by, value}]
 	if g == nil {
 		if len(p.groups) >= maxDiffGroups {
@@ -273,15 +311,22 @@ func (p *diffPart) count(by, value, effect string) {
 		}
 	}
 	if effect == "gained" {
-		g.Gained++
+		g.Gained += weight
 	} else {
-		g.Lost++
+		g.Lost += weight
 	}
 }
 
 func (p *diffPart) merge(other *diffPart) {
 	p.Records += other.Records
+	p.Decisions += other.Decisions
 	p.Skipped += other.Skipped
+	p.Bad += other.Bad
+	p.good += other.good
+	p.Unknown += other.Unknown
+	for what, n := range other.lacking {
+		p.lacking[what] += n
+	}
 	p.Otherwise += other.Otherwise
 	p.Gained += other.Gained
 	p.Lost += other.Lost
@@ -322,6 +367,9 @@ func (d *differ) report(p *diffPart) *DiffReport {
 	for _, policy := range []*Policy{d.before, d.after} {
 		r.Notes = append(r.Notes, policy.untold()...)
 	}
+	for what, n := range p.lacking {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d decisions cannot be told: their rules did not read the viewer's %s, so it was not looked up", n, what))
+	}
 	slices.Sort(r.Notes)
 	r.Notes = slices.Compact(r.Notes)
 	return r
@@ -333,6 +381,8 @@ func (p *Policy) untold() []string {
 	for _, r := range p.rules() {
 		for _, at := range placesOf(r.when.ast.NativeRep().Expr()) {
 			switch name := at.String(); name {
+			case "request.referrer", "request.origin":
+				notes = append(notes, fmt.Sprintf("rule %s reads %s, of which the log has no query and no fragment", r.id, name))
 			case "viewer.id", "viewer.claims.sub":
 				notes = append(notes, fmt.Sprintf("rule %s reads %s, of which the log has a pseudonym", r.id, name))
 			}

@@ -15,11 +15,20 @@ const (
 // Print writes the report as text for people.
 func (r *DiffReport) Print(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s → %s: %d decisions", r.Old, r.New, r.Records)
+	fmt.Fprintf(&b, "%s → %s: %d decisions", r.Old, r.New, r.Decisions)
+	if r.Decisions != r.Records {
+		fmt.Fprintf(&b, " in %d records", r.Records)
+	}
 	if r.Skipped > 0 {
 		fmt.Fprintf(&b, ", %d without inputs left out", r.Skipped)
 	}
+	if r.Bad > 0 {
+		fmt.Fprintf(&b, ", %d lines that are no records left out", r.Bad)
+	}
 	fmt.Fprintf(&b, "\n  gained   %d\n  lost     %d\n  changed  %d\n", r.Gained, r.Lost, r.Changed)
+	if r.Unknown > 0 {
+		fmt.Fprintf(&b, "  unknown  %d\n", r.Unknown)
+	}
 	if r.Otherwise > 0 {
 		fmt.Fprintf(&b, "note: %d were answered otherwise when they were recorded than the old document answers now\n", r.Otherwise)
 	}

@@ -111,13 +111,35 @@ func TestDiffRefusesWhatIsNoDecisionLog(t *testing.T) {
 	t.Parallel()
 	p := compiled(t, diffBefore)
 	for name, log := range map[string]string{
-		"no JSON":             "hello\n",
 		"a type that is none": `{"inputs":{"request":{"type":"film"}}}`,
 		"no address":          `{"inputs":{"request":{"ip":"here"}}}`,
 		"a broken parameter":  `{"inputs":{"request":{"type":"video","params":{"max_resolution":"9p"}}}}`,
 	} {
 		if _, err := policy.Diff(p, p, strings.NewReader("\n"+log), policy.DiffOptions{}); err == nil || !strings.HasPrefix(err.Error(), "line 2: ") {
 			t.Errorf("%s: Diff = %v, want an error of line 2", name, err)
+		}
+	}
+}
+
+func TestDiffDoesNotCallUnknownWhatNobodyLoses(t *testing.T) {
+	t.Parallel()
+	open := compiled(t, `{version: 1, rules: [{id: all, effect: allow, when: true}]}`)
+	for document, unknown := range map[string]int{
+		`{version: 1, rules: [{id: de, effect: allow, when: 'request.country == "DE"'}]}`:      110,
+		`{version: 1, rules: [{id: holders, effect: allow, when: 'size(viewer.grants) > 0'}]}`: 100,
+		`{version: 1, rules: [{id: members, effect: allow, when: 'viewer.authenticated'}]}`:    0,
+	} {
+		log := `{"decision":"allow","rule":"all","weight":100,"unread":["place","grants"],"inputs":{"request":{"type":"video","country":"ZZ"}}}
+half a record
+{"decision":"allow","rule":"all","weight":10,"unread":["place"],"inputs":{"request":{"type":"video","country":"ZZ"}}}
+`
+		r, err := policy.Diff(open, compiled(t, document), strings.NewReader(log), policy.DiffOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := []int{r.Records, r.Decisions, r.Bad, r.Unknown, r.Lost, min(1, len(r.Notes))}
+		if diff := cmp.Diff([]int{2, 110, 1, unknown, 110 - unknown, min(1, unknown)}, got); diff != "" {
+			t.Errorf("%s: records, decisions, bad, unknown, lost, notes (-want +got):\n%s", document, diff)
 		}
 	}
 }

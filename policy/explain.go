@@ -43,7 +43,7 @@ func ExplainGiven(text, given []byte, o Options) (*playback.Explanation, error) 
 func (p *Policy) Consider(q *playback.Question) playback.Decision {
 	d := p.decide(q, scene{environment: p.environment, aside: true})
 	if d.Refusal != nil {
-		d.Refusal = p.dated(q, d.Refusal)
+		d.Refusal = p.Dated(q, &d)
 	}
 	return d
 }

@@ -69,6 +69,7 @@ type rule struct {
 	refusal *playback.Error // deny rules: their reason
 	grant   *playback.Grant
 	custom  []claim
+	timed   bool               // when compares now with something
 	until   *expression        // nil: what the rule gives does not end by itself
 	errors  prometheus.Counter // nil: not counted
 }

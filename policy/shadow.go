@@ -17,6 +17,7 @@ const (
 	ShadowGained  = "gained"  // the policy refuses, the shadow allows
 	ShadowLost    = "lost"    // the policy allows, the shadow refuses
 	ShadowChanged = "changed" // both allow, but give something else
+	ShadowSkipped = "skipped" // it was not asked: what the viewer holds could not be had
 )
 
 // shadowLogEvery is how often a difference is logged, of each kind: what the
@@ -46,7 +47,7 @@ type Shadowed struct {
 // NewShadowed puts a shadow beside a policy.
 func NewShadowed(cfg ShadowConfig) *Shadowed {
 	s := &Shadowed{Policy: cfg.Policy, cfg: cfg, counters: map[string]prometheus.Counter{}, logged: map[string]*atomic.Int64{}}
-	for _, result := range []string{ShadowSame, ShadowGained, ShadowLost, ShadowChanged} {
+	for _, result := range []string{ShadowSame, ShadowGained, ShadowLost, ShadowChanged, ShadowSkipped} {
 		s.logged[result] = new(atomic.Int64)
 		if cfg.Metrics != nil {
 			s.counters[result] = cfg.Metrics.shadow.WithLabelValues(string(cfg.Environment), result)
@@ -58,22 +59,24 @@ func NewShadowed(cfg ShadowConfig) *Shadowed {
 // Decide answers as the policy does.
 func (s *Shadowed) Decide(q *playback.Question) playback.Decision {
 	d := s.Policy.Decide(q)
+	if q.NoGrants && s.cfg.Shadow.ReadsGrants() {
+		s.countResult(ShadowSkipped)
+		return d
+	}
 	other := s.cfg.Shadow.decide(q, scene{environment: s.cfg.Shadow.environment, aside: true})
 	result := shadowResult(d, other)
-	if c := s.counters[result]; c != nil {
-		c.Inc()
-	}
+	s.countResult(result)
 	if result != ShadowSame && s.cfg.Logger != nil {
 		s.log(q, result, d, other)
 	}
 	return d
 }
 
-// ReadsGrants reports whether either of the two reads viewer.grants.
-func (s *Shadowed) ReadsGrants() bool { return s.Policy.ReadsGrants() || s.cfg.Shadow.ReadsGrants() }
-
-// ReadsPlace reports whether either of the two asks where the viewer is.
-func (s *Shadowed) ReadsPlace() bool { return s.Policy.ReadsPlace() || s.cfg.Shadow.ReadsPlace() }
+func (s *Shadowed) countResult(result string) {
+	if c := s.counters[result]; c != nil {
+		c.Inc()
+	}
+}
 
 // Shadow returns the document that decides nothing.
 func (s *Shadowed) Shadow() *Policy { return s.cfg.Shadow }

@@ -50,6 +50,7 @@ func TestAShadowCountsAndDecidesNothing(t *testing.T) {
 		"playgate_policy_shadow_total acme-prod gained 1",
 		"playgate_policy_shadow_total acme-prod lost 2",
 		"playgate_policy_shadow_total acme-prod same 1",
+		"playgate_policy_shadow_total acme-prod skipped 0",
 	}
 	if diff := cmp.Diff(want, samples(t, registry)); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)
@@ -59,6 +60,21 @@ func TestAShadowCountsAndDecidesNothing(t *testing.T) {
 	}
 	if strings.Contains(log.String(), "u1") {
 		t.Errorf("the log names the viewer:\n%s", log.String())
+	}
+}
+
+func TestAShadowIsNotAskedWithoutWhatItReads(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	holders := compiled(t, `{version: 1, rules: [{id: holders, effect: allow, when: 'size(viewer.grants) > 0'}]}`)
+	all := compiled(t, `{version: 1, rules: [{id: all, effect: allow, when: true}]}`)
+	s := policy.NewShadowed(policy.ShadowConfig{Policy: all, Shadow: holders, Environment: "acme", Metrics: policy.NewMetrics(registry)})
+	if d := s.Decide(&playback.Question{Now: time.Unix(1_800_000_000, 0), NoGrants: true}); d.Refusal != nil {
+		t.Errorf("Decide = %v, want what the policy says", d.Refusal)
+	}
+	got := samples(t, registry)
+	if !slices.Contains(got, "playgate_policy_shadow_total acme skipped 1") || !slices.Contains(got, "playgate_policy_shadow_total acme lost 0") {
+		t.Errorf("metrics %q, want one skipped, none lost", got)
 	}
 }
 
