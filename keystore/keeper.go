@@ -94,10 +94,16 @@ type Entry struct {
 	// whether it is alive; it gives up at Until.
 	Host  string    `json:"host"`
 	Until time.Time `json:"until"`
+	// By asked for it, and perhaps forced it for a Reason: what the audit record
+	// says of it if somebody else finishes it.
+	By     string `json:"by,omitempty"`
+	Forced bool   `json:"forced,omitempty"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // Equal reports whether both are the same entry of the journal.
 func (e Entry) Equal(other Entry) bool {
 	return e.Operation == other.Operation && e.ID == other.ID && e.StartedAt.Equal(other.StartedAt) &&
-		slices.Equal(e.Known, other.Known) && e.Host == other.Host && e.Until.Equal(other.Until)
+		slices.Equal(e.Known, other.Known) && e.Host == other.Host && e.Until.Equal(other.Until) &&
+		e.By == other.By && e.Forced == other.Forced && e.Reason == other.Reason
 }

@@ -35,13 +35,13 @@ func (m *Manager) create(ctx context.Context, c Creation, check func(context.Con
 		return Created{}, playback.Errorf(playback.CodeKeyState,
 			"The environment has no access token of Mux (mux.token_id), so Mux cannot be asked for a key; a local key is for verifiers other than Mux.")
 	}
-	entry := keystore.Entry{Operation: opImport} // nothing is left of a local key
+	entry := keystore.Entry{Operation: opImport, By: c.By}
 	if !c.Local {
 		known, err := m.known(ctx, settings.Mux)
 		if err != nil {
 			return Created{}, err
 		}
-		entry = keystore.Entry{Operation: opCreate, Known: known}
+		entry = keystore.Entry{Operation: opCreate, Known: known, By: c.By}
 	}
 	o, err := m.begin(ctx, c.Environment, entry)
 	if err != nil {
@@ -62,15 +62,21 @@ func (m *Manager) create(ctx context.Context, c Creation, check func(context.Con
 }
 
 // make makes the key, and notes its ID as soon as there is one.
-func (o *operation) make(ctx context.Context, c Creation, mux Mux) (MuxKey, error) {
+func (o *operation) make(ctx context.Context, c Creation, mux Mux) (made MuxKey, err error) {
 	if c.Local {
-		return generate()
+		made, err = generate()
+	} else if made, err = mux.Create(ctx); err != nil {
+		err = muxFailed(fmt.Errorf("making a key at Mux: %w", err))
 	}
-	made, err := mux.Create(ctx)
 	if err != nil {
-		return MuxKey{}, muxFailed(fmt.Errorf("making a key at Mux: %w", err))
+		return MuxKey{}, err
 	}
-	return made, o.note(ctx, func(e *keystore.Entry) { e.ID = made.ID })
+	if err = o.note(ctx, func(e *keystore.Entry) { e.ID = made.ID }); err != nil && !c.Local {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+		defer cancel()
+		err = errors.Join(errUnsettled, err, mux.Delete(ctx, made.ID)) // this process alone knows it
+	}
+	return made, err
 }
 
 // generate makes a local key, named by its thumbprint.
@@ -87,14 +93,27 @@ func generate() (MuxKey, error) {
 	}, nil
 }
 
+// errUnsettled says that something may be on its way, so that whoever comes
+// next settles the operation when it has arrived.
+var errUnsettled = errors.New("the operation is settled later")
+
 // abandon takes back what a creation that failed has done. Where that cannot be
-// told, or fails as well, the journal says so to whoever comes next.
+// told yet, or fails as well, the journal says so to whoever comes next.
 func (o *operation) abandon(ctx context.Context, failure error) error {
 	if errors.Is(failure, ErrUnknownOutcome) {
 		return failure
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
 	defer cancel()
+	switch {
+	case errors.Is(failure, errUnsettled):
+		// Nobody may conclude from the end of this process that all is over.
+		return errors.Join(failure, o.note(ctx, func(e *keystore.Entry) {
+			e.Host, e.Until = e.Host+" (gave up)", o.m.cfg.Now().UTC()
+		}))
+	case o.entry.ID == "":
+		return errors.Join(failure, o.close(ctx)) // nothing was made
+	}
 	if _, err := o.settle(ctx); err != nil {
 		return errors.Join(failure, err, o.release(ctx))
 	}
@@ -131,12 +150,35 @@ func (m *Manager) store(ctx context.Context, o *operation, c Creation, made MuxK
 		return Created{}, unavailable("The new key cannot be used.", fmt.Errorf("key %s %w", made.ID, err))
 	}
 	life := keystore.Life{State: keystore.Prepared, CreatedAt: m.stamp(), External: c.External}
-	if err := m.cfg.Keeper.Create(ctx, o.env, keystore.NewKey{ID: made.ID, PEM: material, Life: life}); err != nil {
-		return Created{}, stored(fmt.Errorf("storing key %s: %w", made.ID, err))
+	if err := o.keep(ctx, keystore.NewKey{ID: made.ID, PEM: material, Life: life}); err != nil {
+		return Created{}, err
 	}
 	m.audit(ctx, "created", o.env, "key", made.ID, "by", c.By, "request_id", c.RequestID, "local", c.Local, "external", c.External)
 	m.cfg.Changed(ctx, o.env)
 	return Created{Status: statusOf(made.ID, life), PrivateKey: made.PrivateKey}, nil
+}
+
+// keep stores a key, if the operation is still this process's when that is
+// done: otherwise somebody has settled it, and the key is deleted.
+func (o *operation) keep(ctx context.Context, key keystore.NewKey) error {
+	if err := o.m.cfg.Keeper.Create(ctx, o.env, key); err != nil {
+		err = fmt.Errorf("storing key %s: %w", key.ID, err)
+		if errors.Is(err, keystore.ErrExists) {
+			return stored(err)
+		}
+		return errors.Join(errUnsettled, stored(err))
+	}
+	err := o.note(ctx, func(*keystore.Entry) {})
+	if !errors.Is(err, keystore.ErrChanged) {
+		return errors.Join(err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+	defer cancel()
+	settings, _ := o.m.cfg.Settings(o.env)
+	if o.entry.Operation == opCreate && settings.Mux != nil {
+		err = errors.Join(err, settings.Mux.Delete(ctx, key.ID))
+	}
+	return errors.Join(errUnsettled, err, o.burn(ctx, key.ID))
 }
 
 // Import stores a key from elsewhere, prepared. It is external: whoever gave it
@@ -150,14 +192,14 @@ func (m *Manager) Import(ctx context.Context, i Import) (Status, error) {
 	if _, err := keystore.Parse([]byte(i.Material.Reveal())); err != nil {
 		return Status{}, playback.Errorf(playback.CodeInvalidField, "The key %s.", err.Error())
 	}
-	o, err := m.begin(ctx, i.Environment, keystore.Entry{Operation: opImport, ID: i.Key})
+	o, err := m.begin(ctx, i.Environment, keystore.Entry{Operation: opImport, ID: i.Key, By: i.By})
 	if err != nil {
 		return Status{}, err
 	}
 	life := keystore.Life{State: keystore.Prepared, CreatedAt: m.stamp(), External: true}
 	key := keystore.NewKey{ID: i.Key, PEM: []byte(i.Material.Reveal()), Life: life}
-	if err := m.cfg.Keeper.Create(ctx, i.Environment, key); err != nil {
-		return Status{}, errors.Join(stored(fmt.Errorf("storing key %s: %w", i.Key, err)), o.close(ctx))
+	if err := o.keep(ctx, key); err != nil {
+		return Status{}, o.abandon(ctx, err)
 	}
 	m.audit(ctx, "imported", i.Environment, "key", i.Key, "by", i.By)
 	m.cfg.Changed(ctx, i.Environment)

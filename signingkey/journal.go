@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/playgate/playgate/keystore"
@@ -27,8 +25,13 @@ const (
 	operationTime = 45 * time.Second
 	// closeTime bounds what is done to leave order behind when the time is over.
 	closeTime = 5 * time.Second
-	// clockSkew is by how much the clocks of replicas and Mux may differ.
+	// clockSkew is by how much the clocks of replicas may differ.
 	clockSkew = time.Minute
+	// muxTime is how long a request may go on after the process that sent it has
+	// ended, until Mux shows what came of it; muxSkew is by how much Mux's clock
+	// may differ where a key is told by the time of its creation.
+	muxTime = 15 * time.Second
+	muxSkew = 5 * time.Second
 )
 
 // operation is one change, noted in the journal.
@@ -110,7 +113,7 @@ func (m *Manager) Recover(ctx context.Context, env playback.EnvironmentID) error
 		return nil
 	}
 	now := m.cfg.Now().UTC()
-	if wait := entry.Until.Add(clockSkew).Sub(now); wait > 0 && !m.cfg.Process.gone(entry.Host) {
+	if wait := m.underWay(entry); wait > 0 {
 		return busy(entry, min(wait, dependencyRetry))
 	}
 	o := &operation{m, env, entry}
@@ -122,9 +125,27 @@ func (m *Manager) Recover(ctx context.Context, env playback.EnvironmentID) error
 	if err != nil {
 		return errors.Join(err, o.release(ctx))
 	}
-	m.audit(ctx, "recovered", env, "operation", entry.Operation, "key", o.entry.ID, "since", entry.StartedAt, "by", entry.Host, "outcome", outcome)
+	m.auditRecovery(ctx, o, entry.Host, outcome)
 	m.cfg.Changed(ctx, env)
 	return o.close(ctx)
+}
+
+// underWay returns for how long an operation may still be carried out, at most
+// 0 if nobody does.
+func (m *Manager) underWay(entry keystore.Entry) time.Duration {
+	if m.cfg.Process.gone(entry.Host) {
+		return 0
+	}
+	return entry.Until.Add(clockSkew).Sub(m.cfg.Now())
+}
+
+// auditRecovery puts on record what became of somebody's operation.
+func (m *Manager) auditRecovery(ctx context.Context, o *operation, process, outcome string) {
+	attrs := []any{"operation", o.entry.Operation, "key", o.entry.ID, "since", o.entry.StartedAt, "by", o.entry.By, "process", process, "outcome", outcome}
+	if o.entry.Forced {
+		attrs = append(attrs, "forced", true, "reason", o.entry.Reason)
+	}
+	m.audit(ctx, "recovered", o.env, attrs...)
 }
 
 // settle brings the environment's keys into an order that does not need the
@@ -133,6 +154,8 @@ func (o *operation) settle(ctx context.Context) (string, error) {
 	switch {
 	case o.entry.Operation == opCreate:
 		return o.settleCreate(ctx)
+	case o.entry.Operation == opImport && o.entry.ID != "":
+		return o.settleImport(ctx)
 	case o.entry.Operation == opActivate:
 		return o.settleActivate(ctx)
 	case o.entry.Operation == opDelete && o.entry.ID != "":
@@ -169,51 +192,31 @@ func (o *operation) settleCreate(ctx context.Context) (string, error) {
 	if err := h.settings.Mux.Delete(ctx, id); err != nil {
 		return "", unavailable("Mux does not answer.", fmt.Errorf("deleting key %s at Mux: %w", id, err))
 	}
-	return "the key that nobody has was deleted at Mux", nil
+	return "the key that nobody has was deleted at Mux", o.burn(ctx, id)
 }
 
-// orphan returns the key that a creation has made at Mux without noting it; "":
-// none. Of two that it could be, it chooses none.
-func (o *operation) orphan(ctx context.Context, h *holdings) (playback.KeyID, error) {
-	list, err := h.settings.Mux.List(ctx)
+// settleImport makes sure that a key which is not stored never will be.
+func (o *operation) settleImport(ctx context.Context) (string, error) {
+	h, err := o.m.load(ctx, o.env)
 	if err != nil {
-		return "", unavailable("Mux does not answer.", fmt.Errorf("listing keys at Mux: %w", err))
+		return "", err
 	}
-	from, to := o.entry.StartedAt.Add(-clockSkew), o.entry.StartedAt.Add(operationTime+clockSkew)
-	var found []string
-	for _, key := range list {
-		known := slices.Contains(o.entry.Known, key.ID) || slices.Contains(h.taken, key.ID)
-		meanwhile := key.CreatedAt.IsZero() || !key.CreatedAt.Before(from) && !key.CreatedAt.After(to)
-		if !known && meanwhile {
-			found = append(found, string(key.ID))
-		}
+	if is, err := o.m.has(ctx, h, o.entry.ID); err != nil || is {
+		return "the key was stored already", err
 	}
-	switch len(found) {
-	case 0:
-		return "", nil
-	case 1:
-		id := playback.KeyID(found[0])
-		if is, err := o.m.has(ctx, h, id); err != nil || is {
-			return "", err
-		}
-		return id, nil
-	}
-	return "", playback.Errorf(playback.CodeKeyBusy,
-		"An interrupted operation has made one of these keys at Mux, and it cannot be told which: %s. Delete the one that nobody uses at Mux, then ask again.",
-		strings.Join(found, ", "))
+	return "the key had not been stored", o.burn(ctx, o.entry.ID)
 }
 
-// has reports whether the store has a key, though it be withdrawn.
-func (m *Manager) has(ctx context.Context, h *holdings, id playback.KeyID) (bool, error) {
-	if slices.Contains(h.taken, id) {
-		return true, nil
+// burn deletes what may be in the store of a key that was not there: what is
+// left of it in parts, or comes late.
+func (o *operation) burn(ctx context.Context, id playback.KeyID) error {
+	if !id.Valid() {
+		return nil // nobody can have stored it
 	}
-	switch _, err := m.withdrawn(ctx, h, id); {
-	case errors.Is(err, playback.CodeNotFound):
-		return false, nil
-	default:
-		return err == nil, err
+	if err := o.m.cfg.Keeper.Delete(ctx, o.env, id); err != nil {
+		return stored(fmt.Errorf("deleting key %s: %w", id, err))
 	}
+	return nil
 }
 
 // settleActivate retires what an activation has replaced.
@@ -225,7 +228,7 @@ func (o *operation) settleActivate(ctx context.Context) (string, error) {
 	if key, ok := h.find(o.entry.ID); !ok || key.State != keystore.Active {
 		return "the key had not become active", nil
 	}
-	return "the keys that it replaced were retired", o.m.retireOthers(ctx, h, Order{Environment: o.env, Key: o.entry.ID, By: "recovery"})
+	return "the keys that it replaced were retired", o.m.retireOthers(ctx, h, Order{Environment: o.env, Key: o.entry.ID, By: o.entry.By, Force: o.entry.Forced, Reason: o.entry.Reason})
 }
 
 // settleDelete finishes a deletion that was decided.
@@ -237,5 +240,8 @@ func (o *operation) settleDelete(ctx context.Context) (string, error) {
 	if key, ok := h.find(o.entry.ID); ok && key.State == keystore.Active {
 		return "the key has become active and stays", nil
 	}
-	return "the key was deleted", o.m.remove(ctx, h, o.entry.ID)
+	if err := o.m.remove(ctx, h, o.entry.ID); !errors.Is(err, ErrRefused) {
+		return "the key was deleted", err
+	}
+	return "Mux refuses to delete the key, so it stays", nil
 }

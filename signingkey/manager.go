@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/playgate/playgate/keystore"
@@ -17,7 +18,10 @@ type Config struct {
 	Keeper keystore.Keeper
 	// Settings returns those of an environment, false if there is none.
 	Settings func(playback.EnvironmentID) (Settings, bool)
-	Ledger   Ledger // nil: nothing is known of what was handed out
+	// Environments returns all that are configured, because several may share an
+	// access to Mux; nil: there is but the one that is asked for.
+	Environments func() []playback.EnvironmentID
+	Ledger       Ledger // nil: nothing is known of what was handed out
 	// Changed is called after an environment's keys have changed; may be nil.
 	Changed func(context.Context, playback.EnvironmentID)
 	// Audit gets one record per event of a key, never its material; nil: nobody
@@ -30,7 +34,11 @@ type Config struct {
 }
 
 // Manager changes environments' keys. Errors are *playback.Error.
-type Manager struct{ cfg Config }
+type Manager struct {
+	cfg Config
+	// had are the environments that have had keys in the life of this process.
+	had sync.Map
+}
 
 // NewManager returns a Manager.
 func NewManager(cfg Config) *Manager {
@@ -39,6 +47,9 @@ func NewManager(cfg Config) *Manager {
 	}
 	if cfg.Changed == nil {
 		cfg.Changed = func(context.Context, playback.EnvironmentID) {}
+	}
+	if cfg.Environments == nil {
+		cfg.Environments = func() []playback.EnvironmentID { return nil }
 	}
 	if cfg.Process.Name == "" {
 		cfg.Process = thisProcess()
@@ -56,6 +67,9 @@ type holdings struct {
 	overruled []playback.KeyID
 	// taken are the IDs of all keys in the store, also of unusable ones.
 	taken []playback.KeyID
+	// unusable are the states of keys that cannot be used, as far as they can be
+	// read.
+	unusable map[playback.KeyID]keystore.State
 }
 
 // load reads an environment's keys.
@@ -72,11 +86,14 @@ func (m *Manager) load(ctx context.Context, env playback.EnvironmentID) (*holdin
 	if err != nil {
 		return nil, playback.Errorf(playback.CodeKeyState, "%s", err.Error())
 	}
-	h := &holdings{env: env, settings: settings, keys: set.Keys}
+	h := &holdings{env: env, settings: settings, keys: set.Keys, unusable: map[playback.KeyID]keystore.State{}}
 	stored := make(map[playback.KeyID]keystore.State, len(records))
 	for i := range records {
 		h.taken = append(h.taken, records[i].ID)
 		stored[records[i].ID] = records[i].State
+		if records[i].Refused != nil {
+			h.unusable[records[i].ID] = records[i].State
+		}
 	}
 	for _, key := range set.Keys {
 		if key.State == keystore.Retired && stored[key.ID] != keystore.Retired {

@@ -17,9 +17,13 @@ type Mux interface {
 	// List returns all keys, without their private halves.
 	List(ctx context.Context) ([]MuxKey, error)
 	// Delete deletes a key, and with it every token that it signed. No key is no
-	// error.
+	// error. ErrRefused.
 	Delete(ctx context.Context, id playback.KeyID) error
 }
+
+// ErrRefused is returned by Mux.Delete, with the cause, if Mux will not delete
+// the key however often it is asked. Nothing has changed.
+var ErrRefused = errors.New("refused for good")
 
 // ErrUnknownOutcome is returned by Mux.Create if nobody can tell whether a key
 // was made. The operation stays in the journal until that can be told.

@@ -65,7 +65,7 @@ func create(path string) error {
 }
 
 func connect(path string, connections int, more url.Values) (*sql.DB, error) {
-	options := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"}}
+	options := url.Values{"_pragma": {"busy_timeout(15000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"}}
 	for name, values := range more {
 		options[name] = append(options[name], values...)
 	}
