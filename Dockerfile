@@ -11,7 +11,7 @@ RUN go mod download
 COPY . .
 ARG VERSION=""
 ARG COMMIT=""
-RUN make build VERSION="${VERSION}" COMMIT="${COMMIT}" OUT=/out/playgate
+RUN make build VERSION="${VERSION}" COMMIT="${COMMIT}" OUT=/out/playgate && mkdir -p /out/state
 
 # Debian's slim image and not a static or distroless one: the signer loads OpenSSL 3's
 # libcrypto at run time (some three times the signatures per core of Go's own RSA), so
@@ -23,6 +23,8 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates libssl3 tzdata \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /out/playgate /usr/local/bin/playgate
+# Where a volume for store.dsn goes; /etc/playgate is the operator's, and read-only.
+COPY --from=build --chown=65532:65532 /out/state /var/lib/playgate
 # A number, so that runAsNonRoot can be judged without the image's passwd file.
 USER 65532:65532
 WORKDIR /etc/playgate

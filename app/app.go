@@ -16,6 +16,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/playgate/playgate/configs"
+	"github.com/playgate/playgate/geo"
+	"github.com/playgate/playgate/grant"
 	"github.com/playgate/playgate/identity"
 	"github.com/playgate/playgate/issuer"
 	"github.com/playgate/playgate/keystore"
@@ -24,6 +26,7 @@ import (
 	"github.com/playgate/playgate/server"
 	"github.com/playgate/playgate/signer"
 	"github.com/playgate/playgate/signingkey"
+	"github.com/playgate/playgate/store"
 	"github.com/playgate/playgate/tokencache"
 )
 
@@ -35,9 +38,14 @@ type App struct {
 	metrics *metrics
 	rules   *policy.Metrics
 
-	state    atomic.Pointer[state]
-	reloadMu sync.Mutex // one reload at a time; taken before any room's lock
-	watch    watch
+	state     atomic.Pointer[state]
+	promoting sync.Mutex // one promotion at a time; taken before reloadMu
+	reloadMu  sync.Mutex // one reload at a time; taken before any room's lock
+	watch     watch
+
+	store      store.Store
+	catalogues *catalogues
+	ledger     *ledger
 
 	identity *identity.Verifier
 	keys     *keystore.Watcher
@@ -45,6 +53,7 @@ type App struct {
 	cache    *tokencache.Cache
 	muxes    *muxClients
 	rotation *rotation
+	geo      *geo.Database // nil: there is none
 	server   *server.Server
 	admin    *http.Server
 
@@ -89,6 +98,9 @@ func New(opts Options) (*App, error) {
 // each other.
 func (a *App) build(first *state, registry *prometheus.Registry) error {
 	cfg := first.loaded.Config
+	if err := a.buildCatalogue(cfg, registry); err != nil {
+		return err
+	}
 	backend, err := signer.OpenBackend(cfg.Signer.Backend, time.Now)
 	if err != nil {
 		return fmt.Errorf("opening the signer: %w", err)
@@ -104,6 +116,9 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 	})
 	a.life.onStop("the signer", func(context.Context) error { pool.Stop(); return nil })
 
+	if err := a.openGeo(cfg, registry); err != nil {
+		return err
+	}
 	keeper, err := newKeeper(cfg, a.log)
 	if err != nil {
 		return fmt.Errorf("opening the key store: %w", err)
@@ -119,16 +134,36 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 		Now: time.Now, Logger: a.log, Registerer: registry,
 	})
 	// Memory keys are this process's alone, so it knows all that they signed.
-	ledger := signingkey.NewMemoryLedger(cfg.Keystore.Driver == "memory")
-	manager := a.manage(keeper, ledger, registry)
+	a.ledger = &ledger{signingkey.NewMemoryLedger(cfg.Keystore.Driver == "memory"), a.store, a.log}
+	manager := a.manage(keeper, a.ledger, registry)
+	journal, err := a.openJournal(cfg, registry)
+	if err != nil {
+		return err
+	}
+	holder := grant.New(grant.Config{Store: a.store, Now: time.Now, Registerer: registry})
+	pipeline := issuer.New(issuer.Config{
+		Keys: a.ring, Tokens: a.cache, Ledger: a.ledger, Grants: holder, Stale: a.assured, Journal: journal, Now: time.Now,
+	})
 	a.server = server.New(server.Config{
 		Snapshot: func() *server.Snapshot { return a.state.Load().edge },
-		Issuer:   issuer.New(issuer.Config{Keys: a.ring, Tokens: a.cache, Ledger: ledger, Stale: a.assured, Now: time.Now}),
-		Identity: a.identity, JWKS: a.ring, Keys: keyManager{manager, a.settings}, Logger: a.log, AccessLog: cfg.Log.Access.String(),
-		Registerer: registry, Now: time.Now, Pages: a.opts.Pages,
+		Issuer:   pipeline, Explainer: pipeline, Policies: policyManager{a},
+		Identity: a.identity, JWKS: a.ring, Keys: keyManager{manager, a.settings}, Grants: holder, Logger: a.log, AccessLog: cfg.Log.Access.String(),
+		Webhooks: webhooks{a}, Registerer: registry, Now: time.Now, Pages: a.opts.Pages,
 	})
 	a.admin = newAdminServer(adminConfig{ready: a.readiness, gatherer: registry, pprof: cfg.Server.AdminPprof})
 	return a.listen(cfg)
+}
+
+// buildCatalogue opens the store and reads the catalogue from it.
+func (a *App) buildCatalogue(cfg *configs.Config, registry *prometheus.Registry) error {
+	opened, err := openStore(&cfg.Store, a.log)
+	if err != nil {
+		return fmt.Errorf("opening the store: %w", err)
+	}
+	a.store, a.muxes.paces = opened, opened
+	a.life.onStop("the store", func(context.Context) error { return opened.Close() })
+	a.catalogues, err = newCatalogues(opened, a.muxes, a.log, registry)
+	return err
 }
 
 // listen binds both addresses, so that a port that is taken stops the start.
@@ -190,6 +225,9 @@ func (a *App) Start(ctx context.Context) error {
 	a.cache.Start()
 	a.life.onStop("the token cache", func(context.Context) error { a.cache.Stop(); return nil })
 	a.serving.Go(func() { a.tuneCollector(background) })
+	a.catalogues.start(background)
+	a.serving.Go(func() { a.ledger.run(background) })
+	a.serving.Go(a.catalogues.wait)
 	a.settle(ctx)
 
 	if a.adminListener != nil {
@@ -199,6 +237,9 @@ func (a *App) Start(ctx context.Context) error {
 	a.serving.Go(func() { a.watchServer("the listener", a.server.Serve(a.listener)) })
 	a.life.onStop("the server", a.server.Shutdown)
 	a.serving.Go(func() { a.rotation.run(background) })
+	if a.geo != nil {
+		a.serving.Go(func() { a.geo.Run(background) })
+	}
 	a.serving.Go(func() { a.watch.run(background, func() { _ = a.Reload() }) })
 	a.logStart()
 	return nil

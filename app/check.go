@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -29,10 +30,39 @@ func Check(path string, environ []string) (*configs.Loaded, []configs.Problem, e
 		return nil, nil, err
 	}
 	problems, warnings := checkKeys(s.loaded.Config)
+	problems = append(checkGeo(s.loaded.Config), problems...)
+	problems = append(problems, checkPlaces(path, s.loaded.Config)...)
 	if len(problems) > 0 {
 		return nil, nil, problems
 	}
+	warnings = append(warnings, checkSharedRules(s.loaded.Config)...)
 	return s.loaded, append(s.loaded.Warnings, warnings...), nil
+}
+
+// checkPlaces looks at where the gateway writes: the folders must be there.
+func checkPlaces(path string, cfg *configs.Config) (problems configs.Problems) {
+	folder := func(at, file string) {
+		if info, err := os.Stat(filepath.Dir(file)); err != nil || !info.IsDir() {
+			problems = append(problems, configs.Problem{Path: at, Message: fmt.Sprintf("there is no folder %s", filepath.Dir(file))})
+		}
+	}
+	if cfg.Store.Driver == "sqlite" {
+		at := "store.dsn"
+		if cfg.Store.DSNFile != "" {
+			at = "store.dsn_file"
+		}
+		folder(at, cfg.Store.Source.Reveal())
+	}
+	if cfg.Decisions.Output != "file" {
+		return problems
+	}
+	const at = "decisions.file.path"
+	log := string(cfg.Decisions.File.Path)
+	folder(at, log)
+	if realPath(log) == realPath(path) {
+		problems = append(problems, configs.Problem{Path: at, Message: "is the configuration itself"})
+	}
+	return problems
 }
 
 // checkKeys reads the signing keys of every environment, once.

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/muxapi"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/signingkey"
+	"github.com/playgate/playgate/store"
 )
 
 // termsOf returns what an environment asks of the life of its keys.
@@ -22,39 +24,78 @@ func termsOf(e *configs.Environment) keystore.Terms {
 // muxClients keeps one client of Mux's API per access token, so that all who
 // ask share its pace, also beyond a reload.
 type muxClients struct {
+	// paces is where all replicas that share an account take turns; nil: in a
+	// command, which is alone.
+	paces store.Paces
+
 	mu      sync.Mutex
 	clients map[muxAccess]*muxapi.Client
 }
 
 // muxAccess is everything that a client is made from.
-type muxAccess struct{ base, environment, id, secret string }
+type muxAccess struct{ base, environment, id, secret, account string }
 
 func newMuxClients() *muxClients { return &muxClients{clients: map[muxAccess]*muxapi.Client{}} }
 
-// of returns the client of an access token, nil if none is configured.
-func (c *muxClients) of(m *configs.Mux) (signingkey.Mux, error) {
-	if !m.Enabled() {
-		return nil, nil //nolint:nilnil // signingkey.Settings has nil for none
+// of returns the client of an environment, nil if none is configured.
+func (c *muxClients) of(e *configs.Environment) (signingkey.Mux, error) {
+	client, err := c.client(e)
+	if client == nil {
+		return nil, err // an interface that holds no nil pointer
 	}
-	access := muxAccess{m.BaseURL, m.EnvironmentID, m.TokenID, m.TokenSecret.Reveal()}
+	return mux{client}, nil
+}
+
+// client returns the client of an environment, nil if none is configured. Mux's
+// pace is that of an account, which is an organization.
+func (c *muxClients) client(e *configs.Environment) (*muxapi.Client, error) {
+	m := &e.Mux
+	if !m.Enabled() {
+		return nil, nil //nolint:nilnil // nil for none
+	}
+	access := muxAccess{m.BaseURL, m.EnvironmentID, m.TokenID, m.TokenSecret.Reveal(), m.BaseURL + " " + string(e.Organization)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	client := c.clients[access]
 	if client == nil {
-		made, err := muxapi.New(muxapi.Config{BaseURL: m.BaseURL, TokenID: m.TokenID, Secret: m.TokenSecret, EnvironmentID: m.EnvironmentID})
+		made, err := muxapi.New(muxapi.Config{
+			BaseURL: m.BaseURL, TokenID: m.TokenID, Secret: m.TokenSecret, EnvironmentID: m.EnvironmentID, Turn: c.turn(access.account),
+		})
 		if err != nil {
 			return nil, fmt.Errorf("making a client of Mux's API: %w", err)
 		}
 		client = made
 		c.clients[access] = client
 	}
-	return mux{client}, nil
+	return client, nil
+}
+
+// longestTurn is how long who has no deadline waits for a turn.
+const longestTurn = time.Hour
+
+// turn returns how an account's turns are taken, nil if that is the client's own
+// business.
+func (c *muxClients) turn(account string) func(context.Context, string, time.Duration) (time.Duration, error) {
+	if c.paces == nil {
+		return nil
+	}
+	return func(ctx context.Context, name string, every time.Duration) (time.Duration, error) {
+		turn := store.Turn{Name: account + " " + name, Every: every, Now: time.Now(), Within: longestTurn}
+		if end, ok := ctx.Deadline(); ok {
+			turn.Within = min(turn.Within, end.Sub(turn.Now))
+		}
+		delay, err := c.paces.Turn(ctx, turn)
+		if errors.Is(err, store.ErrNoTurn) {
+			err = context.DeadlineExceeded
+		}
+		return delay, err
+	}
 }
 
 // settings returns an environment's keys as signingkey.Manager wants them. With
 // an error, every request to Mux is answered by it.
 func (c *muxClients) settings(e *configs.Environment) (signingkey.Settings, error) {
-	client, err := c.of(&e.Mux)
+	client, err := c.of(e)
 	if err != nil {
 		client = noMux{err} // nil would mean that Mux does not matter
 	}

@@ -16,8 +16,8 @@ func TestWhatMuxRefusesForGoodIsToldFromWhatPasses(t *testing.T) {
 	for status, want := range map[int]bool{http.StatusForbidden: true, http.StatusUnauthorized: true, http.StatusBadRequest: true, http.StatusNoContent: false, http.StatusRequestTimeout: false} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
 		t.Cleanup(server.Close)
-		access := configs.Mux{BaseURL: server.URL, TokenID: "t", TokenSecret: playback.NewSecret("s")}
-		client, err := newMuxClients().of(&access)
+		e := &configs.Environment{Mux: configs.Mux{BaseURL: server.URL, TokenID: "t", TokenSecret: playback.NewSecret("s")}}
+		client, err := newMuxClients().of(e)
 		if err != nil {
 			t.Fatal(err)
 		}

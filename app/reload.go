@@ -82,10 +82,21 @@ func (a *App) reload() (err error) {
 // adopt puts a state in force: the issuers first, because their list may be
 // refused, then the one swap that requests see.
 func (a *App) adopt(next *state) error {
+	syncers, err := a.catalogues.prepare(next)
+	if err != nil {
+		return err
+	}
 	if err := a.identity.SetIssuers(next.issuers); err != nil {
 		return fmt.Errorf("setting issuers: %w", err)
 	}
+	if a.geo != nil {
+		next.edge.SetLocator(a.geo)
+	}
+	a.putShadows(next)
+	before := a.state.Load()
 	a.state.Store(next)
+	a.tellRevisions(before, next)
+	a.catalogues.run(syncers, next.environments)
 	a.keys.SetEnvironments(next.environments)
 	a.server.SetAccessLog(next.loaded.Config.Log.Access.String())
 	a.level.Set(levelOf(next.loaded.Config.Log.Level))

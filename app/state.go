@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -23,7 +24,9 @@ type state struct {
 	issuers      []identity.Issuer
 	environments []playback.EnvironmentID
 	configured   map[playback.EnvironmentID]*configs.Environment
-	certificate  *tls.Certificate // nil: plain HTTP
+	shadows      map[playback.EnvironmentID]*policy.Policy // nil: none
+	inboxes      map[playback.EnvironmentID]*catalog.Inbox // filled before the state is in force
+	certificate  *tls.Certificate                          // nil: plain HTTP
 }
 
 // load reads a configuration and builds all that depends on it: rules,
@@ -38,10 +41,15 @@ func load(path string, environ []string, metrics *policy.Metrics) (_ *state, see
 }
 
 func loadWith(reader *fileReader, path string, environ []string, metrics *policy.Metrics) (*state, error) {
-	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}, configured: map[playback.EnvironmentID]*configs.Environment{}}
+	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}, configured: map[playback.EnvironmentID]*configs.Environment{}, inboxes: map[playback.EnvironmentID]*catalog.Inbox{}, shadows: map[playback.EnvironmentID]*policy.Policy{}}
+	named := func(o *policy.Options, e *configs.Environment) {
+		o.Metrics, o.ReadFile, o.File = metrics, reader.read, cmp.Or(e.Policy.File, path)
+	}
 	source := configs.Source{Path: path, Environ: environ, ReadFile: reader.read, Check: func(path string, e *configs.Environment) (problems, warnings []configs.Problem) {
-		compiled, problems, warnings := mintingOf(path, e, metrics)
+		compiled, problems, warnings := mintingOf(path, e, named)
 		s.minting[e.ID] = compiled
+		shadow, wrong := compileShadow(path, e, named)
+		s.shadows[e.ID], problems = shadow, append(problems, wrong...)
 		broken, unusable := checkKeySets(path, e)
 		return append(problems, broken...), append(warnings, unusable...)
 	}}
@@ -63,6 +71,7 @@ func loadWith(reader *fileReader, path string, environ []string, metrics *policy
 	s.edge, err = server.NewSnapshot(server.SnapshotConfig{
 		Directory: directory, Environments: s.minting,
 		TrustedProxies: edge.TrustedProxies, UnresolvedRateLimit: string(edge.UnresolvedRateLimit),
+		CountryHeader: loaded.Config.Geo.CountryHeader,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("building the edge: %w", err)
@@ -89,10 +98,12 @@ func issuersOf(e *configs.Environment) []identity.Issuer {
 }
 
 // mintingOf compiles one environment's catalogue and rules. What is wrong with
-// the catalogue is reported by configs, which knows its lines.
-func mintingOf(path string, e *configs.Environment, metrics *policy.Metrics) (_ *issuer.Environment, problems, warnings []configs.Problem) {
+// the catalogue is reported by configs, which knows its lines. complete says what
+// the rules are compiled with beside the environment: metrics, and the files that
+// they name.
+func mintingOf(path string, e *configs.Environment, complete func(*policy.Options, *configs.Environment)) (_ *issuer.Environment, problems, warnings []configs.Problem) {
 	options := policyOptions(e)
-	options.Metrics = metrics
+	complete(&options, e)
 	document := e.Policy.Document
 	if document == nil { // neither policy nor policy_file: no rule at all denies everything (contract §5)
 		document = []byte(policy.NoRules)
@@ -116,7 +127,8 @@ func mintingOf(path string, e *configs.Environment, metrics *policy.Metrics) (_ 
 		Delivery:   e.Delivery.Bases(),
 		DefaultTTL: e.Token.DefaultTTL, MaxTTL: e.Token.MaxTTL, Kid: e.Token.Kid,
 		DenyUnknown: e.Catalog.Unknown == "deny",
-		Catalogue:   known, Rules: rules,
+		Catalogue:   known, Rules: rules, Revision: rules.Revision(),
+		ReadsGrants: rules.ReadsGrants(), ReadsPlace: rules.ReadsPlace(),
 	}, nil, warnings
 }
 

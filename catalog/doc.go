@@ -1,14 +1,26 @@
 // Package catalog knows what a playback ID is: its policy, the asset or live
 // stream behind it, and what is known of those.
 //
-// It owns the immutable Catalog of one environment, built from the static
-// entries of the configuration. It does not decide what an unknown playback ID
-// means (issuer does, from catalog.unknown) and talks to nobody. A Catalog
-// never changes after New, so any number of goroutines may read it; a reload
-// builds another one.
+// It owns the immutable Catalog of the configuration's entries; the Library of
+// what Mux said, which follows the store, with a Live for each environment and a
+// View that lays entries over it; what a webhook of Mux means (VerifySignature,
+// Inbox); and how Mux's API is asked for the rest (Syncer, Finder). It does not
+// own what an unknown playback ID means where Mux is not asked (issuer does, from
+// catalog.unknown), how Mux is reached (muxapi), or how records are kept (store).
 //
-// If an attacker controls the arguments of the lookups, they learn whether an
-// ID is listed in the one environment that the catalogue belongs to, which is
-// what answers depend on; nothing of other environments is in it. Lookups take
-// constant time and do not allocate.
+// Everything is safe for concurrent use. The objects that lookups return never
+// change; a change makes new ones. Lookups take no lock that others hold for
+// long: what changes is copied in small pieces and swapped. Whatever changes a
+// Live comes out of the store, in its order, so replicas agree and nothing
+// overtakes. Syncer.Run and Library.Run are the only goroutines, beside one per
+// look-up, of which there are at most 32.
+//
+// If an attacker controls the arguments of the lookups, they learn whether an ID
+// is listed in the one environment that the catalogue belongs to, which is what
+// answers depend on; nothing of other environments is in it. If they are
+// authenticated where unknown IDs are looked up, they can make others wait for
+// Mux's five answers a second, for two seconds, and no one who asks for what is
+// known. If they control webhooks but no secret, they cost one HMAC per secret
+// over at most 1 MiB each. With a secret they can say anything of the
+// environment's assets, and fill the store.
 package catalog

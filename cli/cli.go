@@ -31,7 +31,8 @@ type commands struct {
 	Demo        demoCommand        `cmd:"" help:"Run the whole product with nothing installed: gateway, simulated Mux, a page with a player."`
 	CheckConfig checkConfigCommand `cmd:"" name:"check-config" help:"Check a configuration: all problems at once, warnings, and the effective values."`
 	Keys        keysCommands       `cmd:"" help:"List, make, import, activate, retire and delete signing keys."`
-	Policy      policyCommands     `cmd:"" help:"Check and test rules."`
+	Policy      policyCommands     `cmd:"" help:"Check, test, explain and compare rules."`
+	Decisions   decisionsCommands  `cmd:"" help:"Read the decision log."`
 	Token       tokenCommands      `cmd:"" help:"Sign, decode and verify playback tokens."`
 	AccessToken accessCommands     `cmd:"" name:"access-token" help:"Make access tokens for backends."`
 	Version     versionCommand     `cmd:"" help:"Print version, commit, Go version and signer backend."`

@@ -12,8 +12,10 @@ import (
 
 // policyCommands groups what can be done with rules.
 type policyCommands struct {
-	Check policyCheckCommand `cmd:"" help:"Compile rules; every problem with its path, and warnings."`
-	Test  policyTestCommand  `cmd:"" help:"Run the tests that stand in the documents, with coverage by rule."`
+	Check   policyCheckCommand   `cmd:"" help:"Compile rules; every problem with its path, and warnings."`
+	Test    policyTestCommand    `cmd:"" help:"Run the tests that stand in the documents, with coverage by rule; a rule that is never reached fails."`
+	Explain policyExplainCommand `cmd:"" help:"Say why a question is answered as it is, and what would change the answer."`
+	Diff    policyDiffCommand    `cmd:"" help:"Replay recorded decisions with two documents: who gains, who loses."`
 }
 
 // policyFiles are documents and, if the rules need to know it, the environment
@@ -35,8 +37,9 @@ func (f *policyFiles) context(p *Process) (policy.Options, []*playback.Object, e
 	return app.RuleContext(f.Config, p.Environ, playback.EnvironmentID(f.Environment))
 }
 
-// maxDocument bounds what is read of one file, in bytes.
-const maxDocument = 4 << 20
+// maxDocument bounds what is read of one file, in bytes: a document, or what it
+// names.
+const maxDocument = 8 << 20
 
 func readDocument(name string) ([]byte, error) {
 	info, err := os.Stat(name)
@@ -51,14 +54,15 @@ func readDocument(name string) ([]byte, error) {
 
 // each runs a step for every document, and goes on behind one with problems,
 // so that all of them are reported; such a document fails the command.
-func (f *policyFiles) each(p *Process, step func(name string, document []byte) (passed bool, err error)) error {
+func (f *policyFiles) each(p *Process, options policy.Options, step func(name string, document []byte, o policy.Options) (passed bool, err error)) error {
 	failed := false
 	for _, name := range f.Files {
 		document, err := readDocument(name)
 		if err != nil {
 			return err
 		}
-		passed, err := step(name, document)
+		options.File, options.ReadFile = name, readDocument
+		passed, err := step(name, document, options)
 		var problems policy.Problems
 		switch {
 		case errors.As(err, &problems):
@@ -82,8 +86,8 @@ func (c *policyCheckCommand) Run(p *Process) error {
 	if err != nil {
 		return err
 	}
-	return c.each(p, func(name string, document []byte) (bool, error) {
-		warnings, err := policy.Check(document, options, known)
+	return c.each(p, options, func(name string, document []byte, o policy.Options) (bool, error) {
+		warnings, err := policy.Check(document, o, known)
 		if err != nil {
 			return false, err
 		}
@@ -95,7 +99,11 @@ func (c *policyCheckCommand) Run(p *Process) error {
 	})
 }
 
-type policyTestCommand struct{ policyFiles }
+type policyTestCommand struct {
+	policyFiles
+
+	JUnit string `name:"junit" placeholder:"FILE" help:"Write the results as JUnit XML, too."`
+}
 
 // Run tests every file before it fails.
 func (c *policyTestCommand) Run(p *Process) error {
@@ -103,13 +111,24 @@ func (c *policyTestCommand) Run(p *Process) error {
 	if err != nil {
 		return err
 	}
-	return c.each(p, func(name string, document []byte) (bool, error) {
-		report, err := policy.Test(document, options)
+	var results policy.JUnit
+	err = c.each(p, options, func(name string, document []byte, o policy.Options) (bool, error) {
+		report, err := policy.Test(document, o)
+		if problems, ok := errors.AsType[policy.Problems](err); ok {
+			results.AddProblems(name, problems)
+		}
 		if err != nil {
 			return false, err
 		}
-		return report.Failures() == 0, report.Print(p.Stdout, name)
+		results.Add(name, report)
+		return report.Passed(), report.Print(p.Stdout, name)
 	})
+	if c.JUnit != "" {
+		if err := writeJUnit(c.JUnit, &results); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // reportProblems prints what is wrong with a document, one line each.

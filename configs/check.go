@@ -15,6 +15,15 @@ import (
 func (l *loader) check() {
 	l.checkServer()
 	l.checkKeystore()
+	l.checkStore()
+	l.checkGeo()
+	l.checkDecisions()
+	for i := range l.config.Organizations {
+		o := &l.config.Organizations[i]
+		for j := range o.Environments {
+			o.Environments[j].Organization = o.ID
+		}
+	}
 	for path, e := range l.config.Environments() {
 		l.checkEnvironment(path, e)
 		l.checkElsewhere(path, e)

@@ -31,6 +31,8 @@ func (l *loader) checkEnvironment(path string, e *Environment) {
 	for _, p := range catalog.Check(e.Entries()) {
 		l.report.add(path+"."+p.Path, "%s", p.Message)
 	}
+	l.checkWebhooks(path, e)
+	l.checkCatalog(path, e)
 	l.checkPolicy(path, e)
 	l.warnEnvironment(path, e)
 }
@@ -169,6 +171,7 @@ func (l *loader) checkCORS(path string, e *Environment) {
 }
 
 func (l *loader) checkPolicy(path string, e *Environment) {
+	l.checkShadow(path, e)
 	at := path + ".policy_file"
 	if e.PolicyFile == "" {
 		return
@@ -179,5 +182,21 @@ func (l *loader) checkPolicy(path string, e *Environment) {
 	}
 	if document, ok := l.read(at, e.PolicyFile, maxPolicy); ok {
 		e.Policy = Policy{Document: document, File: string(e.PolicyFile), Path: at}
+	}
+}
+
+// checkShadow reads the rules that are asked beside those in force. The two need
+// a file each: promotion replaces one by the other.
+func (l *loader) checkShadow(path string, e *Environment) {
+	at := path + ".policy_shadow_file"
+	switch e.PolicyShadowFile {
+	case "":
+		return
+	case e.PolicyFile:
+		l.report.add(at, "is policy_file itself")
+		return
+	}
+	if document, ok := l.read(at, e.PolicyShadowFile, maxPolicy); ok {
+		e.Shadow = Policy{Document: document, File: string(e.PolicyShadowFile), Path: at}
 	}
 }

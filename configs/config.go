@@ -30,8 +30,11 @@ type Config struct {
 	Keystore      Keystore       `yaml:"keystore" restart:"true" doc:"Where signing keys come from."`
 	Signer        Signer         `yaml:"signer" restart:"true" doc:"How tokens are signed."`
 	Cache         Cache          `yaml:"cache" restart:"true" doc:"The cache of signed tokens."`
+	Store         Store          `yaml:"store" restart:"true" doc:"Where durable records are kept."`
+	Geo           Geo            `yaml:"geo" doc:"Where viewers are."`
+	Decisions     Decisions      `yaml:"decisions" restart:"true" doc:"The decision log."`
 	Organizations []Organization `yaml:"organizations" doc:"The tenants."`
-	_             struct{}       `later:"store,redis,geo"`
+	_             struct{}       `later:"redis"`
 }
 
 // Server configures the HTTP servers.

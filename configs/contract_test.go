@@ -38,6 +38,7 @@ keystore:
     refresh_interval: 15s
 signer: {backend: auto, concurrency: 0, queue: 1024}
 cache: {max_entries: 100000, max_bytes: 256MiB}
+store: {driver: sqlite, dsn: playgate.db}
 organizations:
   - id: acme
     name: Acme
@@ -60,13 +61,14 @@ organizations:
         viewer_query: ""
         access_tokens:
           - {id: 44c819de-4add-4c9f-b2e9-384a0a71bede, name: backend, secret_sha256: "` + hash + `", permissions: [video:read, video:write, system:read, system:write]}
-        catalog: {unknown: signed}
+        catalog: {unknown: signed, max_age: 10m}
         playback_ids:
           - {id: PID1, policy: signed, asset: {id: A1, duration: 120.5, status: ready, passthrough: "", meta: {title: T}}}
           - {id: PID2, policy: public, asset: {id: A1}}
           - {id: PID3, policy: signed, live_stream: {id: L1, status: active}}
         policy_file: policies/acme-prod.yaml
         keys: {prepare_for: 5m, rotate_every: 0, retire_after: 0, external_max_ttl: 7d}
+        webhooks: {secret_files: [], tolerance: 300s}
         cors_origins: ["https://www.acme.example"]
         rate_limits: {viewer: "120-M", ip: "600-M", access_token: "60000-M"}
 `
@@ -89,19 +91,25 @@ func defaults() *configs.Config {
 		},
 		Signer: configs.Signer{Backend: "auto", Queue: 1024},
 		Cache:  configs.Cache{MaxEntries: 100_000, MaxBytes: 256 << 20},
+		Decisions: configs.Decisions{
+			Output: "none", File: configs.DecisionFile{Path: home + "/decisions.log", MaxSize: 100 << 20, Keep: 5},
+			OTLPEndpoint: "http://127.0.0.1:4318", Allow: 100, Inputs: "full", Queue: 8192,
+		},
+		Store: configs.Store{Driver: "sqlite", DSN: home + "/playgate.db", Source: playback.NewSecret(home + "/playgate.db")},
 	}
 }
 
 // bare is an environment of which only the ID is given.
 func bare(id playback.EnvironmentID) configs.Environment {
 	return configs.Environment{
-		ID: id,
+		ID: id, Organization: "acme",
 		Delivery: configs.Delivery{
 			Stream: "https://stream.mux.com", Image: "https://image.mux.com", License: "https://license.mux.com", Stats: "https://stats.mux.com", TokenIn: "query",
 		},
 		Token:      configs.Token{DefaultTTL: 15 * time.Minute, MaxTTL: 24 * time.Hour, Kid: playback.KidClaim},
 		Mux:        configs.Mux{BaseURL: "https://api.mux.com"},
-		Catalog:    configs.Catalog{Unknown: "signed"},
+		Catalog:    configs.Catalog{Unknown: "signed", MaxAge: 10 * time.Minute},
+		Webhooks:   configs.Webhooks{Tolerance: 5 * time.Minute},
 		Keys:       configs.Keys{PrepareFor: 5 * time.Minute, ExternalMaxTTL: 7 * 24 * time.Hour},
 		RateLimits: configs.RateLimits{Viewer: "120-M", IP: "600-M", AccessToken: "60000-M"},
 	}

@@ -89,10 +89,24 @@ func (d *decoder) section(n *yaml.Node, v reflect.Value, path string) {
 	for i := range members {
 		m := &members[i]
 		at := join(path, m.name)
-		if m.tag.Get("required") == "true" && v.Field(m.i).IsZero() && !d.report.hasFailed(at) {
+		if m.tag.Get("required") == "true" && isMissing(n, m.name, v.Field(m.i)) && !d.report.hasFailed(at) {
 			d.report.at(n, at, "is required")
 		}
 	}
+}
+
+// isMissing reports whether a member that is required was left out, or says
+// nothing. Zero is something where it is a number.
+func isMissing(n *yaml.Node, name string, v reflect.Value) bool {
+	if !v.CanUint() {
+		return v.IsZero()
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == name {
+			return isNull(n.Content[i+1])
+		}
+	}
+	return true
 }
 
 // unknown words the refusal of a member.

@@ -81,6 +81,8 @@ func (d *decoder) setText(v reflect.Value, text string, m *member, dir string) e
 		return setPrefix(p, text)
 	case *Path:
 		return setPath(p, text, dir)
+	case *DSN:
+		return setDSN(p, text, dir)
 	}
 	switch v.Kind() { //nolint:exhaustive // isScalar lists the kinds
 	case reflect.Bool:

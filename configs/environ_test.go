@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/playgate/playgate/configs"
+	"github.com/playgate/playgate/playback"
 )
 
 func TestAnyScalarCanBeSetByEnvironmentVariable(t *testing.T) {
@@ -33,6 +34,7 @@ func TestAnyScalarCanBeSetByEnvironmentVariable(t *testing.T) {
 	}
 	want.Signer = configs.Signer{Backend: "go", Concurrency: 2, Queue: 3}
 	want.Cache = configs.Cache{MaxEntries: 4, MaxBytes: 5 << 20}
+	want.Store = configs.Store{Driver: "postgres", DSN: "postgres://u:p@h/d", Source: playback.NewSecret("postgres://u:p@h/d")}
 	got := mustLoad(t, "log: {level: warn}\nserver: {listen: ':99'}", nil,
 		"PLAYGATE_SERVER_LISTEN=127.0.0.1:1", "PLAYGATE_SERVER_TLS_CERT_FILE=", "PLAYGATE_SERVER_TLS_KEY_FILE=", "PLAYGATE_SERVER_ADMIN_LISTEN=127.0.0.1:2",
 		"PLAYGATE_SERVER_ADMIN_PPROF=true", "PLAYGATE_SERVER_DRAIN_DELAY=0", "PLAYGATE_SERVER_UNRESOLVED_RATE_LIMIT=1-S",
@@ -45,6 +47,7 @@ func TestAnyScalarCanBeSetByEnvironmentVariable(t *testing.T) {
 		"PLAYGATE_KEYSTORE_VAULT_AUTH_WRAPPED_SECRET_ID_FILE=/w", "PLAYGATE_KEYSTORE_VAULT_AUTH_ROLE=ro", "PLAYGATE_KEYSTORE_VAULT_AUTH_JWT_FILE=/j",
 		"PLAYGATE_KEYSTORE_VAULT_AUTH_CERT_FILE=/c", "PLAYGATE_KEYSTORE_VAULT_AUTH_KEY_FILE=/k",
 		"PLAYGATE_SIGNER_BACKEND=go", "PLAYGATE_SIGNER_CONCURRENCY=2", "PLAYGATE_SIGNER_QUEUE=3", "PLAYGATE_CACHE_MAX_ENTRIES=4", "PLAYGATE_CACHE_MAX_BYTES=5MiB",
+		"PLAYGATE_STORE_DRIVER=postgres", "PLAYGATE_STORE_DSN=postgres://u:p@h/d", "PLAYGATE_STORE_DSN_FILE=",
 		"PATH=/bin", "OTHER_SERVER_LISTEN=:3", "playgate_server_listen=:4", "HOME",
 	)
 	if diff := cmp.Diff(want, got.Config, compare()); diff != "" {
@@ -58,7 +61,7 @@ func TestAnyScalarCanBeSetByEnvironmentVariable(t *testing.T) {
 func TestAVariableThatNamesNothingIsIgnoredAndReported(t *testing.T) {
 	t.Parallel()
 	got := mustLoad(t, "", nil,
-		"PLAYGATE_SERVER=x", "PLAYGATE_SERVER_LISTEN_=x", "PLAYGATE_SERVER_TLS=x", "PLAYGATE_=x", "PLAYGATE_server_listen=x", "PLAYGATE_STORE_DRIVER=x", "PLAYGATE_KEYSTORE_FILE=x",
+		"PLAYGATE_SERVER=x", "PLAYGATE_SERVER_LISTEN_=x", "PLAYGATE_SERVER_TLS=x", "PLAYGATE_=x", "PLAYGATE_server_listen=x", "PLAYGATE_STORE=x", "PLAYGATE_KEYSTORE_FILE=x",
 		"PLAYGATE_SERVER_TRUSTED_PROXIES=10.0.0.0/8", "PLAYGATE_SERVER_TRUSTED_PROXIES_0=10.0.0.0/8", "PLAYGATE_ORGANIZATIONS=[]", "PLAYGATE_ORGANIZATIONS_0_ID=a",
 		"PLAYGATE_ORGANIZATIONS_ID=a", "PLAYGATE_TEST_VAULT_ADDR=x", "PLAYGATE_TEST_VAULT_ADDR=y",
 	)
@@ -67,7 +70,7 @@ func TestAVariableThatNamesNothingIsIgnoredAndReported(t *testing.T) {
 	}
 	want := []string{
 		"PLAYGATE_", "PLAYGATE_KEYSTORE_FILE", "PLAYGATE_ORGANIZATIONS", "PLAYGATE_ORGANIZATIONS_0_ID", "PLAYGATE_ORGANIZATIONS_ID", "PLAYGATE_SERVER",
-		"PLAYGATE_SERVER_LISTEN_", "PLAYGATE_SERVER_TLS", "PLAYGATE_SERVER_TRUSTED_PROXIES", "PLAYGATE_SERVER_TRUSTED_PROXIES_0", "PLAYGATE_STORE_DRIVER",
+		"PLAYGATE_SERVER_LISTEN_", "PLAYGATE_SERVER_TLS", "PLAYGATE_SERVER_TRUSTED_PROXIES", "PLAYGATE_SERVER_TRUSTED_PROXIES_0", "PLAYGATE_STORE",
 		"PLAYGATE_TEST_VAULT_ADDR", "PLAYGATE_server_listen",
 	}
 	if diff := cmp.Diff(want, got.Ignored); diff != "" {

@@ -15,25 +15,29 @@ type Organization struct {
 
 // Environment is one environment of an organization.
 type Environment struct {
-	ID           playback.EnvironmentID `yaml:"id" required:"true" grammar:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"Unique in the process."`
-	Name         string                 `yaml:"name" default:"" doc:"For people, and environment.name in rules."`
-	Hosts        []string               `yaml:"hosts" doc:"Hosts that lead here, without ports; unique in the process. stream.<host> and image.<host> serve the redirects at the root."`
-	Mux          Mux                    `yaml:"mux" doc:"Mux's API, which makes and deletes signing keys. Without an access token nothing is asked of it."`
-	Delivery     Delivery               `yaml:"delivery" doc:"Base URLs of the hosts that serve the media: Mux's, or a custom domain."`
-	Token        Token                  `yaml:"token" doc:"The shape and life of tokens."`
-	Viewers      []Viewer               `yaml:"viewers" doc:"Issuers of viewer tokens: who may identify a viewer."`
-	Anonymous    bool                   `yaml:"anonymous" default:"false" doc:"true: a request without any credential is a viewer with viewer.authenticated == false."`
-	ViewerCookie string                 `yaml:"viewer_cookie" default:"" doc:"Name of a cookie that may carry the viewer token."`
-	ViewerQuery  string                 `yaml:"viewer_query" default:"" doc:"Name of a query parameter that may carry it, for <video src>."`
-	AccessTokens []AccessToken          `yaml:"access_tokens" doc:"Credentials of backends; playgate access-token create prints such an entry."`
-	Catalog      Catalog                `yaml:"catalog" doc:"What an unknown playback ID means."`
-	PlaybackIDs  []PlaybackID           `yaml:"playback_ids" doc:"Static entries of the catalogue. Entries that name one asset or live stream share it."`
-	PolicyFile   Path                   `yaml:"policy_file" default:"" doc:"YAML file with the rules."`
-	Policy       Policy                 `yaml:"policy" doc:"The rules in place, instead of policy_file. No rules at all: everything is denied."`
-	Keys         Keys                   `yaml:"keys" doc:"The life of signing keys."`
-	CORSOrigins  []string               `yaml:"cors_origins" doc:"Origins that may call from a browser, scheme://host[:port], or \"*\"."`
-	RateLimits   RateLimits             `yaml:"rate_limits" doc:"Limits per caller, one for each token asked for, as N-S, N-M, N-H or N-D; \"\" means none."`
-	_            struct{}               `later:"webhooks,edge"`
+	ID               playback.EnvironmentID  `yaml:"id" required:"true" grammar:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"Unique in the process."`
+	Name             string                  `yaml:"name" default:"" doc:"For people, and environment.name in rules."`
+	Hosts            []string                `yaml:"hosts" doc:"Hosts that lead here, without ports; unique in the process. stream.<host> and image.<host> serve the redirects at the root."`
+	Mux              Mux                     `yaml:"mux" doc:"Mux's API, which makes and deletes signing keys. Without an access token nothing is asked of it."`
+	Delivery         Delivery                `yaml:"delivery" doc:"Base URLs of the hosts that serve the media: Mux's, or a custom domain."`
+	Token            Token                   `yaml:"token" doc:"The shape and life of tokens."`
+	Viewers          []Viewer                `yaml:"viewers" doc:"Issuers of viewer tokens: who may identify a viewer."`
+	Anonymous        bool                    `yaml:"anonymous" default:"false" doc:"true: a request without any credential is a viewer with viewer.authenticated == false."`
+	ViewerCookie     string                  `yaml:"viewer_cookie" default:"" doc:"Name of a cookie that may carry the viewer token."`
+	ViewerQuery      string                  `yaml:"viewer_query" default:"" doc:"Name of a query parameter that may carry it, for <video src>."`
+	AccessTokens     []AccessToken           `yaml:"access_tokens" doc:"Credentials of backends; playgate access-token create prints such an entry."`
+	Catalog          Catalog                 `yaml:"catalog" doc:"What is known of playback IDs, and what an unknown one means."`
+	PlaybackIDs      []PlaybackID            `yaml:"playback_ids" doc:"Static entries of the catalogue. Entries that name one asset or live stream share it."`
+	PolicyFile       Path                    `yaml:"policy_file" default:"" doc:"YAML file with the rules."`
+	Policy           Policy                  `yaml:"policy" doc:"The rules in place, instead of policy_file. No rules at all: everything is denied."`
+	PolicyShadowFile Path                    `yaml:"policy_shadow_file" default:"" doc:"YAML file with rules that are asked beside those in force and decide nothing: what they would change is counted, and logged by sample."`
+	Shadow           Policy                  // what policy_shadow_file holds
+	Webhooks         Webhooks                `yaml:"webhooks" doc:"Webhooks of Mux, which keep the catalogue up to date."`
+	Keys             Keys                    `yaml:"keys" doc:"The life of signing keys."`
+	CORSOrigins      []string                `yaml:"cors_origins" doc:"Origins that may call from a browser, scheme://host[:port], or \"*\"."`
+	RateLimits       RateLimits              `yaml:"rate_limits" doc:"Limits per caller, one for each token asked for, as N-S, N-M, N-H or N-D; \"\" means none."`
+	Organization     playback.OrganizationID // of which it is one
+	_                struct{}                `later:"edge"`
 }
 
 // Mux configures the access to Mux's API.
@@ -95,10 +99,11 @@ type AccessToken struct {
 	Permissions  []string   `yaml:"permissions" enum:"video:read,video:write,data:read,data:write,system:read,system:write" doc:"What it may do."`
 }
 
-// Catalog configures how unknown playback IDs are seen.
+// Catalog configures how unknown playback IDs are seen, and how long known ones
+// are believed.
 type Catalog struct {
-	Unknown string   `yaml:"unknown" default:"signed" enum:"signed,deny" later:"lookup" doc:"signed: sign an unknown playback ID with no metadata; deny: 404."`
-	_       struct{} `later:"max_age"`
+	Unknown string        `yaml:"unknown" default:"signed" enum:"signed,deny,lookup" doc:"signed: sign an unknown playback ID with no metadata; deny: 404; lookup: ask Mux on its first use by somebody who is authenticated, and 404 for others."`
+	MaxAge  time.Duration `yaml:"max_age" default:"10m" doc:"How old what Mux said of an asset or live stream in use may be before Mux is asked again, beside the requests. Takes effect with mux.token_id."`
 }
 
 // PlaybackID is one static entry of the catalogue.

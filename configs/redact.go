@@ -112,6 +112,8 @@ func encodeScalar(v reflect.Value) *yaml.Node {
 		n.Value = FormatDuration(value)
 	case netip.Prefix:
 		n.Value = value.String()
+	case DSN:
+		n.Value = value.redacted()
 	case bool:
 		n.Tag, n.Value = "!!bool", strconv.FormatBool(value)
 	case int:

@@ -34,13 +34,8 @@ func TestAnUnknownKeyIsAnError(t *testing.T) {
 func TestASectionThatIsNotBuiltYetIsRefusedAsUnknown(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ text, path string }{
-		{"store: {driver: sqlite, dsn: playgate.db}", "store"},
-		{"store: {}", "store"},
 		{"redis: {address: ''}", "redis"},
-		{"geo: {database: '', country_header: ''}", "geo"},
-		{environment("webhooks: {secret_files: []}"), inEnvironment + "webhooks"},
 		{environment("edge: {trusted: []}"), inEnvironment + "edge"},
-		{environment("catalog: {max_age: 10m}"), inEnvironment + "catalog.max_age"},
 	} {
 		refused(t, c.text, c.path, "unknown key: not available in this version", nil)
 	}
@@ -52,7 +47,6 @@ func TestAValueThatIsNotBuiltYetIsRefused(t *testing.T) {
 		{environment("token: {traceable: true}"), inEnvironment + "token.traceable"},
 		{environment("delivery: {token_in: path}"), inEnvironment + "delivery.token_in"},
 		{environment("delivery: {token_in: cookie}"), inEnvironment + "delivery.token_in"},
-		{environment("catalog: {unknown: lookup}"), inEnvironment + "catalog.unknown"},
 	} {
 		refused(t, c.text, c.path, "not available in this version", nil)
 	}

@@ -29,17 +29,20 @@ type Ledger interface {
 	HandedOut(env playback.EnvironmentID, key playback.KeyID, exp int64)
 }
 
-// Config is what an Issuer needs; every field but Ledger and Stale is required.
+// Config is what an Issuer needs; every field but Ledger, Grants, Stale
+// and Journal is required.
 type Config struct {
 	Keys   Keys
 	Tokens Tokens
 	Ledger Ledger // nil: nobody keeps one
-	// Stale returns until when (Unix seconds) what an environment's active key
-	// signs is sure to be honoured, 0: that needs no bound, and whether its keys
-	// have not been read for so long that answers should say so. It is asked for
-	// every answer. nil: 0 and never.
+	Grants Holder // nil: no environment's rules read what viewers hold
+	// Stale reports whether an environment's keys have not been read for so long
+	// that answers should say so, and then until when (Unix seconds) what the
+	// active key signs is sure to be honoured; 0: that needs no bound. nil: never.
 	Stale func(playback.EnvironmentID) (assured int64, stale bool)
-	Now   func() time.Time
+	// Journal keeps what was decided; nil: nobody does.
+	Journal Journal
+	Now     func() time.Time
 }
 
 // Issuer runs the pipeline.
@@ -52,16 +55,24 @@ func New(cfg Config) *Issuer { return &Issuer{cfg} }
 // order of contract §8: playback ID 404, catalogue 400, rules 403, type and
 // parameter grants 403, status 412, min_ttl 400, key and queue 503.
 func (i *Issuer) Issue(ctx context.Context, env *Environment, req *Request) (*Answer, error) {
-	object, err := resolve(env, req)
+	answer, err := i.issue(ctx, env, req)
+	if i.cfg.Journal != nil {
+		i.record(answer, req, err)
+	}
+	return answer, err
+}
+
+func (i *Issuer) issue(ctx context.Context, env *Environment, req *Request) (*Answer, error) {
+	object, err := resolve(ctx, env, req)
 	if err != nil {
 		return nil, err
 	}
 	if req.Now.IsZero() {
 		req.Now = i.cfg.Now()
 	}
-	now := req.Now
-	inquiry := inquiry{env, object, req, now}
-	granted, err := inquiry.decide(req.desk.granted[:0])
+	req.desk.trail.inquiry = inquiry{env: env, object: object, req: req, now: req.Now}
+	inquiry := &req.desk.trail.inquiry
+	granted, err := i.decide(ctx, inquiry)
 	if err != nil {
 		return nil, err
 	}
@@ -69,32 +80,13 @@ func (i *Issuer) Issue(ctx context.Context, env *Environment, req *Request) (*An
 		return nil, err
 	}
 	answer := req.desk.answerOf(object, granted)
-	if !object.Public() {
-		answer.Lifetime = lifetime(env, object, granted, now)
-		whole := answer.Lifetime
-		var assured int64
-		assured, answer.Stale = i.stale(env.ID)
-		answer.Lifetime = curtail(whole, assured, inquiry)
-		answer.Curtailed = answer.Lifetime != whole
-		if err := checkMinTTL(req, answer.Lifetime, now); err != nil {
-			return nil, err
-		}
-	}
-	if req.All && req.Charge != nil {
-		if err := req.Charge(len(granted)); err != nil {
-			return nil, err
-		}
-	}
 	if object.Public() {
 		for n := range granted {
 			answer.Items[n] = Item{Type: granted[n].kind, Rule: granted[n].rule, Params: granted[n].unforced()}
 		}
-		return answer, nil
+		return answer, inquiry.charge(granted)
 	}
-	if err := i.sign(ctx, env, req, answer); err != nil {
-		return nil, err
-	}
-	if err := i.checkInTime(answer); err != nil {
+	if err := i.deliver(ctx, inquiry, granted, answer); err != nil {
 		return nil, err
 	}
 	if i.cfg.Ledger != nil {
@@ -110,6 +102,8 @@ type granted struct {
 	grant  *playback.Grant
 	params playback.Params // what was sent, under what is forced
 	custom string
+	held   []playback.Held // what the rule rests on
+	until  time.Time       // when what it gives ends; zero: it does not
 }
 
 // unforced returns the caller's own parameters: on a public playback ID a
@@ -128,31 +122,23 @@ func (g *granted) unforced() playback.Params {
 	return out
 }
 
-func resolve(env *Environment, req *Request) (*playback.Object, error) {
+func resolve(ctx context.Context, env *Environment, req *Request) (*playback.Object, error) {
 	if req.PlaybackID == "" {
-		return choose(env, req)
+		return choose(ctx, env, req)
 	}
-	object, ok := env.Catalogue.Lookup(req.PlaybackID)
-	switch {
-	case ok:
-	case env.DenyUnknown:
-		return nil, playback.Errorf(playback.CodeUnknownPlaybackID, "There is no such playback ID.")
-	default:
-		req.desk.unknown = playback.Unknown(req.PlaybackID)
-		object = &req.desk.unknown
+	if object, ok := env.Catalogue.Lookup(req.PlaybackID); ok {
+		return object, nil
 	}
-	return object, nil
+	return find(ctx, env, req)
 }
 
 // choose picks the playback ID of an asset or live stream, in catalogue order:
 // for a DRM licence the first drm one, else the first signed; otherwise the
 // first signed, else the first drm.
-func choose(env *Environment, req *Request) (*playback.Object, error) {
-	var objects []*playback.Object
-	if req.AssetID != "" {
-		objects = env.Catalogue.ByAsset(req.AssetID)
-	} else {
-		objects = env.Catalogue.ByLiveStream(req.LiveStreamID)
+func choose(ctx context.Context, env *Environment, req *Request) (*playback.Object, error) {
+	objects, err := objectsOf(ctx, env, req)
+	if err != nil {
+		return nil, err
 	}
 	order := [2]playback.Policy{playback.PolicySigned, playback.PolicyDRM}
 	if slices.Contains(req.Types, playback.DRMLicense) {
@@ -174,6 +160,22 @@ type inquiry struct {
 	object *playback.Object
 	req    *Request
 	now    time.Time
+	grants []playback.Held // what the viewer holds, where the rules want to know
+	// ungranted: only a shadow wants to know, and the store does not say.
+	ungranted bool
+	// assured is how long the active key is sure to live, where that is in doubt.
+	assured int64
+}
+
+// decide asks the rules, for which it first looks up what they want to know.
+func (i *Issuer) decide(ctx context.Context, q *inquiry) ([]granted, error) {
+	if err := checkAvailable(q.object, q.req); err != nil {
+		return nil, err
+	}
+	if err := i.lookUpGrants(ctx, q); err != nil {
+		return nil, err
+	}
+	return q.decide(q.req.desk.granted[:0])
 }
 
 // decide asks the rules about every type, applies what they grant and appends
@@ -182,15 +184,12 @@ func (q *inquiry) decide(out []granted) ([]granted, error) {
 	if q.req.All {
 		return q.decideAll(out)
 	}
-	if err := checkAvailable(q.object, q.req); err != nil {
-		return nil, err
-	}
 	for _, t := range q.req.Types {
 		d := q.ask(t)
 		if d.Grant == nil {
-			return nil, d.Refusal
+			return nil, q.refusal(t, &d)
 		}
-		out = append(out, granted{kind: t, rule: d.Rule, grant: d.Grant, custom: d.Custom})
+		out = append(out, grantedBy(&d, t))
 	}
 	return out, apply(q.req, out)
 }
@@ -198,31 +197,55 @@ func (q *inquiry) decide(out []granted) ([]granted, error) {
 // decideAll keeps the types that are granted; when there is none, the refusal
 // of the first type answers.
 func (q *inquiry) decideAll(out []granted) ([]granted, error) {
-	var refusal *playback.Error
+	var refused playback.Decision
+	var first playback.TokenType
 	for t := range playback.TokenTypes {
 		if _, ok := q.object.Subject(t); !ok {
 			continue
 		}
 		d := q.ask(t)
 		if d.Grant != nil {
-			out = append(out, granted{kind: t, rule: d.Rule, grant: d.Grant, custom: d.Custom})
-		} else if refusal == nil {
-			refusal = d.Refusal
+			out = append(out, grantedBy(&d, t))
+		} else if refused.Refusal == nil {
+			refused, first = d, t
 		}
 	}
 	if len(out) == 0 {
-		return nil, refusal
+		return nil, q.refusal(first, &refused)
 	}
 	return out, apply(q.req, out)
 }
 
+// refusal is the answer to a type that was refused, with the time from which on
+// it is another one, where the rules know that time alone is missing. It is
+// asked for once, of the refusal that is answered.
+func (q *inquiry) refusal(t playback.TokenType, d *playback.Decision) *playback.Error {
+	if dater, ok := q.env.Rules.(Dater); ok && d.Refusal != nil {
+		question := &q.req.desk.question
+		*question = q.question(t)
+		return dater.Dated(question, d)
+	}
+	return d.Refusal
+}
+
+func grantedBy(d *playback.Decision, t playback.TokenType) granted {
+	return granted{kind: t, rule: d.Rule, grant: d.Grant, custom: d.Custom, held: d.Held, until: d.Until}
+}
+
 func (q *inquiry) ask(t playback.TokenType) playback.Decision {
 	question := &q.req.desk.question
-	*question = playback.Question{
+	*question = q.question(t)
+	d := q.env.Rules.Decide(question)
+	q.req.desk.trail.note(t, &d)
+	return d
+}
+
+// question is what the rules are asked about one type.
+func (q *inquiry) question(t playback.TokenType) playback.Question {
+	return playback.Question{
 		Viewer: q.req.Viewer, Object: q.object, Client: q.req.Client, SessionID: q.req.SessionID,
-		Type: t, Params: q.req.Params[t], Now: q.now,
+		Type: t, Params: q.req.Params[t], Now: q.now, Grants: q.grants, NoGrants: q.ungranted,
 	}
-	return q.env.Rules.Decide(question)
 }
 
 // checkAvailable refuses what the catalogue says cannot be had.

@@ -20,7 +20,15 @@ type Environment struct {
 	// environment's own, because the key is the environment's own.
 	DenyUnknown bool
 	Catalogue   Catalogue
+	Finder      Finder // nil: what the catalogue does not list is unknown
 	Rules       Decider
+	Revision    string // of the rules, for the journal and for operators
+	// ReadsGrants: the rules want to know what the viewer holds.
+	ReadsGrants bool
+	// ShadowReadsGrants: rules that are asked beside them, and decide nothing, do.
+	ShadowReadsGrants bool
+	// ReadsPlace: the rules want to know where the viewer is.
+	ReadsPlace bool
 }
 
 // Catalogue says what a playback ID is.
@@ -34,6 +42,12 @@ type Catalogue interface {
 // refusal.
 type Decider interface {
 	Decide(q *playback.Question) playback.Decision
+}
+
+// Dater says more of a refusal than Decide, which is asked far more often: from
+// when on the same question is allowed.
+type Dater interface {
+	Dated(q *playback.Question, d *playback.Decision) *playback.Error
 }
 
 // Request is one call for tokens, validated as far as it can be without
@@ -70,6 +84,10 @@ type Request struct {
 	// Patient: the request is one of a batch, whose misses wait for each other
 	// instead of failing when they fill the caller's share of the queue.
 	Patient bool
+	// Passive: the request begins no right that waits for the first play (HEAD).
+	Passive bool
+	// RequestID is for the journal.
+	RequestID string
 	// Charge is called once, after the rules and before anything is signed,
 	// with the number of tokens of an All request. nil: nothing to charge.
 	Charge func(tokens int) error
@@ -82,6 +100,7 @@ type Request struct {
 // Answer is on it, too, and lives as long as the Request.
 type desk struct {
 	unknown  playback.Object
+	trail    trail
 	question playback.Question
 	granted  [1]granted // more than one type goes to the heap
 	errands  [1]errand  // the same
@@ -107,7 +126,12 @@ type Answer struct {
 	Key    playback.KeyID // "" for a public playback ID
 	// Lifetime is meaningless for a public playback ID, which needs no token.
 	Lifetime playback.Lifetime
-	Items    []Item
+	// Bound is which end fixed the lifetime: for whoever asks why.
+	Bound Bound
+	Items []Item
+	// Withheld: handing out a token would begin a right that the request, being
+	// passive, must not begin. The tokens must not leave the gateway.
+	Withheld bool
 	// Hit reports that every token came from the cache.
 	Hit bool
 	// Stale: the key store has not answered for a while, and a key that was

@@ -29,7 +29,7 @@ const (
 	firstBackoff   = 500 * time.Millisecond
 	longestWait    = 30 * time.Second // between two attempts; who is asked to wait longer gives up
 	attemptTimeout = 15 * time.Second
-	maxAnswer      = 1 << 20 // bytes
+	maxAnswer      = 8 << 20 // bytes: a hundred assets with all their tracks are below
 )
 
 // Config is what a Client is made of.
@@ -45,6 +45,12 @@ type Config struct {
 	// proxy of the process's environment.
 	Transport http.RoundTripper
 	Now       func() time.Time // nil: time.Now
+	// Turn takes the next turn of all who share the account, one of which comes
+	// every so often, and returns how long it is until then; name tells POST from
+	// the rest. If that is after the context's deadline, it takes none and returns
+	// context.DeadlineExceeded. While it fails otherwise, and where it is nil, the
+	// client minds its own pace alone.
+	Turn func(ctx context.Context, name string, every time.Duration) (time.Duration, error)
 	// Rand is in [0,1) and spreads the waiting; nil: math/rand/v2.
 	Rand func() float64
 }
@@ -84,6 +90,10 @@ func New(cfg Config) (*Client, error) {
 		now: cfg.Now, rand: cfg.Rand,
 		posts: pace{every: postPace}, others: pace{every: otherPace},
 	}
+	if cfg.Turn != nil {
+		c.posts.shared = func(ctx context.Context) (time.Duration, error) { return cfg.Turn(ctx, "post", postPace) }
+		c.others.shared = func(ctx context.Context) (time.Duration, error) { return cfg.Turn(ctx, "other", otherPace) }
+	}
 	if c.now == nil {
 		c.now = time.Now //nolint:forbidigo // the one default
 	}
@@ -113,6 +123,7 @@ func (c *Client) Format(s fmt.State, _ rune) {
 type answer struct {
 	status     int
 	retryAfter time.Duration
+	date       time.Time // by Mux's clock; zero: it did not say
 	body       []byte
 }
 
@@ -147,7 +158,8 @@ func (c *Client) once(ctx context.Context, method, path string) (*answer, error)
 	case len(text) > maxAnswer:
 		return nil, fmt.Errorf("reading Mux's answer: it is larger than %d bytes", maxAnswer)
 	}
-	return &answer{response.StatusCode, c.retryAfter(response.Header.Get("Retry-After")), text}, nil
+	date, _ := http.ParseTime(response.Header.Get("Date")) // zero if there is none
+	return &answer{response.StatusCode, c.retryAfter(response.Header.Get("Retry-After")), date, text}, nil
 }
 
 // retryAfter reads Retry-After (RFC 9110 §10.2.3), 0 for none.

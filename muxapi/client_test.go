@@ -227,7 +227,7 @@ func TestAnAmbiguousCreationIsNotAskedAgain(t *testing.T) {
 		"201 without its private half":     {func(m *mux) { m.answerWith("POST", 201, `{"data":{"id":"K"}}`) }, 1},
 		"201 with an odd ID":               {func(m *mux) { m.answerWith("POST", 201, `{"data":{"id":"../K","private_key":"AAAA"}}`) }, 0},
 		"201, cut short":                   {func(m *mux) { m.answerWith("POST", 201, `{"data":{"id":"K","private_key":"AAAA`) }, 0},
-		"201, without an end":              {func(m *mux) { m.answerWith("POST", 201, strings.Repeat(" ", 1<<20+1)) }, 0},
+		"201, without an end":              {func(m *mux) { m.answerWith("POST", 201, strings.Repeat(" ", 8<<20+1)) }, 0},
 		"500, and then Mux is away": {func(m *mux) {
 			m.Fail(muxsim.Fault{Method: "POST", Status: 500})
 			posted := false

@@ -27,7 +27,8 @@ const (
 type AccessToken struct {
 	ID, Secret string
 	Name       string
-	// Permissions are system:read and system:write here; others mean nothing.
+	// Permissions are system:read, system:write and video:read here; others mean
+	// nothing.
 	Permissions []string
 }
 
@@ -45,7 +46,8 @@ type apiKey struct {
 	PrivateKey string `json:"private_key,omitempty"`
 }
 
-// serveAPI answers what api.mux.com answers below /system/v1/. It has no CORS.
+// serveAPI answers what api.mux.com answers below /system/v1/ and /video/v1/. It
+// has no CORS.
 func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request) {
 	s.log.LogAttrs(r.Context(), slog.LevelDebug, "api", slog.String("method", r.Method), slog.String("path", r.URL.Path))
 	fault, broken := s.faults.take(r.Method)
@@ -69,6 +71,8 @@ func (s *Sim) api(w http.ResponseWriter, r *http.Request) {
 	}
 	id, one := strings.CutPrefix(r.URL.Path, keysPath+"/")
 	switch {
+	case strings.HasPrefix(r.URL.Path, videoPrefix):
+		token.serveVideo(w, r)
 	case r.URL.Path == apiPrefix+"whoami" && r.Method == http.MethodGet:
 		token.whoami(w)
 	case r.URL.Path != keysPath && !one:
@@ -146,8 +150,9 @@ func (r *realm) all() []apiKey {
 	return keys
 }
 
-func (r *realm) listKeys(w http.ResponseWriter, request *http.Request) {
-	page, limit := 1, defaultPage
+// pageOf reads which page of a list is asked for; what is none is answered.
+func pageOf(w http.ResponseWriter, request *http.Request) (page, limit int, ok bool) {
+	page, limit = 1, defaultPage
 	for _, p := range [...]struct {
 		name string
 		into *int
@@ -160,9 +165,17 @@ func (r *realm) listKeys(w http.ResponseWriter, request *http.Request) {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > p.most {
 			writeEnvelope(w, http.StatusBadRequest, "invalid_parameters", "Invalid Parameters")
-			return
+			return 0, 0, false
 		}
 		*p.into = n
+	}
+	return page, limit, true
+}
+
+func (r *realm) listKeys(w http.ResponseWriter, request *http.Request) {
+	page, limit, ok := pageOf(w, request)
+	if !ok {
+		return
 	}
 	keys := r.all()
 	first := min((page-1)*limit, len(keys))

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// ServeHTTP answers like Mux's four delivery hosts and, below /system/v1/, like
-// its API.
+// ServeHTTP answers like Mux's four delivery hosts and, below /system/v1/ and
+// /video/v1/, like its API.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.HasPrefix(r.URL.Path, apiPrefix) {
+	if strings.HasPrefix(r.URL.Path, apiPrefix) || strings.HasPrefix(r.URL.Path, videoPrefix) {
 		s.serveAPI(w, r)
 		return
 	}
@@ -203,7 +203,7 @@ func (s *Sim) stats(a *admission) ([]byte, error) {
 		return json.Marshal(map[string]any{"data": []any{map[string]any{"status": "good", "updated_at": updated}}})
 	}
 	var views uint64
-	for _, o := range s.objects {
+	for _, o := range s.objects() {
 		if o.realm == a.realm && (string(o.ID) == a.subject || string(o.Asset) == a.subject || string(o.LiveStream) == a.subject) {
 			views += o.views.Load()
 		}

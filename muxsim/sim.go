@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -58,14 +60,16 @@ type PlaybackID struct {
 
 // Sim is the edge. Safe for concurrent use.
 type Sim struct {
-	now     func() time.Time
-	log     *slog.Logger
-	links   linker
-	objects map[ID]*object
-	realms  map[EnvironmentID]*realm
-	tally   map[Reason]*atomic.Uint64
-	tokens  map[string]*accessToken // by ID
-	faults  faults
+	now    func() time.Time
+	log    *slog.Logger
+	links  linker
+	edge   atomic.Pointer[map[ID]*object] // replaced as a whole, see objects
+	realms map[EnvironmentID]*realm
+	tally  map[Reason]*atomic.Uint64
+	tokens map[string]*accessToken // by ID
+	clips  map[Media]*clip
+	faults faults
+	mu     sync.Mutex // held while edge is replaced
 }
 
 // realm is an environment at run time.
@@ -73,6 +77,7 @@ type realm struct {
 	id           EnvironmentID
 	about        Environment // as it was configured
 	keys         keyring
+	video        video
 	restrictions map[RestrictionID]*Restriction
 }
 
@@ -81,7 +86,7 @@ type object struct {
 	PlaybackID
 	realm *realm
 	clip  *clip
-	views atomic.Uint64 // multivariant playlists served
+	views *atomic.Uint64 // multivariant playlists served
 }
 
 func (o *object) live() bool { return o.LiveStream != "" }
@@ -90,9 +95,10 @@ func (o *object) live() bool { return o.LiveStream != "" }
 func New(config Config) (*Sim, error) {
 	s := &Sim{
 		now: config.Now, log: config.Logger,
-		objects: map[ID]*object{}, realms: map[EnvironmentID]*realm{}, tally: map[Reason]*atomic.Uint64{},
+		realms: map[EnvironmentID]*realm{}, tally: map[Reason]*atomic.Uint64{},
 		tokens: map[string]*accessToken{},
 	}
+	s.edge.Store(&map[ID]*object{})
 	if s.now == nil {
 		s.now = time.Now //nolint:forbidigo // the one place where the clock is chosen
 	}
@@ -120,19 +126,20 @@ func New(config Config) (*Sim, error) {
 		clips[name] = c
 	}
 	clips[""] = clips[Film]
+	s.clips = clips
 	for i := range config.Environments {
-		if err := s.addEnvironment(&config.Environments[i], client, clips); err != nil {
+		if err := s.addEnvironment(&config.Environments[i], client); err != nil {
 			return nil, fmt.Errorf("environment %s: %w", config.Environments[i].ID, err)
 		}
 	}
 	return s, nil
 }
 
-func (s *Sim) addEnvironment(env *Environment, client *http.Client, clips map[Media]*clip) error {
+func (s *Sim) addEnvironment(env *Environment, client *http.Client) error {
 	if env.ID == "" || s.realms[env.ID] != nil {
 		return errors.New("the ID is ill-formed or repeated")
 	}
-	r := &realm{id: env.ID, about: *env, restrictions: map[RestrictionID]*Restriction{}}
+	r := &realm{id: env.ID, about: *env, restrictions: map[RestrictionID]*Restriction{}, video: newVideo()}
 	r.keys.url, r.keys.client, r.keys.now = env.JWKSURL, client, s.now
 	r.keys.keys.Store(&keySet{added: map[KeyID]addedKey{}})
 	for kid, key := range env.Keys {
@@ -144,10 +151,11 @@ func (s *Sim) addEnvironment(env *Environment, client *http.Client, clips map[Me
 		r.restrictions[restriction.ID] = &restriction
 	}
 	for _, p := range env.PlaybackIDs {
-		o := &object{PlaybackID: p, realm: r, clip: clips[p.Media]}
+		o := &object{PlaybackID: p, realm: r, clip: s.clips[p.Media], views: new(atomic.Uint64)}
 		if err := s.addObject(o); err != nil {
 			return fmt.Errorf("playback ID %q: %w", p.ID, err)
 		}
+		r.video.add(&p, s.now())
 	}
 	for _, token := range env.AccessTokens {
 		if token.ID == "" || token.Secret == "" || s.tokens[token.ID] != nil {
@@ -161,7 +169,7 @@ func (s *Sim) addEnvironment(env *Environment, client *http.Client, clips map[Me
 
 func (s *Sim) addObject(o *object) error {
 	switch {
-	case !o.ID.Valid() || s.objects[o.ID] != nil:
+	case !o.ID.Valid() || s.objects()[o.ID] != nil:
 		return errors.New("the ID is ill-formed or repeated")
 	case o.Policy != Public && o.Policy != Signed && o.Policy != DRM:
 		return fmt.Errorf("no such policy: %q", o.Policy)
@@ -170,8 +178,20 @@ func (s *Sim) addObject(o *object) error {
 	case o.clip == nil:
 		return fmt.Errorf("no such media: %q", o.Media)
 	}
-	s.objects[o.ID] = o
+	s.change(func(objects map[ID]*object) { objects[o.ID] = o })
 	return nil
+}
+
+// objects returns the playback IDs that the edge serves. Nobody writes to it.
+func (s *Sim) objects() map[ID]*object { return *s.edge.Load() }
+
+// change replaces the playback IDs by a copy that do has changed.
+func (s *Sim) change(do func(map[ID]*object)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := maps.Clone(s.objects())
+	do(next)
+	s.edge.Store(&next)
 }
 
 // AddKey makes a public key known to an environment, as Mux does when a signing

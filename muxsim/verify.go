@@ -61,7 +61,7 @@ func (s *Sim) examine(ctx context.Context, a *admission, rawURL string, header h
 	if a.route.stats() {
 		return s.examineStats(ctx, a, q)
 	}
-	if a.object, ok = s.objects[a.route.id]; !ok {
+	if a.object, ok = s.objects()[a.route.id]; !ok {
 		if a.route.drm() {
 			return refuse(NoDRM, "No DRM playback ID of this name exists.")
 		}
@@ -305,7 +305,7 @@ func (s *Sim) examineStats(ctx context.Context, a *admission, q asked) *refusal 
 // so that verdicts do not depend on the order of a map.
 func (s *Sim) realmsOf(aud, subject string) []EnvironmentID {
 	var ids []EnvironmentID
-	for _, o := range s.objects {
+	for _, o := range s.objects() {
 		owns := aud == "playback_id" && string(o.ID) == subject ||
 			aud == "asset_id" && string(o.Asset) == subject ||
 			aud == "live_stream_id" && string(o.LiveStream) == subject

@@ -12,6 +12,11 @@ type Question struct {
 	Type      TokenType
 	Params    Params // what the caller sent for this type
 	Now       time.Time
+	// Grants are the rights that the viewer holds for the object now. Nil where
+	// the rules do not read viewer.grants: nobody has looked.
+	Grants []Held
+	// NoGrants: the store did not say what they are.
+	NoGrants bool
 }
 
 // Decision is the answer of the rules.
@@ -25,18 +30,26 @@ type Decision struct {
 	// Refusal says why there is no grant; nil when there is one. A rule that
 	// allows the viewer but not the type refuses with CodeTypeNotGranted.
 	Refusal *Error
+	// Held are the rights that the rule rests on, all of them together; nil where
+	// it would allow without any. The first end among theirs ends the token, and
+	// those that wait begin with it.
+	Held []Held
+	// Until is when what the rule gives ends (the grant's `until`); zero: it
+	// does not.
+	Until time.Time
 }
 
 // Grant is what an allow rule gives. Immutable: one per rule, shared.
 type Grant struct {
-	TTL           time.Duration // 0: the environment's token.default_ttl
-	CoverDuration bool
-	Types         TypeSet
-	Forced        [TokenTypes]Params
-	ViewerParams  [TokenTypes]NameSet // what a viewer may choose itself
-	Renditions    []string            // file names that a redirect may reach, or "text/*"
-	RestrictionID RestrictionID
-	ForcesClip    bool // a clip bound is forced: all four are closed on video and storyboard
+	TTL            time.Duration // 0: the environment's token.default_ttl
+	CoverDuration  bool
+	Types          TypeSet
+	Forced         [TokenTypes]Params
+	ViewerParams   [TokenTypes]NameSet // what a viewer may choose itself
+	Renditions     []string            // file names that a redirect may reach, or "text/*"
+	RestrictionID  RestrictionID
+	ForcesClip     bool // a clip bound is forced: all four are closed on video and storyboard
+	BoundToSession bool // `bound_to_session`: never outlives the viewer's own token
 }
 
 // NameSet is a small set of parameter names.

@@ -73,7 +73,7 @@ const (
 )
 
 // Additions to the codes of contract §8: what else stands in the way of an
-// operation on a signing key.
+// operation on a signing key or on the rules.
 const (
 	// CodeKeyNotReady: it was not prepared for as long as keys.prepare_for says.
 	CodeKeyNotReady Code = "key_not_ready"
@@ -81,6 +81,8 @@ const (
 	CodeKeyState Code = "key_state"
 	// CodeKeyBusy: another operation on the environment's keys is under way.
 	CodeKeyBusy Code = "key_busy"
+	// CodePolicyConflict: the shadow policy cannot be put in force.
+	CodePolicyConflict Code = "policy_conflict"
 )
 
 // CodeDoc describes one code: the table behind the error envelope and behind
@@ -128,7 +130,8 @@ var codes = [...]CodeDoc{ //nolint:gochecknoglobals // a constant table
 	{CodeKeyNotReady, Conflict, "The signing key was published only recently: keys.prepare_for must pass before it signs."},
 	{CodeKeyState, Conflict, "The signing key's state does not allow this; the message says which one does."},
 	{CodeKeyBusy, Conflict, "Another operation on the environment's signing keys is under way; ask again."},
-	{CodeNotFound, NotFound, "No such route, environment or signing key."},
+	{CodePolicyConflict, Conflict, "There is no shadow policy, it is another revision than was meant, or its file cannot replace that of the policy in force."},
+	{CodeNotFound, NotFound, "No such route, environment, signing key or grant."},
 	{CodeMethodNotAllowed, MethodNotAllowed, "The route exists, but not for this method; Allow lists those it has."},
 	{CodePayloadTooLarge, PayloadTooLarge, "The body is larger than the route accepts."},
 	{CodeHeadersTooLarge, HeadersTooLarge, "The request line and headers are larger than 16 KiB."},
@@ -158,7 +161,19 @@ type Error struct {
 	// DeletableAt is from when on the refused deletion will be granted; zero
 	// says nothing of it.
 	DeletableAt time.Time
-	Err         error // private cause, may be nil
+	// AvailableFrom is from when on the same question will be answered yes; zero
+	// promises nothing.
+	AvailableFrom time.Time
+	// Localized are texts of the operator's own for the viewer, in place of
+	// Message. Shared, never written.
+	Localized []Message
+	Err       error // private cause, may be nil
+}
+
+// Message is a text for viewers in one language.
+type Message struct {
+	Language string // a BCP 47 tag, such as en or pt-BR
+	Text     string
 }
 
 // Errorf returns an Error of the code's kind with a public message.

@@ -40,9 +40,9 @@ func Schedule(env EnvironmentID, id ID, l int64, now time.Time) Lifetime {
 }
 
 // CutAt returns the lifetime under an absolute end (Unix seconds): a later exp
-// is cut to it exactly.
+// is cut to it exactly, and one that falls on it has no later one either.
 func (l Lifetime) CutAt(end int64) Lifetime {
-	if l.Exp > end {
+	if l.Exp >= end {
 		l.Exp, l.Cut = end, true
 	}
 	return l

@@ -30,6 +30,9 @@ type Asset struct {
 	Passthrough string
 	Meta        map[string]any
 	CreatedAt   time.Time // zero unknown
+	// LiveStreamID is the live stream that the asset is a recording of, "" none
+	// known: a right to the stream may be one to its recordings.
+	LiveStreamID LiveStreamID
 }
 
 // LiveStream is what is known of a Mux live stream. Immutable.

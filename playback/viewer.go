@@ -22,7 +22,19 @@ type Client struct {
 	Referrer  string
 	Origin    string
 	UserAgent string
+	// GeoSource says who told Country, Region and ASN; "" nobody.
+	GeoSource GeoSource
 }
+
+// GeoSource is where what is known of a client's place comes from.
+type GeoSource string
+
+// The sources.
+const (
+	GeoDatabase GeoSource = "database" // geo.database, by the address
+	GeoHeader   GeoSource = "header"   // geo.country_header, from a trusted proxy
+	GeoBackend  GeoSource = "backend"  // a backend's word about its viewer
+)
 
 // UnknownCountry is the country code of a client whose country is not known.
 const UnknownCountry = "ZZ"

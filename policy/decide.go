@@ -3,7 +3,11 @@ package policy
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"time"
+
+	"cel.dev/cel-go/common/types"
 
 	"github.com/playgate/playgate/playback"
 )
@@ -27,7 +31,10 @@ func (p *Policy) decide(q *playback.Question, s scene) playback.Decision {
 		a.forget()
 		p.activations.Put(a)
 	}()
-	verdicts := p.verdictsFor(a)
+	var verdicts []verdict
+	if !s.aside {
+		verdicts = p.verdictsFor(a)
+	}
 	for _, r := range p.deny {
 		switch matches, err := r.holds(a, verdicts); {
 		case err != nil:
@@ -41,14 +48,52 @@ func (p *Policy) decide(q *playback.Question, s scene) playback.Decision {
 		case err != nil:
 			r.countError()
 		case matches:
-			return p.grant(r, a)
+			if d, over := p.grant(r, a); !over {
+				return d
+			}
 		}
 	}
 	return playback.Decision{Refusal: p.refusals.noMatch}
 }
 
-// grant is the decision of an allow rule that matched.
-func (p *Policy) grant(r *rule, a *activation) playback.Decision {
+// grant is the decision of an allow rule that matched. over: what it gives has
+// ended, so it does not match after all.
+func (p *Policy) grant(r *rule, a *activation) (_ playback.Decision, over bool) {
+	until, err := r.ends(a)
+	switch {
+	case err != nil:
+		// Leaving the end out could give more than the rule does, and so could
+		// the next rule.
+		return r.broken(p.refusals.broken, err), false
+	case !until.IsZero() && until.Unix() <= a.question.Now.Unix(): // tokens end in whole seconds
+		return playback.Decision{}, true
+	}
+	d := p.decision(r, a)
+	if d.Grant != nil {
+		d.Until, d.Held = until, p.restsOn(r, a)
+	}
+	return d, false
+}
+
+// ends returns when what the rule gives ends, the zero time if it does not.
+func (r *rule) ends(a *activation) (time.Time, error) {
+	if r.until == nil {
+		return time.Time{}, nil
+	}
+	out, _, err := r.until.program.Eval(a)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("until: %w", err)
+	}
+	at, ok := out.(types.Timestamp)
+	if !ok {
+		return time.Time{}, errNoMoment // an unknown; the checker excludes the rest
+	}
+	return at.Time, nil
+}
+
+var errNoMoment = errors.New("until: is no timestamp")
+
+func (p *Policy) decision(r *rule, a *activation) playback.Decision {
 	if t := a.question.Type; t >= playback.TokenTypes || !r.grant.Types.Has(t) {
 		return playback.Decision{Rule: r.id, Refusal: p.refusals.types[min(t, playback.TokenTypes)]}
 	}

@@ -25,6 +25,9 @@ const (
 // decoder reads a YAML document strictly and collects every problem instead of
 // stopping at the first.
 type decoder struct {
+	path     string // of the file, "" if there is none around the document
+	file     string // the same for an included file, "" for the document itself
+	source   []byte // its text
 	problems Problems
 	values   int
 }
@@ -40,9 +43,9 @@ type node struct {
 func (n node) isNull() bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
 func (d *decoder) problem(n node, format string, args ...any) {
-	p := Problem{Path: n.path, Message: fmt.Sprintf(format, args...)}
+	p := Problem{Path: n.path, File: d.file, Message: fmt.Sprintf(format, args...)}
 	if n.Node != nil {
-		p.Line = n.Line
+		p.Line, p.Column = n.Line, n.Column
 	}
 	d.problems = append(d.problems, p)
 }
@@ -61,7 +64,7 @@ func (d *decoder) document(text []byte) (node, bool) {
 		d.problem(root, "the document is empty; want at least version: 1")
 		return root, false
 	case err != nil:
-		d.problem(root, "%s", strings.TrimPrefix(err.Error(), "yaml: "))
+		d.malformed(err)
 		return root, false
 	}
 	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
@@ -92,7 +95,8 @@ func (d *decoder) fields(n node, readers map[string]func(node)) {
 	d.pairs(n, func(name string, value node) {
 		read, known := readers[name]
 		if !known {
-			d.problem(value, "unknown key; want one of %s", strings.Join(slices.Sorted(maps.Keys(readers)), ", "))
+			all := slices.Sorted(maps.Keys(readers))
+			d.problem(value, "unknown key; want one of %s%s", strings.Join(all, ", "), didYouMean(name, all))
 			return
 		}
 		if !value.isNull() {

@@ -3,10 +3,11 @@
 // *Policy, and answers a playback.Question with a playback.Decision: deny
 // rules first, then the first allow rule that matches, else no.
 //
-// It owns the rule language (docs/rules.md), its limits, the `tests:` section
-// and the warnings of `playgate policy check`. It does not load files, know
-// about HTTP, sign, cache or store anything, and it reads no clock: now is part
-// of the question.
+// It owns the rule language (docs/rules.md), its limits, the `tests:` section,
+// the warnings of `playgate policy check`, explanations of answers, comparisons
+// of documents and shadows. The files that a document names it reads through the
+// function that it is given. It does not know about HTTP, sign, cache or store
+// anything, and it reads no clock: now is part of the question.
 //
 // A *Policy is safe for concurrent use and never changes. A new document makes
 // a new *Policy; whoever holds the old one keeps it in force until the new one

@@ -78,7 +78,7 @@ func TestDocumentedDocumentsPassTheirTests(t *testing.T) {
 		t.Fatalf("%d documents in %s, want at least 4", len(blocks), rulesPage)
 	}
 	for i, block := range blocks {
-		report, err := policy.Test([]byte(block[1]), policy.Options{})
+		report, err := policy.Test([]byte(block[1]), documented())
 		if err != nil {
 			t.Fatalf("document %d: %v\n%s", i, err, block[1])
 		}
@@ -89,7 +89,7 @@ func TestDocumentedDocumentsPassTheirTests(t *testing.T) {
 			}
 			t.Error(out.String())
 		}
-		warnings, err := policy.Check([]byte(block[1]), policy.Options{}, feature())
+		warnings, err := policy.Check([]byte(block[1]), documented(), feature())
 		for _, w := range warnings {
 			if !strings.Contains(w, "pseudonym_key_file") {
 				t.Errorf("document %d: %s, %v", i, w, err)

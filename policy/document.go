@@ -25,19 +25,25 @@ var (
 
 // document is a document as it was written, its expressions not yet compiled.
 type document struct {
-	rules []ruleText
-	tests []testCase
+	rules      []ruleText
+	tests      []testCase
+	includes   []includeText
+	conditions []conditionText
+	messages   []messageText
+	sets       []setText
 }
 
 // ruleText is a rule as it was written.
 type ruleText struct {
 	at     node
+	from   *decoder // reads the file that it stands in
 	id     string
 	deny   bool
 	reason playback.Code
 	when   expressionText
 	grant  *playback.Grant
 	custom []claimText
+	until  expressionText // of the grant
 }
 
 // expressionText is CEL and where it stands.
@@ -68,8 +74,12 @@ func parse(d *decoder, text []byte) document {
 				d.problem(n, "want 1, the only version there is")
 			}
 		},
-		"rules": func(n node) { doc.rules = d.rules(n) },
-		"tests": func(n node) { doc.tests = d.tests(n) },
+		"include":    func(n node) { doc.includes = d.includes(n) },
+		"conditions": func(n node) { doc.conditions = d.conditions(n) },
+		"messages":   func(n node) { doc.messages = d.messages(n) },
+		"sets":       func(n node) { doc.sets = d.sets(n) },
+		"rules":      func(n node) { doc.rules = d.rules(n) },
+		"tests":      func(n node) { doc.tests = d.tests(n) },
 	})
 	if !seenVersion && len(d.problems) == 0 {
 		d.problem(node{root.Node, "version"}, "is required; want 1")
@@ -96,7 +106,7 @@ func (d *decoder) rules(n node) []ruleText {
 }
 
 func (d *decoder) rule(n node) ruleText {
-	r := ruleText{at: n}
+	r := ruleText{at: n, from: d}
 	var effect string
 	given := make(map[string]node)
 	keep := func(name string, read func(node)) func(node) {
@@ -114,7 +124,7 @@ func (d *decoder) rule(n node) ruleText {
 			}
 		}),
 		"reason": keep("reason", func(v node) { r.reason = d.reason(v) }),
-		"grant":  keep("grant", func(v node) { r.grant, r.custom = d.grant(v) }),
+		"grant":  keep("grant", func(v node) { d.grant(v, &r) }),
 	})
 	r.deny = effect == "deny"
 	d.complete(&r, effect, given)
@@ -155,7 +165,7 @@ func (d *decoder) id(n node) string {
 func (d *decoder) effect(n node) string {
 	effect, ok := d.text(n)
 	if ok && effect != "allow" && effect != "deny" {
-		d.problem(n, "%.40q is no effect: want allow or deny", effect)
+		d.problem(n, "%.40q is no effect: want allow or deny%s", effect, didYouMean(effect, []string{"allow", "deny"}))
 		return ""
 	}
 	return effect

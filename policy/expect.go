@@ -120,6 +120,24 @@ func (d *decoder) expect(n node) []check {
 			}
 		},
 		"custom": func(v node) { add(d.expectCustom(v)...) },
+		"bound_to_session": func(v node) {
+			want := d.boolean(v)
+			add(granted("bound_to_session", strconv.FormatBool(want), func(g *playback.Grant) string { return strconv.FormatBool(g.BoundToSession) }))
+		},
+		"until": func(v node) {
+			add(compare("until", moment(d.moment(v)), func(o outcome) string { return moment(o.decision.Until) }))
+		},
+		"rests_on": func(v node) {
+			var want []string
+			d.names(v, func(id string, _ node) { want = append(want, id) })
+			add(compare("rests_on", list(want), func(o outcome) string {
+				var got []string
+				for i := range o.decision.Held {
+					got = append(got, o.decision.Held[i].ID)
+				}
+				return list(got)
+			}))
+		},
 	})
 	return checks
 }
@@ -169,6 +187,14 @@ func (d *decoder) expectCustom(n node) (checks []check) {
 		}))
 	}
 	return checks
+}
+
+// moment writes a time as documents do, "" for none.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
 }
 
 func typeNames(s playback.TypeSet) string {

@@ -14,18 +14,13 @@ type testCase struct {
 	name        string
 	question    playback.Question
 	environment *object
-	grants      []map[string]any // viewer.grants
+	grants      []givenGrant // viewer.grants
 	checks      []check
 }
 
 // scene is what a test's rules see besides the question.
 func (t *testCase) scene() scene {
-	s := scene{environment: t.environment}
-	if len(t.grants) > 0 {
-		s.viewer = newViewer(t.question.Viewer)
-		s.viewer.members[viewerGrants] = toGrants(t.grants)
-	}
-	return s
+	return scene{environment: t.environment, grants: grantValues(t.grants)}
 }
 
 // testNow is what `now` is in tests that do not say.
@@ -37,12 +32,18 @@ func (d *decoder) tests(n node) []testCase {
 	return tests
 }
 
-func (d *decoder) test(n node) testCase {
+// newTestCase is a question that says nothing.
+func newTestCase() testCase {
 	t := testCase{environment: newEnvironment("", "")}
 	t.question.Viewer = &playback.Viewer{}
 	t.question.Object = &playback.Object{}
 	t.question.Client = &playback.Client{}
 	t.question.Now = testNow()
+	return t
+}
+
+func (d *decoder) test(n node) testCase {
+	t := newTestCase()
 	before := len(d.problems)
 	d.fields(n, map[string]func(node){
 		"name":   func(v node) { t.name, _ = d.text(v) },
@@ -70,6 +71,7 @@ func (d *decoder) given(n node, t *testCase) {
 		"environment": func(v node) { t.environment = d.givenEnvironment(v) },
 		"now":         func(v node) { q.Now = d.time(v) },
 	})
+	t.hold()
 }
 
 func (d *decoder) givenViewer(n node, t *testCase) {
@@ -80,7 +82,7 @@ func (d *decoder) givenViewer(n node, t *testCase) {
 		"authenticated": func(v node) { viewer.Authenticated = d.boolean(v) },
 		"claims":        func(v node) { viewer.Claims = d.object(v) },
 		"grants": func(v node) {
-			d.items(v, func(item node) { t.grants = append(t.grants, d.object(item)) })
+			d.items(v, func(item node) { t.grants = append(t.grants, d.givenGrant(item)) })
 		},
 	})
 }

@@ -36,9 +36,10 @@ func nameSet(names []string) playback.NameSet {
 	return set
 }
 
-func (d *decoder) grant(n node) (*playback.Grant, []claimText) {
+// grant reads what a rule gives into its text.
+func (d *decoder) grant(n node, r *ruleText) {
 	g := defaultGrant()
-	var custom []claimText
+	r.grant = g
 	d.fields(n, map[string]func(node){
 		"ttl":                     func(v node) { g.TTL = d.duration(v) },
 		"cover_duration":          func(v node) { g.CoverDuration = d.boolean(v) },
@@ -47,9 +48,14 @@ func (d *decoder) grant(n node) (*playback.Grant, []claimText) {
 		"viewer_params":           func(v node) { d.viewerParams(v, g) },
 		"renditions":              func(v node) { g.Renditions = d.renditions(v) },
 		"playback_restriction_id": func(v node) { g.RestrictionID = d.restriction(v) },
-		"custom":                  func(v node) { custom = d.custom(v) },
+		"custom":                  func(v node) { r.custom = d.custom(v) },
+		"bound_to_session":        func(v node) { g.BoundToSession = d.boolean(v) },
+		"until": func(v node) {
+			if source, ok := d.expression(v); ok {
+				r.until = expressionText{v, source}
+			}
+		},
 	})
-	return g, custom
 }
 
 func (d *decoder) tokenType(name string, at node) (playback.TokenType, bool) {
@@ -59,7 +65,7 @@ func (d *decoder) tokenType(name string, at node) (playback.TokenType, bool) {
 		for t := range playback.TokenTypes {
 			names = append(names, t.String())
 		}
-		d.problem(at, "%.40q is not a token type; want one of %s", name, strings.Join(names, ", "))
+		d.problem(at, "%.40q is not a token type; want one of %s%s", name, strings.Join(names, ", "), didYouMean(name, names))
 	}
 	return t, ok
 }
@@ -113,7 +119,7 @@ func (d *decoder) param(t playback.TokenType, name string, value node) (playback
 	p, err := playback.ParseParam(t, name, text)
 	if err != nil {
 		// The path ends with the parameter's name already.
-		d.problem(value, "%s", strings.TrimPrefix(err.Message, name+": "))
+		d.problem(value, "%s%s", strings.TrimPrefix(err.Message, name+": "), suggestParam(t, name))
 		return playback.Param{}, false
 	}
 	return p, true
@@ -138,7 +144,7 @@ func (d *decoder) viewerParams(n node, g *playback.Grant) {
 		set := playback.NameSet{}
 		d.names(ofType, func(name string, at node) {
 			if !playback.KnownParam(t, name) {
-				d.problem(at, "%s tokens have no parameter %.80q", t, name)
+				d.problem(at, "%s tokens have no parameter %.80q%s", t, name, suggestParam(t, name))
 				return
 			}
 			set[name] = struct{}{}

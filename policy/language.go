@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -29,9 +30,12 @@ const (
 type language struct {
 	env        *cel.Env
 	pseudonyms *pseudonyms
+	conditions *conditions
+	functions  *functions
 }
 
-func newLanguage(p *pseudonyms) (*language, error) {
+func newLanguage(p *pseudonyms, named *conditions, sets map[string]*set) (*language, error) {
+	own := &functions{sets, &zones{}}
 	opts := []cel.EnvOption{
 		cel.OptionalTypes(),
 		cel.CrossTypeNumericComparisons(true),
@@ -54,44 +58,62 @@ func newLanguage(p *pseudonyms) (*language, error) {
 	for i := range shapes {
 		opts = append(opts, cel.Variable(shapes[i].name, shapes[i].typ))
 	}
+	opts = append(opts, own.options()...)
+	opts = append(opts, cel.Variable(conditionVariable, conditionType()))
 	// Last: the extensions register types of theirs with the provider below.
 	opts = append(opts, func(e *cel.Env) (*cel.Env, error) {
-		return cel.CustomTypeProvider(newProvider(e.CELTypeProvider()))(e)
+		return cel.CustomTypeProvider(newProvider(e.CELTypeProvider(), named.fields()))(e)
 	})
 	env, err := cel.NewEnv(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("setting up the rule language: %w", err)
 	}
-	return &language{env, p}, nil
+	return &language{env, p, named, own}, nil
 }
 
 // expression is a compiled CEL expression. Immutable.
 type expression struct {
-	ast     *cel.Ast
+	source  string      // as it was written
+	ast     *cel.Ast    // with the named conditions in their places
 	program cel.Program // stops at maxCost where the cost has no static bound
+	// readsGrants: it can see viewer.grants.
+	readsGrants bool
+	readsPlace  bool // request.country, region or asn
 }
 
 // condition compiles a rule's `when`: a bool, or a dyn (a claim, say), which
 // must then be one when it is evaluated; anything else is an evaluation error.
-func (l *language) condition(source string) (*expression, []string) {
+func (l *language) condition(source string) (*expression, []finding) {
 	e, problems := l.compile(source)
-	if len(problems) > 0 {
+	if e == nil {
 		return nil, problems
 	}
 	if t := e.ast.OutputType(); !t.IsExactType(types.BoolType) && !t.IsExactType(types.DynType) {
-		return nil, []string{fmt.Sprintf("is of type %s, want bool: compare it with something", t)}
+		return nil, whole("is of type %s, want bool: compare it with something", t)
 	}
 	return e, nil
 }
 
 // claim compiles the expression of a custom claim.
-func (l *language) claim(source string) (*expression, []string) {
+func (l *language) claim(source string) (*expression, []finding) {
 	e, problems := l.compile(source)
-	if len(problems) > 0 {
+	if e == nil {
 		return nil, problems
 	}
 	if t := e.ast.OutputType(); !hasJSON(t) {
-		return nil, []string{fmt.Sprintf("is of type %s, which has no JSON form", t)}
+		return nil, whole("is of type %s, which has no JSON form", t)
+	}
+	return e, nil
+}
+
+// moment compiles an expression that says when.
+func (l *language) moment(source string) (*expression, []finding) {
+	e, problems := l.compile(source)
+	if e == nil {
+		return nil, problems
+	}
+	if t := e.ast.OutputType(); !t.IsExactType(types.TimestampType) {
+		return nil, whole("is of type %s, want a timestamp: write timestamp(…)", typeName(t))
 	}
 	return e, nil
 }
@@ -115,21 +137,21 @@ func hasJSON(t *types.Type) bool {
 	}
 }
 
-func (l *language) compile(source string) (*expression, []string) {
-	checked, issues := l.env.Compile(source)
-	if issues.Err() != nil {
-		return nil, describe(issues)
+func (l *language) compile(source string) (*expression, []finding) {
+	checked, findings := l.check(source)
+	if checked == nil {
+		return nil, findings
 	}
 	if problem := l.forbidden(checked); problem != "" {
-		return nil, []string{problem}
+		return nil, whole("%s", problem)
 	}
 	estimate, err := l.env.EstimateCost(checked, sizes{})
 	if err != nil {
-		return nil, []string{fmt.Sprintf("its cost cannot be estimated: %s", err)}
+		return nil, whole("its cost cannot be estimated: %s", err)
 	}
 	bounded := estimate.Max != math.MaxUint64
 	if bounded && estimate.Max > maxCost || estimate.Min > maxCost {
-		return nil, []string{fmt.Sprintf("may cost %d, the limit is %d: shorten the lists it walks through", max(estimate.Min, estimate.Max), maxCost)}
+		return nil, whole("may cost %d, the limit is %d: shorten the lists it walks through", max(estimate.Min, estimate.Max), maxCost)
 	}
 	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(foldNetworks)}
 	if !bounded {
@@ -137,9 +159,35 @@ func (l *language) compile(source string) (*expression, []string) {
 	}
 	program, err := l.env.Program(checked, opts...)
 	if err != nil {
-		return nil, []string{err.Error()}
+		return nil, whole("%s", err)
 	}
-	return &expression{checked, program}, nil
+	return &expression{source, checked, program, reads(checked, "viewer", "grants"), reads(checked, "request", "country", "region", "asn")}, nil
+}
+
+// check parses and type-checks an expression, first as it is written, so that
+// findings have their places, then with the named conditions in theirs. Without
+// an AST and without findings, a condition that it uses was found wrong.
+func (l *language) check(source string) (*cel.Ast, []finding) {
+	checked, issues := l.env.Compile(source)
+	if issues.Err() != nil {
+		return nil, l.describe(issues)
+	}
+	text, err := l.expand(source)
+	switch {
+	case errors.Is(err, errBroken):
+		return nil, nil
+	case err != nil:
+		return nil, whole("%s", err)
+	case text == source:
+		return checked, nil
+	}
+	if checked, issues = l.env.Compile(text); issues.Err() != nil {
+		return nil, whole("with condition.NAME in its place: %s", l.describe(issues)[0].message)
+	}
+	if name := captures(checked); name != "" {
+		return nil, whole("a loop's variable is called %s: with named conditions in the expression, call it something else", name)
+	}
+	return checked, nil
 }
 
 // foldNetworks parses cidr("203.0.113.0/24") and ip("203.0.113.9") once, as
@@ -159,16 +207,22 @@ func foldNetworks(i interpreter.InterpretableV2) (interpreter.InterpretableV2, e
 	return interpreter.NewConstValue(call.ID(), value), nil
 }
 
-func describe(issues *cel.Issues) []string {
-	var problems []string
+// whole is a finding about an expression as a whole.
+func whole(format string, args ...any) []finding {
+	return []finding{{message: fmt.Sprintf(format, args...)}}
+}
+
+func (l *language) describe(issues *cel.Issues) []finding {
+	var findings []finding
 	for _, e := range issues.Errors() {
-		problem := e.Message
+		message, _, _ := strings.Cut(e.Message, " expecting {") // a list of everything that CEL has
+		f := finding{message: l.suggest(message)}
 		if line := e.Location.Line(); line > 0 {
-			problem = fmt.Sprintf("%d:%d: %s", line, e.Location.Column()+1, problem)
+			f.line, f.column = line, e.Location.Column()+1
 		}
-		problems = append(problems, problem)
+		findings = append(findings, f)
 	}
-	return problems
+	return findings
 }
 
 // forbidden names what the checker lets pass and the rules do not have.
@@ -176,10 +230,14 @@ func (l *language) forbidden(checked *cel.Ast) (problem string) {
 	ast.PostOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		switch {
 		case problem != "":
+		case e.Kind() == ast.IdentKind && e.AsIdent() == conditionVariable:
+			problem = "condition is no value: write condition.NAME"
 		case e.Kind() == ast.StructKind:
 			problem = fmt.Sprintf("%s{…}: rules do not build objects", e.AsStruct().TypeName())
 		case e.Kind() == ast.CallKind && e.AsCall().FunctionName() == pseudonymFunction && l.pseudonyms == nil:
 			problem = "pseudonym() needs the environment's token.pseudonym_key_file"
+		case e.Kind() == ast.CallKind:
+			problem = l.functions.misuse(e.AsCall())
 		}
 	}))
 	return problem

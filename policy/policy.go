@@ -25,6 +25,10 @@ type Options struct {
 	PseudonymKey playback.Secret
 	// Metrics counts rules that fail; nil counts nothing.
 	Metrics *Metrics
+	// File is the path of the file that the document stands in: what it names is
+	// relative to that. ReadFile reads what it names; nil: it may name nothing.
+	File     string
+	ReadFile func(path string) ([]byte, error)
 }
 
 const (
@@ -36,13 +40,20 @@ const (
 type Policy struct {
 	deny        []*rule // in the order of the document
 	allow       []*rule
+	grantDenies []*rule // the deny rules that read viewer.grants
+	readsGrants bool
+	readsPlace  bool
 	environment *object
 	constants   *constants
 	defaultTTL  time.Duration
 	maxTTL      time.Duration
 	refusals    refusals
 	activations sync.Pool
-	revision    *revision
+	borders     []border
+	revision    string
+	namesFiles  bool
+	language    *language // compiles parts of conditions, to explain them
+	edition     *edition
 	steady      bool      // of any rule
 	nobody      []verdict // on a viewer of whom nothing is known
 }
@@ -58,6 +69,8 @@ type rule struct {
 	refusal *playback.Error // deny rules: their reason
 	grant   *playback.Grant
 	custom  []claim
+	timed   bool               // when compares now with something
+	until   *expression        // nil: what the rule gives does not end by itself
 	errors  prometheus.Counter // nil: not counted
 }
 
@@ -84,23 +97,24 @@ func Compile(text []byte, o Options) (*Policy, error) {
 }
 
 func compile(text []byte, o Options) (*Policy, []testCase, error) {
-	d := &decoder{}
-	doc := parse(d, text)
-	lang, err := newLanguage(newPseudonyms(o.PseudonymKey, o.Environment))
+	files := newSources(o.ReadFile)
+	doc := files.load(text, o.File)
+	lang, err := newLanguage(newPseudonyms(o.PseudonymKey, o.Environment), newConditions(doc.conditions), files.sets(doc.sets))
 	if err != nil {
 		return nil, nil, err
 	}
+	lang.define()
 	p := &Policy{
 		environment: newEnvironment(o.Environment, o.Name),
 		constants:   newConstants(),
 		defaultTTL:  cmp.Or(o.DefaultTTL, usualDefaultTTL),
 		maxTTL:      cmp.Or(o.MaxTTL, usualMaxTTL),
 		refusals:    newRefusals(),
-		revision:    new(revision),
+		edition:     new(edition),
 	}
 	p.activations.New = func() any { return &activation{constants: p.constants} }
 	for i := range doc.rules {
-		r := lang.rule(d, &doc.rules[i])
+		r := lang.rule(&doc.rules[i])
 		r.index = i
 		if r.deny {
 			p.deny = append(p.deny, r)
@@ -108,9 +122,13 @@ func compile(text []byte, o Options) (*Policy, []testCase, error) {
 			p.allow = append(p.allow, r)
 		}
 	}
-	if err := d.problems.err(); err != nil {
+	p.localize(doc.messages)
+	if err := files.problems().err(); err != nil {
 		return nil, nil, err
 	}
+	p.revision, p.namesFiles, p.language = files.revision(), files.asked, lang
+	p.noteReads()
+	p.noteBorders()
 	p.judgeNobody()
 	for _, r := range p.rules() {
 		r.errors = o.Metrics.counter(o.Environment, r.id)
@@ -129,22 +147,21 @@ func newRefusals() refusals {
 	return r
 }
 
-func (l *language) rule(d *decoder, text *ruleText) *rule {
-	r := &rule{id: text.id, path: text.at.path, deny: text.deny, grant: text.grant}
+func (l *language) rule(text *ruleText) *rule {
+	r := &rule{id: text.id, path: text.where(), deny: text.deny, grant: text.grant}
 	if r.deny {
 		r.grant, r.refusal = nil, playback.Denied(text.reason)
 	}
-	compile := func(t expressionText, with func(string) (*expression, []string)) *expression {
+	compile := func(t expressionText, with func(string) (*expression, []finding)) *expression {
 		if t.at.Node == nil {
 			return nil // reported where it was read
 		}
-		e, problems := with(t.source)
-		for _, problem := range problems {
-			d.problem(t.at, "%s", problem)
-		}
+		e, findings := with(t.source)
+		text.from.report(t, findings)
 		return e
 	}
 	r.when = compile(text.when, l.condition)
+	r.until = compile(text.until, l.moment)
 	r.steady = r.when != nil && readsOnlyViewer(r.when.ast)
 	for _, c := range text.custom {
 		r.custom = append(r.custom, claim{c.name, compile(c.expressionText, l.claim)})
@@ -162,6 +179,17 @@ func (p *Policy) rules() []*rule {
 	}
 	return all
 }
+
+// Revision identifies what the document says, with all files that it names: the
+// first 12 hexadecimal digits of a SHA-256 over their contents. Two replicas
+// that have the same revision decide the same.
+func (p *Policy) Revision() string { return p.revision }
+
+// Len returns the number of rules.
+func (p *Policy) Len() int { return len(p.deny) + len(p.allow) }
+
+// NamesFiles reports whether the document includes files or has sets in files.
+func (p *Policy) NamesFiles() bool { return p.namesFiles }
 
 // Empty reports whether there is no rule at all: everything is denied.
 func (p *Policy) Empty() bool { return len(p.deny)+len(p.allow) == 0 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,24 +10,37 @@ import (
 // Problem is one thing that is wrong with a document.
 type Problem struct {
 	Path    string // rules[2].grant.params.video.max_resolution; "" is the document
-	Line    int    // in the document; 0 unknown
+	File    string // the included file that it stands in; "" is the document itself
+	Line    int    // in the file, from 1; 0 unknown
+	Column  int    // the same
 	Message string
 }
 
-// String returns "path: message (line 7)".
+// String returns "path: message (line 7, column 12)", with the file where it is
+// not the document itself.
 func (p Problem) String() string {
 	text := p.Message
 	if p.Path != "" {
 		text = p.Path + ": " + text
 	}
+	var place []string
+	if p.File != "" {
+		place = append(place, p.File)
+	}
 	if p.Line > 0 {
-		text += fmt.Sprintf(" (line %d)", p.Line)
+		place = append(place, fmt.Sprintf("line %d", p.Line))
+	}
+	if p.Column > 0 {
+		place = append(place, fmt.Sprintf("column %d", p.Column))
+	}
+	if len(place) > 0 {
+		text += " (" + strings.Join(place, ", ") + ")"
 	}
 	return text
 }
 
 // Problems is everything that is wrong with a document, in the order of its
-// lines. It is the error of Compile, Check and Test.
+// lines; included files come behind the document. It is the error of Compile, Check and Test.
 type Problems []Problem //nolint:errname // the same word as configs.Problems
 
 // Error returns one line per problem.
@@ -38,11 +52,15 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// sort puts the problems of one file in the order of its lines.
+func (ps Problems) sort() {
+	slices.SortStableFunc(ps, func(a, b Problem) int { return cmp.Or(a.Line-b.Line, a.Column-b.Column) })
+}
+
 // err returns the problems as an error, nil if there are none.
 func (ps Problems) err() error {
 	if len(ps) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(ps, func(a, b Problem) int { return a.Line - b.Line })
 	return ps
 }

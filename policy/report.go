@@ -25,6 +25,9 @@ func (o Options) withStandIn() Options {
 type Report struct {
 	Tests []TestResult
 	Rules []Coverage // in the order of the document
+	// Unreachable are the rules that can never decide, each with the reason why:
+	// no test could cover them.
+	Unreachable []string
 }
 
 // TestResult is the result of one test.
@@ -53,6 +56,12 @@ func Test(text []byte, o Options) (*Report, error) {
 	report := &Report{}
 	for _, r := range p.rules() {
 		report.Rules = append(report.Rules, Coverage{Rule: r.id, Effect: r.effect()})
+	}
+	unreachable := p.unreachable()
+	for _, r := range p.rules() {
+		if reason := unreachable[r.index]; reason != "" {
+			report.Unreachable = append(report.Unreachable, fmt.Sprintf("%s (%s): %s", r.path, r.id, reason))
+		}
 	}
 	for i := range tests {
 		report.Tests = append(report.Tests, p.test(&tests[i], report.Rules))
@@ -115,6 +124,9 @@ func (p *Policy) cover(t *testCase, decided string, coverage []Coverage) (failur
 	return failures
 }
 
+// Passed reports whether all tests passed and every rule can be reached.
+func (r *Report) Passed() bool { return r.Failures() == 0 && len(r.Unreachable) == 0 }
+
 // Failures returns how many tests failed.
 func (r *Report) Failures() int {
 	n := 0
@@ -154,6 +166,9 @@ func (r *Report) Print(w io.Writer, name string) error {
 	if err := r.printCoverage(&b); err != nil {
 		return err
 	}
+	for _, reason := range r.Unreachable {
+		fmt.Fprintf(&b, "  FAIL  %s\n", reason)
+	}
 	fmt.Fprintf(&b, "  %d tests, %d failed; %d of %d rules decided a test\n",
 		len(r.Tests), r.Failures(), len(r.Rules)-len(r.Uncovered()), len(r.Rules))
 	_, err := io.WriteString(w, b.String())
@@ -174,4 +189,11 @@ func (r *Report) printCoverage(w io.Writer) error {
 		fmt.Fprintf(table, "  %s\t%s\t%d\t%d\t%d%s\n", c.Rule, c.Effect, c.Decided, c.Matched, c.Failed, note)
 	}
 	return table.Flush()
+}
+
+// CompileAlone compiles a document without its environment, as the commands do
+// that only ask it questions: where the options have no key for pseudonym(), it
+// hashes with one that is no secret. The error is Problems.
+func CompileAlone(text []byte, o Options) (*Policy, error) {
+	return Compile(text, o.withStandIn())
 }

@@ -192,7 +192,7 @@ func TestDocumentIsBounded(t *testing.T) {
 	t.Parallel()
 	large := "version: 1\n#" + strings.Repeat("x", 1<<20)
 	many := "version: 1\nrules:\n" + strings.Repeat("  - {}\n", 1001)
-	for text, want := range map[string]string{large: "larger than 1048576 bytes", many: "rules: there are more than 1000 rules (line 3)"} {
+	for text, want := range map[string]string{large: "larger than 1048576 bytes", many: "rules: there are more than 1000 rules (line 3, column 3)"} {
 		if _, err := policy.Compile([]byte(text), policy.Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Compile = %.80v, want %q", err, want)
 		}

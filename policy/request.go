@@ -90,6 +90,7 @@ type activation struct {
 	question    *playback.Question
 	environment *object
 	now         ref.Val
+	held        []ref.Val // viewer.grants, see grants
 	request     request
 	requested   object // the variable request
 
@@ -102,12 +103,13 @@ type kept struct{ playback, asset, liveStream *object }
 
 // scene is what a question does not say.
 type scene struct {
+	aside       bool // verdicts on the viewer are not kept: there is room for those of one document
 	environment *object
-	viewer      *object // of a test that gives grants; nil: made from the question
+	grants      []ref.Val // of a test that gives grants; nil: made from the question
 }
 
 func (a *activation) ask(q *playback.Question, s scene) {
-	a.question, a.environment, a.viewer = q, s.environment, s.viewer
+	a.question, a.environment, a.held = q, s.environment, s.grants
 	a.request = request{q, a.constants}
 	a.requested = object{shape: &shapes[requestShape], request: &a.request}
 }
@@ -121,7 +123,7 @@ func (a *activation) ResolveName(name string) (any, bool) {
 	switch name {
 	case "viewer":
 		if a.viewer == nil {
-			a.viewer = a.constants.viewerOf(a.question.Viewer)
+			a.viewer = a.viewerWith(a.grants())
 		}
 		return a.viewer, true
 	case "request":

@@ -144,15 +144,6 @@ func newViewer(v *playback.Viewer) *object {
 	return o
 }
 
-// toGrants converts a viewer's grants.
-func toGrants(grants []map[string]any) ref.Val {
-	vals := make([]ref.Val, len(grants))
-	for i := range grants {
-		vals[i] = toMap(grants[i])
-	}
-	return types.NewRefValList(types.DefaultTypeAdapter, vals)
-}
-
 // newPlayback converts a playback ID; nil is one of which nothing is known.
 func newPlayback(p *playback.Object) *object {
 	if p == nil {

@@ -31,14 +31,14 @@ const (
 	matched
 )
 
-// revision tells one compiled document from every other by its address, without
+// edition tells one compiled document from every other by its address, without
 // keeping the document alive.
-type revision struct{ _ byte }
+type edition struct{ _ byte }
 
 // standing is what a viewer's Memo keeps. Immutable.
 type standing struct {
 	viewer   *object
-	revision *revision // of the document that the verdicts are of; nil: there are none
+	edition  *edition  // of the document that the verdicts are of; nil: there are none
 	verdicts []verdict // by rule.index
 }
 
@@ -55,12 +55,14 @@ func (p *Policy) verdictsFor(a *activation) []verdict {
 		return nil
 	}
 	k := a.constants.standingOf(v)
-	if k.revision != p.revision {
+	if k.edition != p.edition {
 		a.viewer = k.viewer
-		k = &standing{k.viewer, p.revision, p.judge(a)}
+		k = &standing{k.viewer, p.edition, p.judge(a)}
 		v.Memo.Keep(k)
 	}
-	a.viewer = k.viewer
+	if a.viewer = k.viewer; len(a.grants()) > 0 {
+		a.viewer = a.viewerWith(a.grants()) // for the conditions that are open
+	}
 	return k.verdicts
 }
 
@@ -156,9 +158,4 @@ func isSteady(operand ast.Expr, field string) bool {
 		return true
 	}
 	return false
-}
-
-// isVariable reports whether a name is that of a variable of the rule language.
-func isVariable(name string) bool {
-	return slices.ContainsFunc(Variables(), func(v Variable) bool { return v.Name == name })
 }

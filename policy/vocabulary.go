@@ -138,7 +138,7 @@ var shapes = [shapeCount]shape{ //nolint:gochecknoglobals // a constant table
 		viewerID:            {"id", types.StringType, sizeID, `the issuer's sub; "" for anonymous viewers`},
 		viewerAuthenticated: {"authenticated", types.BoolType, 0, "false: anonymous"},
 		viewerClaims:        {"claims", claimsType(), 0, "all claims of the viewer token; numbers are doubles"},
-		viewerGrants:        {"grants", types.NewListType(claimsType()), 0, "always empty in this version"},
+		viewerGrants:        {"grants", types.NewListType(claimsType()), 0, "the rights that the viewer holds for this playback ID now: maps of id, type, scope, attributes and, where it has them, from, until, first_play (timestamps), play_within (a duration)"},
 	}},
 	playbackShape: {"playback", "the playback ID", types.NewObjectType("playgate.Playback"), []field{
 		playbackID:     {"id", types.StringType, sizeID, "the playback ID"},
@@ -280,8 +280,11 @@ type provider struct {
 	fields map[string]map[string]*types.FieldType // by type name, then field name
 }
 
-func newProvider(base types.Provider) *provider {
-	p := &provider{base, make(map[string]map[string]*types.FieldType, shapeCount)}
+func conditionType() *types.Type { return types.NewObjectType("playgate.Condition") }
+
+func newProvider(base types.Provider, named map[string]*types.FieldType) *provider {
+	p := &provider{base, make(map[string]map[string]*types.FieldType, shapeCount+1)}
+	p.fields[conditionType().TypeName()] = named
 	for i := range shapes {
 		fields := make(map[string]*types.FieldType, len(shapes[i].fields))
 		for j, f := range shapes[i].fields {

@@ -38,6 +38,11 @@ func (p *Policy) Warnings(known []*playback.Object) []string {
 	if len(p.allow) == 0 {
 		warnings = append(warnings, "there is no allow rule: everything is denied")
 	}
+	for _, name := range p.language.conditions.names() {
+		if c := p.language.conditions; !c.used[name] && c.texts[name].from.file == "" {
+			warnings = append(warnings, fmt.Sprintf("conditions.%s: is used by no rule", name))
+		}
+	}
 	longest := longestAsset(known)
 	unreachable := p.unreachable()
 	for _, r := range p.rules() {

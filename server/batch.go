@@ -141,7 +141,8 @@ func (s *Server) tellBatch(c *fiber.Ctx, x *middleware.Exchange, items []batchIt
 	signed, hit := false, true
 	for i := range items {
 		if err := items[i].err; err != nil {
-			refusal := refusalOf(err)
+			refusal := localize(c, refusalOf(err))
+			items[i].err = refusal
 			s.metrics.refused(refusal.Code)
 			x.Outcome.Failed++
 			x.Outcome.Internal = x.Outcome.Internal || refusal.Kind == playback.InternalError

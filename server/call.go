@@ -50,7 +50,8 @@ func (k *call) release() {
 // has written the answer releases the call.
 func newCall(c *fiber.Ctx, x *middleware.Exchange, id string) *call {
 	k := calls.Get().(*call) //nolint:forcetypeassert // the pool holds nothing else
-	k.Caller, k.Now = x.Fair(), x.Now
+	k.Caller, k.RequestID, k.Now = x.Fair(), x.ID, x.Now
+	k.Passive = c.Method() == fiber.MethodHead
 	k.client.Country = playback.UnknownCountry
 	k.Client = &k.client
 	if x.Kind == middleware.BackendCaller {
@@ -66,6 +67,9 @@ func newCall(c *fiber.Ctx, x *middleware.Exchange, id string) *call {
 	k.client.UserAgent = hint(c.Request().Header.UserAgent())
 	k.PlaybackID = playback.ID(id)
 	keep((*string)(&k.PlaybackID), &k.client.Referrer, &k.client.Origin, &k.client.UserAgent)
+	if mintingOf(x).ReadsPlace {
+		x.Server.(*Snapshot).place.locate(c, x, &k.client) //nolint:forcetypeassert // open put it there
+	}
 	return k
 }
 
@@ -119,7 +123,7 @@ func (s *Server) issue(x *middleware.Exchange, k *call, within time.Duration) (*
 	k.limit.after = within
 	defer k.limit.end()
 	answer, err := s.cfg.Issuer.Issue(&k.limit, mintingOf(x), &k.Request)
-	if err != nil && errors.Is(err, context.DeadlineExceeded) {
+	if _, told := errors.AsType[*playback.Error](err); !told && errors.Is(err, context.DeadlineExceeded) {
 		return nil, playback.Errorf(playback.CodeSigningOverloaded, "The answer took too long.").Because(err)
 	}
 	return answer, err

@@ -109,7 +109,7 @@ func (s *Server) writeError(c *fiber.Ctx, x *middleware.Exchange, err error) {
 		h.Set(fiber.HeaderRetryAfter, strconv.FormatInt(middleware.Seconds(refusal.RetryAfter), 10))
 	}
 	c.Status(status)
-	x.Buf = appendError(x.Buf[:0], refusal, x.ID)
+	x.Buf = appendError(x.Buf[:0], localize(c, refusal), x.ID)
 	sendJSON(c, x)
 }
 
@@ -135,6 +135,10 @@ func appendError(b []byte, refusal *playback.Error, id string) []byte {
 	if !refusal.DeletableAt.IsZero() {
 		b = append(b, `,"deletable_at":"`...)
 		b = append(strconv.AppendInt(b, refusal.DeletableAt.Unix(), 10), '"')
+	}
+	if !refusal.AvailableFrom.IsZero() {
+		b = append(b, `,"available_from":`...)
+		b = strconv.AppendInt(b, refusal.AvailableFrom.Unix(), 10)
 	}
 	return append(b, "}}"...)
 }

@@ -22,10 +22,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp/fasthttputil"
 
+	"github.com/playgate/playgate/grant"
 	"github.com/playgate/playgate/identity"
 	"github.com/playgate/playgate/issuer"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/server"
+	"github.com/playgate/playgate/store/memory"
 	"github.com/playgate/playgate/tenant"
 )
 
@@ -245,6 +247,7 @@ type kit struct {
 	server   *server.Server
 	issuer   *fakeIssuer
 	keys     *fakeManager
+	grants   *grant.Holder
 	identity *fakeIdentity
 	clock    *clock
 	log      *logBuffer
@@ -278,6 +281,9 @@ func (l *logBuffer) text() string {
 }
 
 type options struct {
+	header     string // of the country
+	locator    server.Locator
+	asleep     bool // the rules read nothing of where a viewer is
 	tenants    []tenant.Organization
 	trusted    []netip.Prefix
 	unresolved string
@@ -290,6 +296,7 @@ func start(t testing.TB, o options) *kit {
 	t.Helper()
 	k := &kit{
 		t: t, issuer: &fakeIssuer{}, keys: newFakeManager(), identity: &fakeIdentity{}, clock: &clock{}, log: &logBuffer{},
+		grants:   grant.New(grant.Config{Store: memory.New(), Now: func() time.Time { return time.Unix(1_900_000_000, 0) }}),
 		registry: prometheus.NewPedanticRegistry(), listener: fasthttputil.NewInmemoryListener(),
 	}
 	k.clock.nanos.Store(time.Unix(1_900_000_000, 0).UnixNano())
@@ -302,7 +309,7 @@ func start(t testing.TB, o options) *kit {
 	}
 	k.configure(o)
 	k.server = server.New(server.Config{
-		Snapshot: k.snapshot.Load, Issuer: k.issuer, Identity: k.identity, JWKS: fakeKeys{}, Keys: k.keys,
+		Snapshot: k.snapshot.Load, Issuer: k.issuer, Identity: k.identity, JWKS: fakeKeys{}, Keys: k.keys, Grants: k.grants, Explainer: k.issuer, Policies: fakePolicies{},
 		Logger: o.logger, AccessLog: o.accessLog, Registerer: k.registry,
 		Now: k.clock.Now, Rand: func() float64 { return 0 }, Pages: o.pages,
 	})
@@ -327,12 +334,19 @@ func (k *kit) configure(o options) {
 	if err != nil {
 		k.t.Fatal(err)
 	}
+	minting := mintingFor(o.tenants)
+	for _, e := range minting {
+		e.ReadsPlace = !o.asleep
+	}
 	snapshot, err := server.NewSnapshot(server.SnapshotConfig{
-		Directory: directory, Environments: mintingFor(o.tenants),
-		TrustedProxies: o.trusted, UnresolvedRateLimit: o.unresolved,
+		Directory: directory, Environments: minting,
+		TrustedProxies: o.trusted, UnresolvedRateLimit: o.unresolved, CountryHeader: o.header,
 	})
 	if err != nil {
 		k.t.Fatal(err)
+	}
+	if o.locator != nil {
+		snapshot.SetLocator(o.locator)
 	}
 	k.snapshot.Store(snapshot)
 }
@@ -494,6 +508,7 @@ type envelope struct {
 		Code        string   `json:"code"`
 		RequestID   string   `json:"request_id"`
 		DeletableAt string   `json:"deletable_at"`
+		Available   int64    `json:"available_from"`
 	} `json:"error"`
 }
 

@@ -80,7 +80,7 @@ func compile(r route) *compiled {
 		r.limit = maxBody
 	}
 	out := &compiled{route: r, Endpoint: middleware.Endpoint{
-		Route: r.path, CORS: r.access == gated, Backend: r.access == system || r.access == known, ViewerQuery: r.query,
+		Route: r.path, CORS: r.access == gated, Backend: r.access != gated && r.access != open, ViewerQuery: r.query,
 	}}
 	methods := strings.ReplaceAll(" "+r.methods, " "+get, " "+get+" "+fiber.MethodHead)
 	out.allow = strings.ReplaceAll(strings.TrimPrefix(methods, " "), " ", ", ") + ", " + fiber.MethodOptions
@@ -223,8 +223,15 @@ func (r *compiled) permission(method string) tenant.Permission {
 			return tenant.SystemRead
 		}
 		return tenant.SystemWrite
+	case inspected:
+		return tenant.SystemRead
 	case gated:
 		return tenant.VideoRead
+	case managed:
+		if method == get || method == fiber.MethodHead {
+			return tenant.VideoRead
+		}
+		return tenant.VideoWrite
 	case open, known:
 	}
 	return 0

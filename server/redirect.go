@@ -87,7 +87,8 @@ func readCounted(k *call, raw string) (playback.TokenType, *playback.Error) {
 }
 
 // redirect issues the one token of a redirect and sends the client on: with
-// the token alone, or for a public playback ID with what it asked.
+// the token alone, or for a public playback ID with what it asked. HEAD, which
+// begins no rental, gets no token that would.
 func (s *Server) redirect(c *fiber.Ctx, x *middleware.Exchange, k *call, l playback.Location) error {
 	answer, err := s.issue(x, k, issueTimeout)
 	if err != nil {
@@ -99,7 +100,7 @@ func (s *Server) redirect(c *fiber.Ctx, x *middleware.Exchange, k *call, l playb
 	b = append(b, l.Path...)
 	if answer.Object.Public() {
 		b = appendPublicQuery(b, rawQuery(c), x.Snapshot, &answer.Items[0])
-	} else {
+	} else if !answer.Withheld {
 		b = append(b, "?token="...)
 		b = append(b, answer.Items[0].Token.Reveal()...)
 	}

@@ -17,10 +17,12 @@ const (
 type access uint8
 
 const (
-	gated  access = iota // every stage of contract §8
-	open                 // none: no credential, no limit, no CORS
-	system               // backends with the system permission for the method; no CORS
-	known                // backends, whatever their permissions; no CORS
+	gated     access = iota // every stage of contract §8
+	open                    // none: no credential, no limit, no CORS
+	system                  // backends with the system permission for the method; no CORS
+	known                   // backends, whatever their permissions; no CORS
+	managed                 // backends with the video permission for the method; no CORS
+	inspected               // backends with system:read, whatever the method: nothing is changed; no CORS
 )
 
 // bodyUse says what becomes of a request's body.
@@ -59,6 +61,7 @@ type target struct {
 const (
 	get     = fiber.MethodGet
 	post    = fiber.MethodPost
+	put     = fiber.MethodPut
 	del     = fiber.MethodDelete
 	getPost = get + " " + post
 )
@@ -108,6 +111,15 @@ func apiRoutes() []route {
 		{methods: get, path: "/v1/signing-keys", handle: getKeys, access: system},
 		{methods: post, path: "/v1/signing-keys/{id}/activate", handle: changeKey(KeyManager.Activate), access: system},
 		{methods: post, path: "/v1/signing-keys/{id}/retire", handle: changeKey(KeyManager.Retire), access: system},
+
+		{methods: post, path: "/v1/explain", handle: postExplain, access: inspected, body: wanted},
+		{methods: get, path: "/v1/policy", handle: getPolicy, access: system},
+		{methods: post, path: "/v1/policy/promote", handle: postPromote, access: system, body: wanted},
+
+		{methods: get + " " + put + " " + del, path: "/v1/grants/{id}", handle: oneGrant, access: managed, body: wanted},
+		{methods: get, path: "/v1/grants", handle: listGrants, access: managed},
+
+		{methods: post, path: "/v1/webhooks/mux/{environment}", handle: postWebhook, access: open, body: wanted, limit: maxWebhookBody},
 	}
 }
 

@@ -91,11 +91,15 @@ type KeyOrder struct {
 type Config struct {
 	// Snapshot returns the configuration in force, never nil. It is called once
 	// per request.
-	Snapshot func() *Snapshot
-	Issuer   Issuer
-	Identity middleware.Viewers
-	JWKS     KeyPublisher
-	Keys     KeyManager
+	Snapshot  func() *Snapshot
+	Issuer    Issuer
+	Identity  middleware.Viewers
+	JWKS      KeyPublisher
+	Keys      KeyManager
+	Grants    GrantManager
+	Webhooks  Webhooks
+	Explainer Explainer
+	Policies  PolicyManager
 
 	Logger     *slog.Logger          // nil: silent
 	AccessLog  string                // log.access, see SetAccessLog

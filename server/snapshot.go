@@ -20,6 +20,9 @@ type SnapshotConfig struct {
 	TrustedProxies []netip.Prefix
 	// UnresolvedRateLimit is server.unresolved_rate_limit, "" for none.
 	UnresolvedRateLimit string
+	// CountryHeader is a header that trusted proxies set to the viewer's country;
+	// "" means none. It goes before the locator.
+	CountryHeader string
 }
 
 // Snapshot is one configuration of the edge, used by a request from beginning
@@ -27,6 +30,7 @@ type SnapshotConfig struct {
 type Snapshot struct {
 	edge         *middleware.Snapshot
 	environments map[playback.EnvironmentID]*issuer.Environment
+	place        place
 }
 
 // NewSnapshot compiles a configuration, with all problems in one error: rates
@@ -36,7 +40,7 @@ func NewSnapshot(cfg SnapshotConfig) (*Snapshot, error) {
 		Directory: cfg.Directory, TrustedProxies: cfg.TrustedProxies, UnresolvedRateLimit: cfg.UnresolvedRateLimit,
 	})
 	problems := []error{err}
-	s := &Snapshot{edge: edge, environments: make(map[playback.EnvironmentID]*issuer.Environment, len(cfg.Environments))}
+	s := &Snapshot{edge: edge, place: place{countryHeader: cfg.CountryHeader}, environments: make(map[playback.EnvironmentID]*issuer.Environment, len(cfg.Environments))}
 	for _, e := range cfg.Directory.Environments() {
 		minting := cfg.Environments[e.ID]
 		if minting == nil {
@@ -49,6 +53,10 @@ func NewSnapshot(cfg SnapshotConfig) (*Snapshot, error) {
 	}
 	return s, nil
 }
+
+// SetLocator says who is asked where viewers are. Only before the snapshot is in
+// force.
+func (s *Snapshot) SetLocator(l Locator) { s.place.locator = l }
 
 // mintingOf returns what the request's environment mints from.
 func mintingOf(x *middleware.Exchange) *issuer.Environment {

@@ -31,6 +31,9 @@ func (k *call) readViewer(v *jsonValue, at string) *playback.Error {
 			return err
 		}
 	}
+	if k.client.Country != playback.UnknownCountry || k.client.Region != "" || k.client.ASN != 0 {
+		k.client.GeoSource = playback.GeoBackend
+	}
 	viewer.Authenticated = viewer.ID != ""
 	if !viewer.Authenticated {
 		viewer.Issuer = ""

@@ -61,6 +61,16 @@ func (l *MemoryLedger) add(key ledgerKey) *atomic.Int64 {
 	return latest
 }
 
+// Each calls yield with the latest exp of every key, in Unix seconds, until it
+// returns false.
+func (l *MemoryLedger) Each(yield func(playback.EnvironmentID, playback.KeyID, int64) bool) {
+	for key, latest := range *l.latest.Load() {
+		if !yield(key.env, key.key, latest.Load()) {
+			return
+		}
+	}
+}
+
 // LastExpiry implements Ledger.
 func (l *MemoryLedger) LastExpiry(env playback.EnvironmentID, key playback.KeyID) (time.Time, bool) {
 	latest := (*l.latest.Load())[ledgerKey{env, key}]

@@ -22,6 +22,7 @@ programs=(
 	wrk=wrk              # load for the benchmarks
 	nginx=nginx          # a file that the benchmarks measure against
 	haproxy=haproxy      # checks viewer tokens in the benchmarks
+	initdb=postgresql    # the store of many replicas
 	shellcheck=shellcheck # lint of the scripts
 )
 
@@ -38,6 +39,7 @@ as_root() {
 
 install_programs() {
 	local entry packages=() PATH=$PATH:/usr/sbin # daemons are there
+	for entry in /usr/lib/postgresql/*/bin; do PATH=$PATH:$entry; done
 	for entry in "${programs[@]}"; do
 		command -v "${entry%%=*}" >/dev/null || packages+=("${entry#*=}")
 	done

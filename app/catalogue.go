@@ -1,0 +1,184 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/playgate/playgate/catalog"
+	"github.com/playgate/playgate/configs"
+	"github.com/playgate/playgate/muxapi"
+	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/store"
+)
+
+// catalogues are the live catalogues of all environments, and who keeps them in
+// step with Mux.
+type catalogues struct {
+	library *catalog.Library
+	metrics *catalog.Metrics
+	muxes   *muxClients
+	log     *slog.Logger
+
+	mu      sync.Mutex      // guards what follows; held by one reload at a time, and by start
+	ctx     context.Context //nolint:containedctx // the life of the app's background work; nil before Start
+	syncers map[playback.EnvironmentID]*syncer
+	working sync.WaitGroup
+}
+
+// syncer is a catalog.Syncer with what it was made from: a reload that changes
+// nothing of it lets it go on.
+type syncer struct {
+	*catalog.Syncer
+
+	client *muxapi.Client
+	maxAge time.Duration
+	lookup bool
+	stop   context.CancelFunc // nil until it runs
+}
+
+func (s *syncer) same(other *syncer) bool {
+	return s.client == other.client && s.maxAge == other.maxAge && s.lookup == other.lookup
+}
+
+func newCatalogues(s store.Store, muxes *muxClients, log *slog.Logger, registry *prometheus.Registry) (*catalogues, error) {
+	library, err := catalog.NewLibrary(context.Background(), s, nil)
+	if err != nil {
+		return nil, fmt.Errorf("reading the catalogue: %w", err)
+	}
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "playgate_catalogue_playback_ids", Help: "Playback IDs that Mux was heard of, in all environments.",
+	}, func() float64 { return float64(library.Len()) }))
+	return &catalogues{library: library, metrics: catalog.NewMetrics(registry), muxes: muxes, log: log, syncers: map[playback.EnvironmentID]*syncer{}}, nil
+}
+
+// prepare lays the configuration of each environment over what was learned. It
+// changes nothing but the state, which is not in force yet; run puts the syncers
+// that it returns to work.
+func (c *catalogues) prepare(next *state) (map[playback.EnvironmentID]*syncer, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
+	defer cancel()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	wanted := map[playback.EnvironmentID]*syncer{}
+	for _, env := range next.environments {
+		live, err := c.library.Live(ctx, env)
+		if err != nil {
+			return nil, fmt.Errorf("reading the catalogue: %w", err)
+		}
+		e := next.configured[env]
+		view, err := live.View(e.Entries())
+		if err != nil {
+			return nil, fmt.Errorf("environment %s: %w", env, err)
+		}
+		s, err := c.syncer(e, live)
+		if err != nil {
+			return nil, err
+		}
+		finder := &catalog.Finder{View: view}
+		inbox := &catalog.Inbox{Environment: env, MuxEnvironment: e.Mux.EnvironmentID, Library: c.library, Now: time.Now}
+		if s != nil {
+			wanted[env], finder.Syncer, inbox.Recheck = s, s.Syncer, s.Syncer
+		}
+		next.minting[env].Catalogue, next.minting[env].Finder = view, finder
+		next.inboxes[env] = inbox
+	}
+	return wanted, nil
+}
+
+// syncer returns the environment's, the one that runs if it need not change; nil
+// if Mux cannot be asked.
+func (c *catalogues) syncer(e *configs.Environment, live *catalog.Live) (*syncer, error) {
+	client, err := c.muxes.client(e)
+	if client == nil || err != nil {
+		return nil, err
+	}
+	s := &syncer{client: client, maxAge: e.Catalog.MaxAge, lookup: e.Catalog.Unknown == "lookup"}
+	if running := c.syncers[e.ID]; running != nil && running.same(s) {
+		return running, nil
+	}
+	s.Syncer = catalog.NewSyncer(catalog.SyncConfig{
+		Environment: e.ID, Library: c.library, Live: live, Mux: video{client}, MaxAge: s.maxAge, Lookup: s.lookup,
+		Logger: c.log, Metrics: c.metrics, Now: time.Now,
+	})
+	return s, nil
+}
+
+// run puts these syncers to work, and ends the others, now that the state that
+// they belong to is in force.
+func (c *catalogues) run(wanted map[playback.EnvironmentID]*syncer, environments []playback.EnvironmentID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for env, s := range c.syncers {
+		if wanted[env] != s && s.stop != nil {
+			s.stop()
+		}
+	}
+	c.syncers = wanted
+	c.library.Keep(environments)
+	c.begin()
+}
+
+// begin starts what does not run yet, once the app has started.
+func (c *catalogues) begin() {
+	if c.ctx == nil {
+		return
+	}
+	for _, s := range c.syncers {
+		if s.stop == nil {
+			var ctx context.Context
+			ctx, s.stop = context.WithCancel(c.ctx)
+			c.working.Go(func() { s.Run(ctx) })
+		}
+	}
+}
+
+// start begins to follow the store and Mux; stop ends that.
+func (c *catalogues) start(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ctx = ctx
+	c.working.Go(func() { c.library.Run(ctx, c.log, time.Now) })
+	c.begin()
+}
+
+// wait returns when everything that start began has ended.
+func (c *catalogues) wait() { c.working.Wait() }
+
+// video is Mux's Video API in the words of the catalogue.
+type video struct{ client *muxapi.Client }
+
+func (v video) Object(ctx context.Context, kind store.Kind, id string) (catalog.Said, error) {
+	if kind == store.LiveStream {
+		o, err := v.client.GetLiveStream(ctx, playback.LiveStreamID(id))
+		return catalog.Said(o), orGone(err)
+	}
+	o, err := v.client.GetAsset(ctx, playback.AssetID(id))
+	return catalog.Said(o), orGone(err)
+}
+
+func (v video) Owner(ctx context.Context, id playback.ID) (store.Kind, string, error) {
+	p, err := v.client.GetPlaybackID(ctx, id)
+	if err != nil {
+		return "", "", orGone(err)
+	}
+	switch kind := store.Kind(p.Object.Type); kind {
+	case store.Asset, store.LiveStream:
+		return kind, p.Object.ID, nil
+	case store.PlaybackID:
+	}
+	return "", "", fmt.Errorf("playback ID %s belongs to a %.40q", id, p.Object.Type)
+}
+
+func (v video) Page(ctx context.Context, kind store.Kind, cursor string) (catalog.Page, error) {
+	list := v.client.ListAssets
+	if kind == store.LiveStream {
+		list = v.client.ListLiveStreams
+	}
+	page, err := list(ctx, cursor)
+	return catalog.Page{Objects: page.Data, At: page.At, Next: page.Next}, err
+}

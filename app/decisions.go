@@ -1,0 +1,74 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/playgate/playgate/audit"
+	"github.com/playgate/playgate/configs"
+	"github.com/playgate/playgate/issuer"
+	"github.com/playgate/playgate/playback"
+)
+
+// openDecisions opens the decision log, nil if there is none.
+func openDecisions(cfg *configs.Decisions, log *slog.Logger, registry prometheus.Registerer) (*audit.Log, error) {
+	sink, err := openSink(cfg)
+	if sink == nil || err != nil {
+		return nil, err
+	}
+	var rules []audit.RuleSampling
+	for _, r := range cfg.Rules {
+		rules = append(rules, audit.RuleSampling{Environment: r.Environment, Rule: r.Rule, Sampling: audit.Sampling(r.Allow)})
+	}
+	return audit.New(audit.Config{
+		Sink: sink, Allow: audit.Sampling(cfg.Allow), Rules: rules, KeepInputs: cfg.Inputs == "full", PseudonymKey: cfg.PseudonymKey,
+		Queue: cfg.Queue, Logger: log, Registerer: registry,
+	}), nil
+}
+
+func openSink(cfg *configs.Decisions) (audit.Sink, error) {
+	switch cfg.Output {
+	case "file":
+		return audit.OpenFile(audit.FileConfig{Path: string(cfg.File.Path), MaxSize: int64(cfg.File.MaxSize), Keep: cfg.File.Keep})
+	case "stdout":
+		return audit.NewStream(os.Stdout), nil
+	case "otlp":
+		return audit.OpenOTLP(context.Background(), cfg.OTLPEndpoint)
+	case "none":
+		return nil, nil //nolint:nilnil // no log at all
+	}
+	return nil, fmt.Errorf("there is no output %q", cfg.Output)
+}
+
+// openJournal opens the decision log; the interface is nil if there is none, so
+// that the pipeline pays nothing.
+func (a *App) openJournal(cfg *configs.Config, registry prometheus.Registerer) (issuer.Journal, error) {
+	log, err := openDecisions(&cfg.Decisions, a.log, registry)
+	if err != nil {
+		return nil, fmt.Errorf("opening the decision log: %w", err)
+	}
+	if log == nil {
+		return nil, nil //nolint:nilnil // no log at all
+	}
+	a.life.onStop("the decision log", log.Stop)
+	return log, nil
+}
+
+// DecisionKey returns the key of the pseudonyms in a configuration's decision
+// log: with it, a viewer's records are found.
+func DecisionKey(path string, environ []string) (playback.Secret, error) {
+	loaded, err := configs.Load(path, environ)
+	if err != nil {
+		return playback.Secret{}, err
+	}
+	key := loaded.Config.Decisions.PseudonymKey
+	if key.Reveal() == "" {
+		return key, errors.New("the configuration has no decision log, and so no key of its pseudonyms")
+	}
+	return key, nil
+}

@@ -1,0 +1,239 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/playgate/playgate/configs"
+	"github.com/playgate/playgate/issuer"
+	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/policy"
+	"github.com/playgate/playgate/server"
+)
+
+// compileShadow compiles the rules that an environment asks beside its own, if
+// it has any. What its rules do is counted apart.
+func compileShadow(path string, e *configs.Environment, complete func(*policy.Options, *configs.Environment)) (*policy.Policy, []configs.Problem) {
+	if e.Shadow.Document == nil {
+		return nil, nil
+	}
+	options := policyOptions(e)
+	complete(&options, e)
+	options.Metrics, options.File = nil, e.Shadow.File
+	shadow, err := policy.Compile(e.Shadow.Document, options)
+	if err == nil {
+		return shadow, nil
+	}
+	var list policy.Problems
+	if !errors.As(err, &list) {
+		list = policy.Problems{{Message: err.Error()}}
+	}
+	var problems []configs.Problem
+	for _, p := range list {
+		problems = append(problems, configs.Problem{Path: path + ".policy_shadow_file", Message: e.Shadow.File + ": " + p.String()})
+	}
+	return nil, problems
+}
+
+// policyOf returns the rules that an environment was built with.
+func policyOf(env *issuer.Environment) *policy.Policy {
+	switch rules := env.Rules.(type) {
+	case *policy.Policy:
+		return rules
+	case *policy.Shadowed:
+		return rules.Policy
+	}
+	return nil
+}
+
+// putShadows puts the shadows of a state that is about to be in force beside its
+// rules. One that says the same as they do is not asked.
+func (a *App) putShadows(next *state) {
+	for id, shadow := range next.shadows {
+		env := next.minting[id]
+		rules := policyOf(env)
+		if shadow == nil || shadow.Revision() == rules.Revision() {
+			continue
+		}
+		shadowed := policy.NewShadowed(policy.ShadowConfig{Policy: rules, Shadow: shadow, Environment: id, Metrics: a.rules, Logger: a.log})
+		env.Rules, env.ShadowReadsGrants = shadowed, shadow.ReadsGrants()
+		env.ReadsPlace = env.ReadsPlace || shadow.ReadsPlace() // which cannot fail
+	}
+}
+
+// tellRevisions publishes which rules are in force, before and after a reload.
+func (a *App) tellRevisions(before, after *state) {
+	if before != nil {
+		for _, id := range before.environments {
+			if after.minting[id] == nil {
+				a.rules.InForce(id, policy.RolePolicy, nil)
+				a.rules.InForce(id, policy.RoleShadow, nil)
+			}
+		}
+	}
+	for id, env := range after.minting {
+		a.rules.InForce(id, policy.RolePolicy, policyOf(env))
+		a.rules.InForce(id, policy.RoleShadow, after.shadows[id])
+	}
+}
+
+// policyManager is the app as the server's policy manager.
+type policyManager struct{ app *App }
+
+// State returns the rules that an environment has in force.
+func (m policyManager) State(env playback.EnvironmentID) server.PolicyState {
+	s := m.app.state.Load()
+	var state server.PolicyState
+	if e := s.minting[env]; e != nil {
+		rules := policyOf(e)
+		state.Revision, state.Rules = rules.Revision(), rules.Len()
+	}
+	if shadow := s.shadows[env]; shadow != nil {
+		state.Shadow = shadow.Revision()
+	}
+	return state
+}
+
+// Promote writes what the shadow says into policy_file and reloads. If that
+// fails, the file is as it was before.
+func (m policyManager) Promote(_ context.Context, o server.PolicyOrder) (server.PolicyState, error) {
+	a := m.app
+	a.promoting.Lock()
+	defer a.promoting.Unlock()
+	s := a.state.Load()
+	e, shadow := s.configured[o.Environment], s.shadows[o.Environment]
+	if err := mayPromote(e, shadow, o.Revision); err != nil {
+		return server.PolicyState{}, err
+	}
+	if others := sharers(e, s.loaded.Config); len(others) > 0 {
+		err := conflict("Other environments have the same policy_file: their rules would be replaced too.").
+			Because(fmt.Errorf("policy_file %s is that of %s too", e.Policy.File, others))
+		return server.PolicyState{}, err
+	}
+	from := m.State(o.Environment).Revision
+	old, err := configs.ReadFile(e.Policy.File)
+	if err == nil {
+		err = replaceFile(e.Policy.File, e.Shadow.Document)
+	}
+	if err != nil {
+		return server.PolicyState{}, conflict("policy_file cannot be replaced.").Because(err)
+	}
+	var keys *KeysError
+	if err := a.Reload(); err != nil && !errors.As(err, &keys) {
+		return server.PolicyState{}, conflict("The configuration cannot be reloaded; policy_file is as it was before.").
+			Because(errors.Join(err, replaceFile(e.Policy.File, old)))
+	}
+	state := m.State(o.Environment)
+	a.log.Info("the shadow policy was promoted", "environment", string(o.Environment), "from", from, "to", state.Revision, "by", o.By, "request_id", o.RequestID)
+	return state, nil
+}
+
+func conflict(message string) *playback.Error {
+	return playback.Errorf(playback.CodePolicyConflict, "%s", message)
+}
+
+// mayPromote says what stands in the way of a promotion.
+func mayPromote(e *configs.Environment, shadow *policy.Policy, meant string) error {
+	switch {
+	case shadow == nil:
+		return conflict("There is no shadow policy.")
+	case meant != "" && meant != shadow.Revision():
+		return conflict("The shadow policy is another one: its revision is " + shadow.Revision() + ".")
+	case e.Policy.File == "":
+		return conflict("The rules stand in the configuration itself; only a policy_file can be replaced.")
+	case shadow.NamesFiles() && filepath.Dir(e.Policy.File) != filepath.Dir(e.Shadow.File):
+		return conflict("The shadow policy names files relative to its own folder, which is not that of policy_file.")
+	}
+	return nil
+}
+
+// sharers returns the other environments whose policy_file is the same file.
+func sharers(e *configs.Environment, cfg *configs.Config) (others []playback.EnvironmentID) {
+	if e.Policy.File == "" {
+		return nil
+	}
+	file := realPath(e.Policy.File)
+	for _, other := range cfg.Environments() {
+		if other.ID != e.ID && other.Policy.File != "" && realPath(other.Policy.File) == file {
+			others = append(others, other.ID)
+		}
+	}
+	slices.Sort(others)
+	return others
+}
+
+// realPath follows links; a path that leads nowhere is itself.
+func realPath(path string) string {
+	if at, err := filepath.EvalSymlinks(path); err == nil {
+		path = at
+	}
+	if at, err := filepath.Abs(path); err == nil {
+		path = at
+	}
+	return path
+}
+
+// checkSharedRules warns of shadows that cannot be promoted.
+func checkSharedRules(cfg *configs.Config) (warnings []configs.Problem) {
+	for path, e := range cfg.Environments() {
+		if e.Shadow.Document == nil {
+			continue
+		}
+		if others := sharers(e, cfg); len(others) > 0 {
+			warnings = append(warnings, configs.Problem{
+				Path:    path + ".policy_shadow_file",
+				Message: fmt.Sprintf("cannot be promoted: policy_file is that of %s too", others),
+			})
+		}
+	}
+	return warnings
+}
+
+// replaceFile puts a text in place of a file's, at once: nobody reads half of
+// it. Where the file is a link, what it leads to is replaced.
+func replaceFile(path string, text []byte) (err error) {
+	path, err = filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	mode := fs.FileMode(0o600)
+	if info, err := os.Stat(path); err == nil {
+		mode = info.Mode().Perm()
+	}
+	next, err := os.CreateTemp(filepath.Dir(path), ".promote-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(next.Name()) // it may be renamed already
+		}
+	}()
+	if _, err := bytes.NewReader(text).WriteTo(next); err != nil {
+		return errors.Join(err, next.Close())
+	}
+	if err := errors.Join(next.Chmod(mode), next.Sync(), next.Close()); err != nil {
+		return fmt.Errorf("writing %s: %w", next.Name(), err)
+	}
+	return os.Rename(next.Name(), path)
+}
+
+// RuleFile returns the path of an environment's policy_file.
+func RuleFile(path string, environ []string, env playback.EnvironmentID) (string, error) {
+	loaded, err := configs.Load(path, environ)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range loaded.Config.Environments() {
+		if e.ID == env && e.Policy.File != "" {
+			return e.Policy.File, nil
+		}
+	}
+	return "", fmt.Errorf("environment %.80q has no policy_file", env)
+}

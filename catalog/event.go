@@ -1,0 +1,173 @@
+package catalog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/store"
+)
+
+// EventOutcome is what became of a webhook.
+type EventOutcome string
+
+// The outcomes.
+const (
+	EventApplied   EventOutcome = "applied"   // the catalogue knows what it said
+	EventStale     EventOutcome = "stale"     // a newer one was there
+	EventChecked   EventOutcome = "checked"   // it said too little; Mux will be asked
+	EventIgnored   EventOutcome = "ignored"   // nothing here depends on its type
+	EventDuplicate EventOutcome = "duplicate" // it was taken before
+	EventRefused   EventOutcome = "refused"   // it was not signed, not ours or none
+	EventFailed    EventOutcome = "error"     // the store does not answer
+)
+
+// The webhook is refused because of what it says.
+var (
+	ErrEvent            = errors.New("this is not a webhook of Mux")
+	ErrEventEnvironment = errors.New("the webhook is another environment's")
+)
+
+// maxEventID bounds the ID of an event; Mux's are UUIDs.
+const maxEventID = 128
+
+// envelope is a webhook (mux.md §7), as far as it matters here.
+type envelope struct {
+	Type      string    `json:"type"`
+	ID        string    `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+	Object    struct {
+		Type string `json:"type"`
+		ID   string `json:"id"`
+	} `json:"object"`
+	Environment struct {
+		ID string `json:"id"`
+	} `json:"environment"`
+	Data json.RawMessage `json:"data"`
+}
+
+// Rechecker looks an object up again, soon and beside the request.
+type Rechecker interface {
+	Recheck(kind store.Kind, id string) bool
+}
+
+// Inbox is where one environment's webhooks go, their signatures verified.
+type Inbox struct {
+	Environment playback.EnvironmentID
+	// MuxEnvironment is Mux's ID of the environment that webhooks must be of; ""
+	// is any.
+	MuxEnvironment string
+	Library        *Library
+	Recheck        Rechecker // nil: Mux cannot be asked
+	Now            func() time.Time
+}
+
+// Take takes one webhook over. It is durable when Take returns; an error that
+// is neither ErrEvent nor ErrEventEnvironment means that Mux must send it again.
+func (b *Inbox) Take(ctx context.Context, body []byte) (EventOutcome, error) {
+	var e envelope
+	if err := json.Unmarshal(body, &e); err != nil {
+		return "", fmt.Errorf("%w: %w", ErrEvent, err)
+	}
+	if e.ID == "" || len(e.ID) > maxEventID || e.Type == "" || e.CreatedAt.IsZero() {
+		return "", fmt.Errorf("%w: type, id or created_at is missing", ErrEvent)
+	}
+	if b.MuxEnvironment != "" && e.Environment.ID != b.MuxEnvironment {
+		return "", ErrEventEnvironment
+	}
+	kind, id, meaning := e.meaning()
+	event := &store.Event{Environment: b.Environment, ID: e.ID, At: b.Now()}
+	if meaning == EventApplied {
+		return b.write(ctx, event, kind, &e)
+	}
+	if meaning == EventIgnored {
+		return EventIgnored, nil
+	}
+	fresh, err := b.Library.Write(ctx, event, nil)
+	if err != nil || !fresh {
+		return EventDuplicate, err
+	}
+	if b.Recheck == nil || !b.Recheck.Recheck(kind, id) {
+		return EventIgnored, nil
+	}
+	return EventChecked, nil
+}
+
+func (b *Inbox) write(ctx context.Context, event *store.Event, kind store.Kind, e *envelope) (EventOutcome, error) {
+	o := store.Object{Kind: kind, ID: e.Object.ID, Deleted: true}
+	if !strings.HasSuffix(e.Type, ".deleted") {
+		described, err := describe(kind, e.Data)
+		if err != nil {
+			return "", fmt.Errorf("%w: %w", ErrEvent, err)
+		}
+		o = described
+	}
+	o.Environment, o.Version = b.Environment, e.CreatedAt.UnixMicro()
+	applied, fresh, err := b.Library.store.Apply(ctx, event, []store.Object{o})
+	switch {
+	case err != nil:
+		return "", err
+	case !fresh:
+		return EventDuplicate, nil
+	case !applied[0]:
+		return EventStale, nil
+	}
+	return EventApplied, b.Library.Follow(ctx)
+}
+
+// wholeAsset and wholeStream are the events whose data is the whole object.
+func wholeAsset() []string {
+	return []string{"created", "ready", "errored", "updated", "deleted", "live_stream_completed"}
+}
+
+func wholeStream() []string {
+	return []string{"created", "connected", "recording", "active", "disconnected", "idle", "updated", "enabled", "disabled", "deleted"}
+}
+
+// meaning says what to do with an event: take its data over, ask Mux about an
+// object of which it tells only a part, or nothing.
+func (e *envelope) meaning() (store.Kind, string, EventOutcome) {
+	if what, ok := strings.CutPrefix(e.Type, "video.asset."); ok {
+		return e.about(store.Asset, slices.Contains(wholeAsset(), what))
+	}
+	if what, ok := strings.CutPrefix(e.Type, "video.live_stream."); ok {
+		return e.about(store.LiveStream, slices.Contains(wholeStream(), what))
+	}
+	if e.Type == "video.upload.asset_created" {
+		var upload struct {
+			AssetID string `json:"asset_id"`
+		}
+		if json.Unmarshal(e.Data, &upload) == nil && playback.AssetID(upload.AssetID).Valid() {
+			return store.Asset, upload.AssetID, EventChecked
+		}
+	}
+	return "", "", EventIgnored
+}
+
+// about decides by whether the event's data is its object.
+func (e *envelope) about(kind store.Kind, whole bool) (store.Kind, string, EventOutcome) {
+	var data struct {
+		ID string `json:"id"`
+	}
+	if json.Unmarshal(e.Data, &data) != nil {
+		data.ID = ""
+	}
+	id := e.Object.ID
+	if id == "" && whole {
+		id = data.ID
+		e.Object.ID = id
+	}
+	ours := e.Object.Type == "" || e.Object.Type == string(kind) || kind == store.LiveStream && e.Object.Type == "live"
+	switch {
+	case !playback.AssetID(id).Valid() || !ours:
+		return "", "", EventIgnored
+	case whole && (data.ID == id || strings.HasSuffix(e.Type, ".deleted")):
+		return kind, id, EventApplied
+	}
+	return kind, id, EventChecked
+}

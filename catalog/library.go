@@ -1,0 +1,173 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/store"
+)
+
+// Library holds the catalogues of all environments and follows the store, which
+// every replica writes to. All that changes a catalogue comes through the store,
+// in the order of store.Object.Seq: there is no second way that could overtake
+// it.
+type Library struct {
+	store store.Catalogue
+
+	mu    sync.Mutex // held while the store is followed
+	last  int64      // Seq
+	lives map[playback.EnvironmentID]*Live
+}
+
+// NewLibrary reads what the store knows of the environments.
+func NewLibrary(ctx context.Context, s store.Catalogue, environments []playback.EnvironmentID) (*Library, error) {
+	l := &Library{store: s, lives: map[playback.EnvironmentID]*Live{}}
+	for _, env := range environments {
+		l.lives[env] = newLive(env)
+	}
+	if err := l.Follow(ctx); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Live returns an environment's catalogue, which it reads first if the
+// environment is new.
+func (l *Library) Live(ctx context.Context, env playback.EnvironmentID) (*Live, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if live := l.lives[env]; live != nil {
+		return live, nil
+	}
+	live := newLive(env)
+	c := live.begin()
+	err := l.store.Changes(ctx, env, 0, func(o *store.Object) error { c.apply(o); return nil })
+	c.end()
+	if err != nil {
+		return nil, fmt.Errorf("environment %s: %w", env, err)
+	}
+	l.lives[env] = live
+	return live, nil
+}
+
+// Keep forgets the environments that are not listed.
+func (l *Library) Keep(environments []playback.EnvironmentID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	kept := make(map[playback.EnvironmentID]*Live, len(environments))
+	for _, env := range environments {
+		if live := l.lives[env]; live != nil {
+			kept[env] = live
+		}
+	}
+	l.lives = kept
+}
+
+// Follow takes over what has changed in the store since the last time, by
+// whatever replica. Who has written something calls it to see it.
+func (l *Library) Follow(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	changes := map[*Live]*change{}
+	last := l.last
+	err := l.store.Changes(ctx, "", last, func(o *store.Object) error {
+		last = o.Seq
+		live := l.lives[o.Environment]
+		if live == nil {
+			return nil
+		}
+		if changes[live] == nil {
+			changes[live] = live.begin()
+		}
+		changes[live].apply(o)
+		return nil
+	})
+	for _, c := range changes {
+		c.end()
+	}
+	l.last = last // up to where it failed, if it did
+	return err
+}
+
+const (
+	followEvery = time.Second // how soon a replica sees what another one learned
+	coolEvery   = time.Minute
+	forgetEvery = time.Hour
+	eventsKept  = 48 * time.Hour // Mux repeats a webhook for 24 hours
+)
+
+// Run follows the store and keeps house until the context ends.
+func (l *Library) Run(ctx context.Context, log *slog.Logger, now func() time.Time) {
+	follow, cool, forget := time.NewTicker(followEvery), time.NewTicker(coolEvery), time.NewTicker(forgetEvery)
+	defer follow.Stop()
+	defer cool.Stop()
+	defer forget.Stop()
+	failing := false
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return
+		case <-follow.C:
+			err = l.Follow(ctx)
+		case <-cool.C:
+			l.cool()
+			continue
+		case <-forget.C:
+			err = l.store.ForgetEvents(ctx, now().Add(-eventsKept))
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		switch {
+		case err != nil && !failing:
+			log.Error("the store does not answer: the catalogue stays as it is", "error", err)
+		case err == nil && failing:
+			log.Info("the store answers again")
+		}
+		failing = err != nil
+	}
+}
+
+// cool drops what was made of objects that are no longer in use, where no Syncer
+// does.
+func (l *Library) cool() {
+	l.mu.Lock()
+	lives := slices.Collect(maps.Values(l.lives))
+	l.mu.Unlock()
+	for _, live := range lives {
+		if !live.synced.Load() {
+			live.sweep(time.Time{})
+		}
+	}
+}
+
+// Len returns how many playback IDs were learned, in all environments.
+func (l *Library) Len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, live := range l.lives {
+		n += live.Len()
+	}
+	return n
+}
+
+// Write keeps what Mux said, and shows it. event is nil for what no webhook
+// told; fresh is false if that webhook was taken before.
+func (l *Library) Write(ctx context.Context, event *store.Event, objects []store.Object) (fresh bool, err error) {
+	_, fresh, err = l.store.Apply(ctx, event, objects)
+	if err != nil || !fresh || len(objects) == 0 {
+		return fresh, err
+	}
+	return fresh, l.Follow(ctx)
+}
+
+func sameEntries(a, b []Entry) bool { return reflect.DeepEqual(a, b) }

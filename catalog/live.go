@@ -1,0 +1,208 @@
+package catalog
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/store"
+)
+
+// Live is what one environment's catalogue learned from Mux. What it holds
+// changes; the objects that it gives out never do. Library makes it.
+type Live struct {
+	env     playback.EnvironmentID
+	pids    *index[playback.ID]
+	assets  *index[playback.AssetID]
+	streams *index[playback.LiveStreamID]
+	synced  atomic.Bool // a Syncer looks after it
+	gone    *node       // stands behind the playback IDs that are no more
+
+	mu      sync.Mutex // one writer at a time
+	overMu  sync.Mutex
+	entries []Entry // of the last View
+	over    atomic.Pointer[overlay]
+}
+
+func newLive(env playback.EnvironmentID) *Live {
+	return &Live{
+		env: env, pids: newIndex[playback.ID](), assets: newIndex[playback.AssetID](), streams: newIndex[playback.LiveStreamID](),
+		gone: new(node),
+	}
+}
+
+// change is a change of the three indexes that is under way.
+type change struct {
+	live    *Live
+	pids    *edit[playback.ID]
+	assets  *edit[playback.AssetID]
+	streams *edit[playback.LiveStreamID]
+}
+
+// begin begins a change; end ends it. There is one at a time.
+func (l *Live) begin() *change {
+	l.mu.Lock()
+	return &change{live: l, pids: l.pids.edit(), assets: l.assets.edit(), streams: l.streams.edit()}
+}
+
+// end shows the change to readers. Between the indexes there is a moment in
+// which a playback ID is found whose object is not yet; none in which it leads
+// to what it never was.
+func (c *change) end() {
+	c.assets.commit()
+	c.streams.commit()
+	c.pids.commit()
+	c.live.mu.Unlock()
+}
+
+func (c *change) get(kind store.Kind, id string) *node {
+	if kind == store.LiveStream {
+		return c.streams.get(playback.LiveStreamID(id))
+	}
+	return c.assets.get(playback.AssetID(id))
+}
+
+// apply takes over a record; one that was seen before changes nothing.
+func (c *change) apply(o *store.Object) {
+	if o.Kind == store.PlaybackID {
+		if id := playback.ID(o.ID); c.pids.get(id) == nil {
+			c.pids.put(id, c.live.gone)
+		}
+		return
+	}
+	old := c.get(o.Kind, o.ID)
+	if old != nil && old.seq >= o.Seq {
+		return
+	}
+	if old != nil && old.same(o) { // what rules made of it stays
+		old.seq = o.Seq
+		old.version.Store(o.Version)
+		return
+	}
+	var next *node
+	if !o.Deleted {
+		next = newNode(o)
+	}
+	if old != nil {
+		for id := range old.playbackIDs {
+			if c.pids.get(id) == old {
+				c.pids.put(id, c.live.gone)
+			}
+		}
+	}
+	c.place(o, next)
+}
+
+func (c *change) place(o *store.Object, next *node) {
+	if next == nil {
+		if o.Kind == store.LiveStream {
+			c.streams.remove(playback.LiveStreamID(o.ID))
+		} else {
+			c.assets.remove(playback.AssetID(o.ID))
+		}
+		return
+	}
+	if o.Kind == store.LiveStream {
+		c.streams.put(playback.LiveStreamID(next.id), next)
+	} else {
+		c.assets.put(playback.AssetID(next.id), next)
+	}
+	for id := range next.playbackIDs {
+		// A playback ID belongs to one object for ever. Should two claim it, the
+		// outcome must not depend on which came first.
+		if other := c.pids.get(id); other == nil || other == c.live.gone || rank(next) < rank(other) {
+			c.pids.put(id, next)
+		}
+	}
+}
+
+func rank(n *node) string { return string(n.kind()) + " " + n.id }
+
+// Len returns how many playback IDs were learned.
+func (l *Live) Len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pids.count
+}
+
+// View lays a configuration's entries over what was learned. The error is that
+// of New.
+func (l *Live) View(entries []Entry) (*View, error) {
+	l.overMu.Lock()
+	defer l.overMu.Unlock()
+	over := l.over.Load()
+	if over == nil || !sameEntries(l.entries, entries) { // else what was built under it stays good
+		made, err := newOverlay(entries)
+		if err != nil {
+			return nil, err
+		}
+		over, l.entries = made, entries
+		l.over.Store(over)
+	}
+	return &View{live: l, over: over}, nil
+}
+
+// View is one environment's catalogue: what its configuration states, and what
+// was learned. Lookups take constant time, no lock, and do not allocate, but
+// for the first of an object in a while.
+type View struct {
+	live *Live
+	over *overlay
+}
+
+// Lookup returns the object of a playback ID.
+func (v *View) Lookup(id playback.ID) (*playback.Object, bool) {
+	if len(v.over.pids) > 0 {
+		if p := v.over.pids[id]; p != nil {
+			return v.pinned(p), true
+		}
+	}
+	n := v.live.pids.get(id)
+	if n == nil || n == v.live.gone {
+		return nil, false
+	}
+	object := n.find(id, v.over)
+	return object, object != nil
+}
+
+// Gone reports whether a playback ID was there and is no more, in contrast to
+// one that nothing is known of.
+func (v *View) Gone(id playback.ID) bool { return v.live.pids.get(id) == v.live.gone }
+
+// pinned returns a playback ID that the configuration lists.
+func (v *View) pinned(p *pinned) *playback.Object {
+	var n *node
+	switch {
+	case p.entry.Asset != nil && p.entry.LiveStream != nil:
+	case p.entry.Asset != nil:
+		n = v.live.assets.get(p.entry.Asset.ID)
+	case p.entry.LiveStream != nil:
+		n = v.live.streams.get(p.entry.LiveStream.ID)
+	default:
+		n = v.live.pids.get(p.entry.ID)
+	}
+	if n != nil && n != v.live.gone {
+		if object := n.find(p.entry.ID, v.over); object != nil {
+			return object
+		}
+	}
+	return p.object
+}
+
+// ByAsset returns the objects of an asset, those that the configuration lists
+// first.
+func (v *View) ByAsset(id playback.AssetID) []*playback.Object {
+	if n := v.live.assets.get(id); n != nil {
+		return n.under(v.over)
+	}
+	return v.over.known.ByAsset(id)
+}
+
+// ByLiveStream returns the objects of a live stream, those that the
+// configuration lists first.
+func (v *View) ByLiveStream(id playback.LiveStreamID) []*playback.Object {
+	if n := v.live.streams.get(id); n != nil {
+		return n.under(v.over)
+	}
+	return v.over.known.ByLiveStream(id)
+}

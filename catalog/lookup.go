@@ -1,0 +1,202 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/store"
+)
+
+const (
+	// lookupWait is how long a request waits for Mux.
+	lookupWait = 2 * time.Second
+	// lookupLife is how long Mux is waited for on behalf of later requests.
+	lookupLife = 10 * time.Second
+	// negativeFor is how long Mux's no counts.
+	negativeFor = 60 * time.Second
+	// maxNegative bounds the IDs that Mux said no to: callers choose them.
+	maxNegative = 10_000
+	// maxFlights bounds the look-ups under way, which share a few requests a
+	// second: more would only wait for longer than anybody does.
+	maxFlights = 32
+)
+
+// lookups are the look-ups under way, and Mux's noes.
+type lookups struct {
+	mu       sync.Mutex // guards both
+	flights  map[target]*flight
+	negative map[target]time.Time // until when
+}
+
+// flight is one look-up, which any number of requests wait for.
+type flight struct {
+	done  chan struct{}
+	found bool // valid once done
+	err   error
+}
+
+func newLookups() lookups {
+	return lookups{flights: map[target]*flight{}, negative: map[target]time.Time{}}
+}
+
+// find asks Mux about a target that the catalogue does not have, unless Mux said
+// no a moment ago; found reports whether the catalogue has it now.
+func (s *Syncer) find(ctx context.Context, t target) (found bool, err error) {
+	f, err := s.board(t)
+	if f == nil || err != nil {
+		return false, err
+	}
+	wait := time.NewTimer(lookupWait)
+	defer wait.Stop()
+	select {
+	case <-f.done:
+	case <-wait.C:
+		return false, unavailable("Mux does not answer in time.")
+	case <-ctx.Done():
+		return false, unavailable("Mux does not answer in time.").Because(ctx.Err())
+	}
+	if f.err != nil {
+		return false, unavailable("Mux cannot be asked.").Because(f.err)
+	}
+	return f.found, nil
+}
+
+func unavailable(message string) *playback.Error {
+	return playback.Errorf(playback.CodeDependencyUnavailable, "%s", message).After(2 * time.Second)
+}
+
+// board returns the flight of a target, nil if Mux has no such thing.
+func (s *Syncer) board(t target) (*flight, error) {
+	s.lookups.mu.Lock()
+	defer s.lookups.mu.Unlock()
+	now := s.cfg.Now()
+	if until, ok := s.lookups.negative[t]; ok {
+		if now.Before(until) {
+			s.cfg.Metrics.lookupNegative.Inc()
+			return nil, nil //nolint:nilnil // no flight is needed
+		}
+		delete(s.lookups.negative, t)
+	}
+	if f := s.lookups.flights[t]; f != nil {
+		return f, nil
+	}
+	ctx := s.get()
+	if ctx == nil || ctx.Err() != nil || len(s.lookups.flights) >= maxFlights {
+		s.cfg.Metrics.lookupFailed.Inc()
+		return nil, unavailable("Too much is being asked of Mux.")
+	}
+	f := &flight{done: make(chan struct{})}
+	s.lookups.flights[t] = f
+	go s.fly(ctx, t, f)
+	return f, nil
+}
+
+// fly looks a target up and ends its flight.
+func (s *Syncer) fly(ctx context.Context, t target, f *flight) {
+	ctx, cancel := context.WithTimeout(ctx, lookupLife)
+	defer cancel()
+	f.found, f.err = s.lookUp(ctx, t)
+	s.lookups.mu.Lock()
+	defer s.lookups.mu.Unlock()
+	delete(s.lookups.flights, t)
+	switch {
+	case f.err != nil:
+		s.cfg.Metrics.lookupFailed.Inc()
+	case f.found:
+		s.cfg.Metrics.lookupFound.Inc()
+	default:
+		s.cfg.Metrics.lookupUnknown.Inc()
+		s.lookups.remember(t, s.cfg.Now())
+	}
+	close(f.done)
+}
+
+// remember keeps a no. Where there are too many, those that are over go, and
+// then any: they are only asked again.
+func (l *lookups) remember(t target, now time.Time) {
+	if len(l.negative) >= maxNegative {
+		for other, until := range l.negative {
+			if len(l.negative) < maxNegative && now.Before(until) {
+				break
+			}
+			delete(l.negative, other)
+		}
+	}
+	l.negative[t] = now.Add(negativeFor)
+}
+
+func (s *Syncer) lookUp(ctx context.Context, t target) (bool, error) {
+	object := t
+	if t.kind == store.PlaybackID {
+		kind, owner, err := s.cfg.Mux.Owner(ctx, playback.ID(t.id))
+		if errors.Is(err, ErrGone) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		object = target{kind, owner}
+	}
+	o, found, err := s.ask(ctx, object)
+	if err != nil || !found {
+		return false, err
+	}
+	return true, s.write(ctx, []store.Object{o})
+}
+
+// Finder says what a playback ID is that the catalogue does not list.
+type Finder struct {
+	View   *View
+	Syncer *Syncer // nil: Mux is not asked
+}
+
+// Find looks at a playback ID that View.Lookup did not find. One that was
+// there and is gone does not exist, whatever unknown ones are taken for. Where
+// unknown ones are looked up, Mux is asked for who is authenticated; nobody else
+// may spend what Mux answers per second. nil: it is to be taken for unknown.
+func (f *Finder) Find(ctx context.Context, id playback.ID, authenticated bool) (*playback.Object, error) {
+	gone := f.View.Gone(id)
+	if f.Syncer == nil || !f.Syncer.cfg.Lookup {
+		if gone {
+			return nil, errNoSuchID()
+		}
+		return nil, nil //nolint:nilnil // unknown
+	}
+	if gone || !authenticated {
+		return nil, errNoSuchID()
+	}
+	found, err := f.Syncer.find(ctx, target{store.PlaybackID, string(id)})
+	if err != nil {
+		return nil, err
+	}
+	if object, ok := f.View.Lookup(id); found && ok {
+		return object, nil
+	}
+	return nil, errNoSuchID()
+}
+
+func errNoSuchID() *playback.Error {
+	return playback.Errorf(playback.CodeUnknownPlaybackID, "There is no such playback ID.")
+}
+
+// FindAsset makes the catalogue list an asset's playback IDs, if Mux has it and
+// Find would ask for them.
+func (f *Finder) FindAsset(ctx context.Context, id playback.AssetID, authenticated bool) error {
+	return f.findObject(ctx, target{store.Asset, string(id)}, authenticated)
+}
+
+// FindLiveStream is FindAsset for live streams.
+func (f *Finder) FindLiveStream(ctx context.Context, id playback.LiveStreamID, authenticated bool) error {
+	return f.findObject(ctx, target{store.LiveStream, string(id)}, authenticated)
+}
+
+func (f *Finder) findObject(ctx context.Context, t target, authenticated bool) error {
+	if f.Syncer == nil || !f.Syncer.cfg.Lookup || !authenticated {
+		return nil
+	}
+	_, err := f.Syncer.find(ctx, t)
+	return err
+}

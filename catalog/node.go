@@ -1,0 +1,138 @@
+package catalog
+
+import (
+	"strings"
+	"sync/atomic"
+
+	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/store"
+)
+
+// node is an asset or a live stream that was learned of. It is kept as it is
+// stored, because most of a large catalogue is not asked for: what rules and
+// tokens need is made when it first is, and dropped when it no longer is.
+type node struct {
+	id      string
+	data    string       // a description, as it was stored
+	ids     string       // of its playback IDs, by spaces
+	version atomic.Int64 // when Mux last said so, Unix microseconds
+	seq     int64        // the writer's
+	built   atomic.Pointer[built]
+	live    bool        // a live stream
+	used    atomic.Bool // since the last sweep
+}
+
+// built is a node under one overlay. Immutable.
+type built struct {
+	over    *overlay
+	objects []*playback.Object // catalogue order
+}
+
+func newNode(o *store.Object) *node {
+	n := &node{id: o.ID, data: string(o.Data), ids: joined(o.PlaybackIDs), seq: o.Seq, live: o.Kind == store.LiveStream}
+	n.version.Store(o.Version)
+	return n
+}
+
+func joined(ids []playback.ID) string {
+	switch len(ids) {
+	case 0:
+		return ""
+	case 1:
+		return string(ids[0])
+	}
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = string(id)
+	}
+	return strings.Join(texts, " ")
+}
+
+// playbackIDs calls yield with each playback ID, a view of ids.
+func (n *node) playbackIDs(yield func(playback.ID) bool) {
+	for id := range strings.FieldsSeq(n.ids) {
+		if !yield(playback.ID(id)) {
+			return
+		}
+	}
+}
+
+func (n *node) kind() store.Kind {
+	if n.live {
+		return store.LiveStream
+	}
+	return store.Asset
+}
+
+// under returns the node's objects under an overlay.
+func (n *node) under(o *overlay) []*playback.Object {
+	if !n.used.Load() {
+		n.used.Store(true) // a load first: readers share the line until the next sweep
+	}
+	if b := n.built.Load(); b != nil && b.over == o {
+		return b.objects
+	}
+	b := &built{over: o, objects: n.build(o)}
+	n.built.Store(b)
+	return b.objects
+}
+
+// find returns the object of a playback ID, nil if the node has none.
+func (n *node) find(id playback.ID, o *overlay) *playback.Object {
+	for _, object := range n.under(o) {
+		if object.ID == id {
+			return object
+		}
+	}
+	return nil
+}
+
+// build makes the objects: those that the configuration lists for this asset or
+// live stream first, in its order, then the learned ones in Mux's.
+func (n *node) build(o *overlay) []*playback.Object {
+	d := parse(n.data)
+	base := playback.Object{Known: true}
+	var listed []*pinned
+	if n.live {
+		base.LiveStream = &playback.LiveStream{ID: playback.LiveStreamID(n.id), Status: d.Status}
+		o.overStream(base.LiveStream)
+		listed = o.byStream[base.LiveStream.ID]
+	} else {
+		base.Asset = &playback.Asset{
+			ID: playback.AssetID(n.id), Duration: d.Duration, Status: d.Status, Passthrough: d.Passthrough, Meta: d.Meta,
+			CreatedAt: d.createdAt(), LiveStreamID: d.LiveStreamID,
+		}
+		o.overAsset(base.Asset)
+		listed = o.byAsset[base.Asset.ID]
+	}
+	objects := make([]*playback.Object, 0, len(listed)+len(d.Policies))
+	for _, p := range listed {
+		object := base
+		object.ID, object.Policy, object.Memo = p.entry.ID, p.entry.Policy, new(playback.Memo)
+		if p.entry.Asset != nil && p.entry.LiveStream != nil { // names both; the other half is the entries' own
+			object.Asset, object.LiveStream = p.object.Asset, p.object.LiveStream
+		}
+		objects = append(objects, &object)
+	}
+	i := -1
+	for id := range n.playbackIDs {
+		if i++; i >= len(d.Policies) {
+			break // whoever wrote that into the store gets nothing signed for it
+		}
+		object := base
+		object.ID, object.Policy, object.Memo = id, d.Policies[i], new(playback.Memo)
+		if p := o.pids[id]; p != nil {
+			if p.entry.Asset != nil || p.entry.LiveStream != nil {
+				continue // the configuration says where it belongs
+			}
+			object.Policy = p.entry.Policy
+		}
+		objects = append(objects, &object)
+	}
+	return objects
+}
+
+// same reports whether a node says the same as a record.
+func (n *node) same(o *store.Object) bool {
+	return !o.Deleted && n.data == string(o.Data) && n.ids == joined(o.PlaybackIDs)
+}

@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/playgate/playgate/app"
+	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/policy"
+)
+
+type policyExplainCommand struct {
+	File        string `arg:"" optional:"" help:"Rule document; without one, --config and --environment say which rules are meant."`
+	Given       string `required:"" placeholder:"JSON" help:"The question, as a test's given has it: {\"viewer\": {…}, \"playback_id\": …, \"request\": {…}, \"now\": …}; @FILE reads a file. The inputs of a recorded decision will do."`
+	Config      string `placeholder:"FILE" help:"Configuration whose environment the rules are for."`
+	Environment string `help:"Environment in that configuration."`
+	JSON        bool   `name:"json" help:"Print the whole explanation as JSON."`
+}
+
+// Run explains the answer of one document.
+func (c *policyExplainCommand) Run(p *Process) error {
+	given := []byte(c.Given)
+	if name, ok := strings.CutPrefix(c.Given, "@"); ok {
+		var err error
+		if given, err = readDocument(name); err != nil {
+			return err
+		}
+	}
+	files := policyFiles{[]string{c.File}, c.Config, c.Environment}
+	options, _, err := files.context(p)
+	if err == nil && c.File == "" {
+		files.Files[0], err = c.inForce(p)
+	}
+	if err != nil {
+		return err
+	}
+	return files.each(p, options, func(_ string, document []byte, o policy.Options) (bool, error) {
+		x, err := policy.ExplainGiven(document, given, o)
+		switch {
+		case err != nil:
+			return false, err
+		case c.JSON:
+			enc := json.NewEncoder(p.Stdout)
+			enc.SetEscapeHTML(false)
+			enc.SetIndent("", "  ")
+			return true, enc.Encode(x)
+		}
+		return true, printExplanation(p.Stdout, x)
+	})
+}
+
+// inForce returns the file with an environment's rules.
+func (c *policyExplainCommand) inForce(p *Process) (string, error) {
+	if c.Config == "" {
+		return "", errors.New("want a rule document, or --config and --environment")
+	}
+	return app.RuleFile(c.Config, p.Environ, playback.EnvironmentID(c.Environment))
+}
+
+func printExplanation(w io.Writer, x *playback.Explanation) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s", x.Effect)
+	for _, part := range []struct{ name, value string }{{"rule", x.Rule}, {"code", string(x.Code)}, {"revision", x.Revision}} {
+		if part.value != "" {
+			fmt.Fprintf(&b, "  %s %s", part.name, part.value)
+		}
+	}
+	b.WriteString("\n")
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, r := range x.Rules {
+		mark := ""
+		if r.Decided {
+			mark = "decided"
+		}
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\n", r.Effect, r.Rule, r.Result, mark, readings(r))
+		if r.Error != "" {
+			fmt.Fprintf(table, "  \t\t\t\t%s\n", r.Error)
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, f := range x.Flips {
+		fmt.Fprintf(&b, "%s", f.Text)
+		if f.Rule != "" {
+			fmt.Fprintf(&b, "  (rule %s)", f.Rule)
+		}
+		b.WriteString("\n")
+	}
+	if x.Partial {
+		b.WriteString("there were more changes to try than time\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// readings lists what a rule reads: request.country=US.
+func readings(r playback.RuleResult) string {
+	var parts []string
+	for _, v := range r.Values {
+		value := "absent"
+		if v.Known || v.Value != nil {
+			text, err := json.Marshal(v.Value)
+			if err != nil {
+				text = fmt.Append(nil, v.Value)
+			}
+			value = string(text)
+		}
+		parts = append(parts, v.Name+"="+value)
+	}
+	return strings.Join(parts, " ")
+}
+
+type policyDiffCommand struct {
+	Old         string   `arg:"" help:"The rule document in force."`
+	New         string   `arg:"" help:"The one that may replace it."`
+	Decisions   []string `required:"" placeholder:"FILE" help:"Files of the decision log, with inputs in full; also gzipped, - is standard input."`
+	Plan        string   `default:"plan" help:"The claim that names a viewer's plan."`
+	Config      string   `placeholder:"FILE" help:"Configuration whose environment the rules are for; only its decisions are replayed."`
+	Environment string   `help:"Environment in that configuration."`
+}
+
+// Run compiles both documents and replays the decisions.
+func (c *policyDiffCommand) Run(p *Process) error {
+	files := policyFiles{[]string{c.Old, c.New}, c.Config, c.Environment}
+	options, _, err := files.context(p)
+	if err != nil {
+		return err
+	}
+	var both []*policy.Policy
+	err = files.each(p, options, func(_ string, document []byte, o policy.Options) (bool, error) {
+		compiled, err := policy.CompileAlone(document, o)
+		both = append(both, compiled)
+		return err == nil, err
+	})
+	if err != nil {
+		return err
+	}
+	o := policy.DiffOptions{Environment: playback.EnvironmentID(c.Environment), PlanClaim: c.Plan}
+	return withLogs(p, c.Decisions, func(log io.Reader) error {
+		report, err := policy.Diff(both[0], both[1], log, o)
+		if err != nil {
+			return err
+		}
+		return report.Print(p.Stdout)
+	})
+}
+
+// writeJUnit writes the results of all documents into one file.
+func writeJUnit(name string, results *policy.JUnit) (err error) {
+	f, err := os.Create(filepath.Clean(name))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return results.Write(f)
+}

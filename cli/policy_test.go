@@ -1,0 +1,144 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/playgate/playgate/audit"
+	"github.com/playgate/playgate/cli"
+	"github.com/playgate/playgate/playback"
+)
+
+const document = `
+version: 1
+include: [shared.yaml]
+rules:
+  - {id: licensed, effect: allow, when: 'condition.home && viewer.claims.?plan.orValue("") == "premium"'}
+tests:
+  - {name: here, given: {viewer: {claims: {plan: premium}}, request: {country: DE}}, expect: {effect: allow}}
+`
+
+// folder is a folder with some files; run runs a command line in which @ stands
+// for it.
+func folder(t *testing.T, files map[string]string) (run func(args ...string) (status int, out, errs string)) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func(args ...string) (int, string, string) {
+		for i := range args {
+			if name, ok := strings.CutPrefix(args[i], "@"); ok {
+				args[i] = filepath.Join(dir, name)
+			}
+		}
+		var out, errs strings.Builder
+		status := cli.Run(&cli.Process{Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs})
+		return status, strings.ReplaceAll(out.String(), dir+"/", ""), strings.ReplaceAll(errs.String(), dir+"/", "")
+	}
+}
+
+func rules() map[string]string {
+	return map[string]string{
+		"p.yaml": document, "shared.yaml": "version: 1\nconditions: {home: 'request.country in [\"DE\", \"AT\"]'}\n",
+		"config.yaml": "keystore: {driver: memory}\norganizations: [{id: acme, environments: [{id: acme, policy_file: p.yaml}]}]\n",
+	}
+}
+
+func TestPolicyExplain(t *testing.T) {
+	t.Parallel()
+	run := folder(t, rules())
+	const given = `{"request": {"country": "US"}, "viewer": {"claims": {"plan": "premium"}}}`
+	for _, args := range [][]string{
+		{"policy", "explain", "@p.yaml", "--given", given},
+		{"policy", "explain", "--config", "@config.yaml", "--environment", "acme", "--given", given},
+	} {
+		status, out, errs := run(args...)
+		if status != 0 || errs != "" || !strings.HasPrefix(out, "deny  code no_matching_rule  revision ") ||
+			!strings.Contains(out, `request.country="US" viewer.claims.plan="premium"`) || !strings.Contains(out, "allowed if request.country ∈ {AT, DE}  (rule licensed)\n") {
+			t.Errorf("%q: status %d, %s%s", args, status, out, errs)
+		}
+	}
+	status, out, _ := run("policy", "explain", "@p.yaml", "--json", "--given", given)
+	var x playback.Explanation
+	if err := json.Unmarshal([]byte(out), &x); status != 0 || err != nil || len(x.Flips) != 1 || x.Flips[0].Changes[0].Variable != "request.country" {
+		t.Errorf("status %d, %v, %s", status, err, out)
+	}
+	status, _, errs := run("policy", "explain", "@p.yaml", "--given", `{"viwer": {}}`)
+	if status != 1 || !strings.Contains(errs, "did you mean viewer? (given, line 1, column 11)") {
+		t.Errorf("status %d, %s, want 1 and what is wrong with the question", status, errs)
+	}
+	if status, _, errs := run("policy", "explain", "--given", given); status != 1 || !strings.Contains(errs, "want a rule document") {
+		t.Errorf("without rules: status %d, %s", status, errs)
+	}
+}
+
+func TestPolicyTestFailsOnWhatIsNeverReachedAndWritesJUnit(t *testing.T) {
+	t.Parallel()
+	files := rules()
+	files["dead.yaml"] = "version: 1\nrules: [{id: all, effect: allow, when: true}, {id: dead, effect: allow, when: viewer.authenticated}]\n"
+	files["broken.yaml"] = "version: 1\nrules: [{id: a, effect: alow, when: true}]\n"
+	run := folder(t, files)
+	if status, out, errs := run("policy", "test", "@p.yaml"); status != 0 || errs != "" {
+		t.Errorf("status %d, %s%s", status, out, errs)
+	}
+	status, out, errs := run("policy", "test", "@p.yaml", "@dead.yaml", "@broken.yaml", "--junit", "@results.xml")
+	if status != 1 || !strings.Contains(out, "FAIL  rules[1] (dead): is never reached") || !strings.Contains(errs, "did you mean allow? (line 2, column 25)") {
+		t.Errorf("status %d, %s%s", status, out, errs)
+	}
+	if status, out, errs := run("policy", "check", "@results.xml"); status != 1 || strings.Contains(errs, "no such file") {
+		t.Errorf("the results were not written: %d, %s%s", status, out, errs)
+	}
+}
+
+func TestDecisionsAreFoundAndReplayed(t *testing.T) {
+	t.Parallel()
+	files := rules()
+	name := audit.Pseudonym(playback.NewSecret("a key of sixteen or more"), "acme", "main", "alice")
+	files["log.key"] = "a key of sixteen or more"
+	files["config.yaml"] = "decisions: {output: stdout, pseudonym_key_file: log.key}\n" + files["config.yaml"]
+	files["next.yaml"] = "version: 1\nrules: [{id: all, effect: allow, when: true}]\n"
+	files["d.log"] = `{"time":"2026-06-01T00:00:00Z","environment":"acme","decision":"deny","rule":"","reason":"no_matching_rule","viewer":"` + name + `","type":"video","inputs":{"request":{"type":"video","country":"US"},"now":"2026-06-01T00:00:00Z"}}
+{"time":"2026-06-01T00:00:01Z","environment":"acme","decision":"allow","rule":"licensed","viewer":"x","type":"video","inputs":{"viewer":{"claims":{"plan":"premium"}},"request":{"type":"video","country":"DE"},"now":"2026-06-01T00:00:01Z"}}
+`
+	run := folder(t, files)
+	for _, c := range []struct {
+		args []string
+		want int
+	}{
+		{nil, 2},
+		{[]string{"--decision", "deny"}, 1},
+		{[]string{"--rule", "licensed"}, 1},
+		{[]string{"--viewer", "alice"}, 0},
+		{[]string{"--viewer", name}, 1},
+		{[]string{"--viewer", "alice", "--config", "@config.yaml", "--environment", "acme"}, 1},
+		{[]string{"--since", "2026-06-01T00:00:01Z"}, 1},
+		{[]string{"--since", "1h"}, 0},
+		{[]string{"--text", `"country":"US"`, "--json"}, 1},
+	} {
+		status, out, errs := run(append([]string{"decisions", "grep", "@d.log"}, c.args...)...)
+		if status != 0 || errs != "" || strings.Count(out, "\n") != c.want {
+			t.Errorf("%q: status %d, %s%s, want %d records", c.args, status, out, errs, c.want)
+		}
+	}
+	status, out, errs := run("policy", "diff", "@p.yaml", "@next.yaml", "--decisions", "@d.log", "--decisions", "@d.log")
+	if status != 0 || !strings.Contains(out, ": 4 decisions\n  gained   2\n  lost     0\n") || !strings.Contains(out, "no_matching_rule → all") {
+		t.Errorf("diff: status %d, %s%s", status, out, errs)
+	}
+	for _, args := range [][]string{
+		{"decisions", "grep", "@d.log", "--since", "10x"},
+		{"decisions", "grep", "@nowhere.log"},
+		{"decisions", "grep", "@p.yaml"},
+		{"decisions", "tail", "@nowhere.log"},
+		{"policy", "diff", "@p.yaml", "@next.yaml", "--decisions", "@p.yaml"},
+	} {
+		if status, _, errs := run(args...); status != 1 || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%q: status %d, %q, want 1 and one line", args, status, errs)
+		}
+	}
+}

@@ -1,0 +1,222 @@
+package geo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/oschwald/maxminddb-golang/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/playgate/playgate/playback"
+)
+
+const (
+	// watchInterval is how often the files are looked at.
+	watchInterval = 5 * time.Second
+	// maxFile bounds a database: the largest of MaxMind's are some 400 MB.
+	maxFile = 1 << 30
+)
+
+// Config says which databases there are.
+type Config struct {
+	// Files are the paths of the databases: one that knows countries and regions
+	// (City, Country, Enterprise), one that knows autonomous systems (ASN, ISP),
+	// or both in any order. What the first knows, the others do not say.
+	Files      []string
+	Logger     *slog.Logger          // nil: silent
+	Registerer prometheus.Registerer // nil: metrics are counted, not published
+}
+
+// Database answers where an address is.
+type Database struct {
+	log     *slog.Logger
+	files   []*file
+	loads   *prometheus.CounterVec
+	errors  prometheus.Counter
+	refresh sync.Mutex // one at a time
+}
+
+// file is one database file and what was read of it.
+type file struct {
+	path   string
+	reader atomic.Pointer[maxminddb.Reader]
+	seen   version // guarded by Database.refresh
+}
+
+// version tells one state of a file from another.
+type version struct {
+	modified time.Time
+	size     int64
+}
+
+// Open reads the databases. The error joins all files that cannot be read.
+func Open(cfg Config) (*Database, error) {
+	d := &Database{
+		log: cfg.Logger,
+		loads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "playgate_geo_loads_total",
+			Help: "Reads of a geo database that had changed; a refused one keeps the old one.",
+		}, []string{"result"}),
+		errors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "playgate_geo_errors_total",
+			Help: "Look-ups that met a record that cannot be read; the address counts as unknown.",
+		}),
+	}
+	if d.log == nil {
+		d.log = slog.New(slog.DiscardHandler)
+	}
+	for _, path := range cfg.Files {
+		d.files = append(d.files, &file{path: path})
+	}
+	if _, err := d.Refresh(); err != nil {
+		return nil, err
+	}
+	if cfg.Registerer != nil {
+		cfg.Registerer.MustRegister(d.loads, d.errors)
+	}
+	return d, nil
+}
+
+// Run looks at the files every few seconds and takes over those that changed,
+// until the context ends.
+func (d *Database) Run(ctx context.Context) {
+	ticker := time.NewTicker(watchInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		_, _ = d.Refresh() // logged where it failed
+	}
+}
+
+// Refresh reads the files that have changed since it last looked, and returns
+// how many it took over. One that cannot be read is logged once, and keeps what
+// was read of it before.
+func (d *Database) Refresh() (changed int, _ error) {
+	d.refresh.Lock()
+	defer d.refresh.Unlock()
+	var problems []error
+	for _, f := range d.files {
+		now, err := stat(f.path)
+		if err == nil && now == f.seen {
+			continue
+		}
+		switch {
+		case err == nil:
+			f.seen = now
+			err = f.load()
+		case f.seen == (version{}) && f.reader.Load() != nil:
+			continue // gone, and said so
+		default:
+			f.seen = version{}
+		}
+		if err != nil {
+			d.loads.WithLabelValues("refused").Inc()
+			d.log.Error("geo database refused, the old one stays in force", "file", f.path, "error", err)
+			problems = append(problems, fmt.Errorf("reading geo database %s: %w", f.path, err))
+			continue
+		}
+		changed++
+		d.loads.WithLabelValues("loaded").Inc()
+		meta := f.reader.Load().Metadata
+		d.log.Info("geo database loaded", "file", f.path, "type", meta.DatabaseType, "built", meta.BuildTime().UTC())
+	}
+	return changed, errors.Join(problems...)
+}
+
+func stat(path string) (version, error) {
+	info, err := os.Stat(path) // follows symlinks: the target is what matters
+	if err != nil {
+		return version{}, err
+	}
+	return version{info.ModTime(), info.Size()}, nil
+}
+
+func (f *file) load() error {
+	if f.seen.size > maxFile {
+		return fmt.Errorf("is larger than %d bytes", maxFile)
+	}
+	text, err := os.ReadFile(f.path)
+	if err != nil {
+		return err
+	}
+	reader, err := maxminddb.OpenBytes(text)
+	if err != nil {
+		return err
+	}
+	for _, probe := range [...]netip.Addr{netip.AddrFrom4([4]byte{8, 8, 8, 8}), netip.AddrFrom4([4]byte{203, 0, 113, 1})} {
+		if _, err := find(reader, probe); err != nil {
+			return fmt.Errorf("looking up %s: %w", probe, err)
+		}
+	}
+	f.reader.Store(reader)
+	return nil
+}
+
+// record is what is read of a database's records, by the names that MaxMind's
+// products have for it.
+type record struct {
+	Country struct {
+		ISOCode string `maxminddb:"iso_code"`
+	} `maxminddb:"country"`
+	Subdivisions []struct {
+		ISOCode string `maxminddb:"iso_code"`
+	} `maxminddb:"subdivisions"`
+	ASN    uint32 `maxminddb:"autonomous_system_number"`
+	Traits struct {
+		ASN uint32 `maxminddb:"autonomous_system_number"`
+	} `maxminddb:"traits"`
+}
+
+func find(reader *maxminddb.Reader, addr netip.Addr) (r record, err error) {
+	if addr.Is6() && reader.Metadata.IPVersion == 4 {
+		return r, nil
+	}
+	err = reader.Lookup(addr).Decode(&r)
+	return r, err
+}
+
+// Locate sets the client's country, region and autonomous system to what is
+// known of the address, and says that the databases told. What they do not know
+// it leaves as it is.
+func (d *Database) Locate(addr netip.Addr, c *playback.Client) {
+	if !addr.IsValid() {
+		return
+	}
+	addr = addr.Unmap().WithZone("")
+	var country, region string
+	var asn int64
+	for _, f := range d.files {
+		r, err := find(f.reader.Load(), addr)
+		if err != nil {
+			d.errors.Inc()
+			continue
+		}
+		if country == "" && r.Country.ISOCode != "" {
+			country = r.Country.ISOCode
+			if len(r.Subdivisions) > 0 {
+				region = r.Subdivisions[0].ISOCode
+			}
+		}
+		if asn == 0 {
+			asn = int64(max(r.ASN, r.Traits.ASN))
+		}
+	}
+	if country == "" && asn == 0 {
+		return
+	}
+	if country != "" {
+		c.Country, c.Region = country, region
+	}
+	c.ASN, c.GeoSource = asn, playback.GeoDatabase
+}

@@ -1,0 +1,205 @@
+package grant
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/store"
+)
+
+const (
+	// storeTimeout bounds one question to the store: a player waits for it.
+	storeTimeout = 2 * time.Second
+	retryAfter   = time.Second
+)
+
+// Config is what a Holder is made of.
+type Config struct {
+	Store      store.Grants
+	Now        func() time.Time      // for created_at and updated_at
+	Registerer prometheus.Registerer // nil: metrics are counted, not published
+}
+
+// Holder answers what viewers hold, and lets backends say so.
+type Holder struct {
+	cfg     Config
+	started prometheus.Counter
+	failed  prometheus.Counter
+}
+
+// New returns a Holder.
+func New(cfg Config) *Holder {
+	h := &Holder{
+		cfg: cfg,
+		started: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "playgate_grant_plays_started_total",
+			Help: "Grants with play_within whose time began here.",
+		}),
+		failed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "playgate_grant_store_errors_total",
+			Help: "Questions about grants that the store did not answer; each refused a request with 503.",
+		}),
+	}
+	if cfg.Registerer != nil {
+		cfg.Registerer.MustRegister(h.started, h.failed)
+	}
+	return h
+}
+
+// InForce returns the rights of the question's viewer that hold for its object
+// then, in the order of their IDs. An anonymous viewer has none. The error is a
+// *playback.Error: dependency_unavailable.
+func (h *Holder) InForce(ctx context.Context, env playback.EnvironmentID, q *playback.Question) ([]playback.Held, error) {
+	if q.Viewer == nil || q.Viewer.ID == "" {
+		return nil, nil
+	}
+	all, err := h.List(ctx, env, q.Viewer.Issuer, q.Viewer.ID)
+	if err != nil {
+		return nil, err
+	}
+	var held []playback.Held
+	for i := range all {
+		if all[i].Scope.Covers(q.Object) && all[i].InForce(q.Now) {
+			held = append(held, all[i].Held)
+		}
+	}
+	return held, nil
+}
+
+// Start begins the time of a right, unless it has begun, and returns when it
+// did: the same moment on every replica, in whole seconds. gone: the right was
+// deleted meanwhile. The error is as InForce's.
+func (h *Holder) Start(ctx context.Context, env playback.EnvironmentID, id string, now time.Time) (first time.Time, gone bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	now = now.Truncate(time.Second)
+	first, err = h.cfg.Store.StartPlay(ctx, env, id, now)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return time.Time{}, true, nil
+	case err != nil:
+		return time.Time{}, false, h.unavailable(err)
+	}
+	if first.Equal(now) {
+		h.started.Inc()
+	}
+	return first, false, nil
+}
+
+// Put stores a grant in place of the one of its ID, and returns it as it is
+// stored; created tells that there was none. The error is a *playback.Error:
+// invalid_field, dependency_unavailable.
+func (h *Holder) Put(ctx context.Context, e playback.Entitlement) (_ playback.Entitlement, created bool, _ error) {
+	if err := Check(&e); err != nil {
+		return playback.Entitlement{}, false, err
+	}
+	e.CreatedAt = h.cfg.Now().UTC().Truncate(time.Second)
+	e.UpdatedAt = e.CreatedAt
+	record, err := toRecord(&e)
+	if err != nil {
+		return playback.Entitlement{}, false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	kept, created, err := h.cfg.Store.PutGrant(ctx, record)
+	if err != nil {
+		return playback.Entitlement{}, false, h.unavailable(err)
+	}
+	stored, err := fromRecord(&kept)
+	return stored, created, err
+}
+
+// Get returns a grant. The error is a *playback.Error: not_found,
+// dependency_unavailable.
+func (h *Holder) Get(ctx context.Context, env playback.EnvironmentID, id string) (playback.Entitlement, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	record, err := h.cfg.Store.Grant(ctx, env, id)
+	if err != nil {
+		return playback.Entitlement{}, h.failure(err)
+	}
+	return fromRecord(&record)
+}
+
+// Delete removes a grant, for the next request already. The error is as Get's.
+func (h *Holder) Delete(ctx context.Context, env playback.EnvironmentID, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if err := h.cfg.Store.DeleteGrant(ctx, env, id); err != nil {
+		return h.failure(err)
+	}
+	return nil
+}
+
+// List returns all grants of a viewer, in force or not, in the order of their
+// IDs. The error is as InForce's.
+func (h *Holder) List(ctx context.Context, env playback.EnvironmentID, issuer, viewer string) ([]playback.Entitlement, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	records, err := h.cfg.Store.GrantsOf(ctx, env, issuer, viewer)
+	if err != nil {
+		return nil, h.unavailable(err)
+	}
+	list := make([]playback.Entitlement, len(records))
+	for i := range records {
+		if list[i], err = fromRecord(&records[i]); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// failure is what a caller learns of an error of the store about one grant.
+func (h *Holder) failure(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return playback.Errorf(playback.CodeNotFound, "The environment has no such grant.")
+	}
+	return h.unavailable(err)
+}
+
+func (h *Holder) unavailable(err error) error {
+	h.failed.Inc()
+	return playback.Errorf(playback.CodeDependencyUnavailable, "Grants cannot be read or written now.").
+		Because(fmt.Errorf("asking the store about grants: %w", err)).After(retryAfter)
+}
+
+func toRecord(e *playback.Entitlement) (*store.Grant, error) {
+	record := &store.Grant{
+		Environment: e.Environment, ID: e.ID, Issuer: e.Issuer, Viewer: e.Viewer,
+		Type: string(e.Type), ScopeKind: string(e.Scope.Kind), ScopeID: e.Scope.Value,
+		From: e.From, Until: e.Until, PlayWithin: e.PlayWithin, CreatedAt: e.CreatedAt, UpdatedAt: e.UpdatedAt,
+	}
+	if len(e.Attributes) > 0 {
+		text, err := json.Marshal(e.Attributes)
+		if err != nil {
+			return nil, fmt.Errorf("writing the attributes of grant %s: %w", e.ID, err)
+		}
+		record.Attributes = text
+	}
+	return record, nil
+}
+
+// fromRecord reads what was stored. Attributes that cannot be read are an error
+// and not left out: a rule might deny by them.
+func fromRecord(r *store.Grant) (playback.Entitlement, error) {
+	e := playback.Entitlement{
+		Environment: r.Environment, Issuer: r.Issuer, Viewer: r.Viewer,
+		Held: playback.Held{
+			ID: r.ID, Type: playback.HeldType(r.Type), Scope: playback.Scope{Kind: playback.ScopeKind(r.ScopeKind), Value: r.ScopeID},
+			From: r.From, Until: r.Until, PlayWithin: r.PlayWithin, FirstPlay: r.FirstPlay,
+		},
+		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+	}
+	if len(r.Attributes) > 0 {
+		if err := json.Unmarshal(r.Attributes, &e.Attributes); err != nil {
+			return e, fmt.Errorf("reading the attributes of grant %s: %w", r.ID, err)
+		}
+	}
+	return e, nil
+}

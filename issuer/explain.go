@@ -1,0 +1,160 @@
+package issuer
+
+import (
+	"context"
+	"time"
+
+	"github.com/playgate/playgate/playback"
+)
+
+// Explainer says why the rules answer a question as they do.
+type Explainer interface {
+	Explain(q *playback.Question) *playback.Explanation
+	// Consider is Decide without what it leaves behind.
+	Consider(q *playback.Question) playback.Decision
+}
+
+// Holds reports whether the token of some claims is remembered, without making
+// it used.
+type Holds interface {
+	Holds(c *playback.Claims) bool
+}
+
+// Explanation is what would become of a request, and why. Nothing was signed,
+// begun, charged or remembered.
+type Explanation struct {
+	Object   *playback.Object
+	Now      time.Time
+	Grants   []playback.Held // what the viewer holds, if the rules want to know
+	Types    []TypeExplanation
+	Revision string
+	// Refusal is what a request would get; nil: tokens. Types may hold the
+	// reason.
+	Refusal *playback.Error
+	// Plan is the tokens' life; nil without tokens, or for a public playback ID.
+	Plan *Plan
+}
+
+// TypeExplanation is what the rules make of one type.
+type TypeExplanation struct {
+	Type   playback.TokenType
+	Rules  *playback.Explanation
+	Grant  *playback.Grant // nil: refused
+	Params playback.Params // the token's, if all types are granted
+	Custom string
+	// Cached: the token that would be handed out now is remembered.
+	Cached bool
+}
+
+// Plan is when the tokens would end, and why then.
+type Plan struct {
+	Key      playback.KeyID // "" no key is active
+	Lifetime playback.Lifetime
+	Bound    Bound
+	Stale    bool // the keys have not been read for a while
+}
+
+// Explain goes the way of Issue without its effects: it mints nothing, and
+// begins no rental, and what the
+// catalogue does not list is not looked up. An environment whose rules cannot explain themselves has
+// explanations without rules. The errors are those of Issue that come before the
+// rules: the playback ID and what the catalogue says of it.
+func (i *Issuer) Explain(ctx context.Context, env *Environment, req *Request) (*Explanation, error) {
+	quiet := *env
+	quiet.Finder = nil // asking Mux is an effect: its pace is everybody's
+	object, err := resolve(ctx, &quiet, req)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkAvailable(object, req); err != nil {
+		return nil, err
+	}
+	q := &inquiry{env: &quiet, object: object, req: req, now: i.cfg.Now()}
+	x := &Explanation{Object: object, Now: q.now, Revision: env.Revision}
+	if env.ReadsGrants {
+		question := playback.Question{Viewer: req.Viewer, Object: object, Now: q.now}
+		if q.grants, err = i.cfg.Grants.InForce(ctx, env.ID, &question); err != nil {
+			return nil, err
+		}
+		x.Grants = q.grants
+	}
+	all := q.explain(x)
+	if x.Refusal == nil {
+		x.Refusal = i.explainPlan(q, x, all)
+	}
+	return x, nil
+}
+
+// explain asks the rules about every type, and keeps the first refusal.
+func (q *inquiry) explain(x *Explanation) []granted {
+	explainer, _ := q.env.Rules.(Explainer)
+	var all []granted
+	for _, t := range q.req.Types {
+		question := q.question(t)
+		item := TypeExplanation{Type: t}
+		var d playback.Decision
+		if explainer != nil {
+			d, item.Rules = explainer.Consider(&question), explainer.Explain(&question)
+		} else {
+			d = q.env.Rules.Decide(&question)
+		}
+		item.Grant = d.Grant
+		x.Types = append(x.Types, item)
+		if d.Grant != nil {
+			all = append(all, grantedBy(&d, t))
+		} else if x.Refusal == nil {
+			x.Refusal = d.Refusal
+		}
+	}
+	return all
+}
+
+// explainPlan applies the grants, plans the lifetime and looks into the cache.
+// It returns what stands in the way of tokens.
+func (i *Issuer) explainPlan(q *inquiry, x *Explanation, all []granted) *playback.Error {
+	if err := apply(q.req, all); err != nil {
+		return refusalOf(err)
+	}
+	for n := range all {
+		x.Types[n].Params, x.Types[n].Custom = all[n].params, all[n].custom
+	}
+	if err := checkStatus(q.object); err != nil {
+		return refusalOf(err)
+	}
+	if q.object.Public() {
+		return nil
+	}
+	answer := &Answer{Object: q.object}
+	q.assured, answer.Stale = i.stale(q.env.ID)
+	if err := q.plan(all, answer); err != nil {
+		return refusalOf(err)
+	}
+	life := answer.Lifetime
+	x.Plan = &Plan{Lifetime: life, Bound: answer.Bound, Stale: answer.Stale}
+	if err := checkMinTTL(q.req, life, q.now); err != nil {
+		return refusalOf(err)
+	}
+	key, thumbprint, ok := i.cfg.Keys.Active(q.env.ID)
+	if !ok {
+		return playback.Errorf(playback.CodeNoActiveKey, "There is no active signing key.")
+	}
+	x.Plan.Key = key
+	cache, ok := i.cfg.Tokens.(Holds)
+	for n := range all {
+		g := &all[n]
+		c := playback.Claims{
+			Environment: q.env.ID, Key: key, Thumbprint: thumbprint, Kid: q.env.Kid, Exp: life.Exp,
+			Aud: g.kind.Aud(), Params: g.params, Restriction: g.grant.RestrictionID, Custom: g.custom,
+		}
+		c.Sub, _ = q.object.Subject(g.kind)
+		x.Types[n].Cached = ok && cache.Holds(&c)
+	}
+	return nil
+}
+
+func refusalOf(err error) *playback.Error {
+	if refusal, ok := err.(*playback.Error); ok { //nolint:errorlint // these are made here, unwrapped
+		return refusal
+	}
+	return playback.Errorf(playback.CodeInternalError, "").Because(err)
+}

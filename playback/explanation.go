@@ -1,0 +1,55 @@
+package playback
+
+// Explanation says why the rules answered a question as they did, and what
+// would have to be different for another answer. It is for operators: it holds
+// the text of rules and the viewer's claims.
+type Explanation struct {
+	Revision string       `json:"policy_revision"`
+	Effect   string       `json:"effect"` // allow or deny
+	Rule     string       `json:"rule"`   // "" none matched
+	Code     Code         `json:"code"`   // "" allowed
+	Rules    []RuleResult `json:"rules"`  // every rule, in the order in which they are asked
+	Flips    []Flip       `json:"flips"`
+	// Partial: there were more changes to try than an explanation has time for.
+	Partial bool `json:"flips_partial"`
+}
+
+// RuleResult is what one rule made of a question.
+type RuleResult struct {
+	Rule    string    `json:"rule"`
+	Effect  string    `json:"effect"`
+	When    string    `json:"when"`    // its text, as it was written
+	Result  string    `json:"result"`  // matched, not_matched, ended or error
+	Decided bool      `json:"decided"` // it is the one that decided; those behind it were not asked
+	Error   string    `json:"error,omitempty"`
+	Values  []Reading `json:"values"` // what it reads
+}
+
+// Reading is a value that a rule reads.
+type Reading struct {
+	Name  string `json:"name"` // viewer.claims.plan
+	Known bool   `json:"known"`
+	Value any    `json:"value"` // as JSON has it; nil if it is not known
+}
+
+// Flip is a change, as small as possible, with which the answer is another one.
+// It was tried: with Sample in place of each variable, the rules answer so.
+type Flip struct {
+	Effect  string   `json:"effect"`
+	Rule    string   `json:"rule"`
+	Code    Code     `json:"code,omitempty"`
+	Text    string   `json:"text"` // allowed if request.country ∈ {AT, DE}
+	Changes []Change `json:"changes"`
+}
+
+// Change is what a flip does to one variable.
+type Change struct {
+	Variable string `json:"variable"` // request.country
+	// Path is the variable's name in its parts, for names that hold dots.
+	Path []string `json:"path"`
+	// Remove: the member must not be there. Otherwise Sample is a value with
+	// which the answer flips, and Text says which others do.
+	Remove bool   `json:"remove,omitempty"`
+	Sample any    `json:"sample"`
+	Text   string `json:"text"`
+}

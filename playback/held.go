@@ -1,0 +1,144 @@
+package playback
+
+import (
+	"strings"
+	"time"
+)
+
+// HeldType says how a viewer came by a right. It changes nothing about who may
+// play; rules may tell the types apart.
+type HeldType string
+
+// The types.
+const (
+	HeldSubscription HeldType = "subscription"
+	HeldPurchase     HeldType = "purchase"
+	HeldRental       HeldType = "rental"
+	HeldTicket       HeldType = "ticket"
+)
+
+// HeldTypes returns the types of rights.
+func HeldTypes() []HeldType {
+	return []HeldType{HeldSubscription, HeldPurchase, HeldRental, HeldTicket}
+}
+
+// ScopeKind says what a right is for.
+type ScopeKind string
+
+// The kinds, by the names that the API has for them.
+const (
+	ScopeAll        ScopeKind = "all"
+	ScopePlaybackID ScopeKind = "playback_id"
+	ScopeAsset      ScopeKind = "asset_id"
+	ScopeLiveStream ScopeKind = "live_stream_id"
+	ScopeTag        ScopeKind = "tag"
+)
+
+// ScopeKinds returns the kinds of scopes.
+func ScopeKinds() []ScopeKind {
+	return []ScopeKind{ScopePlaybackID, ScopeAsset, ScopeLiveStream, ScopeTag, ScopeAll}
+}
+
+// Scope is what a right is for: everything, or one thing of a kind.
+type Scope struct {
+	Kind  ScopeKind
+	Value string // "" for ScopeAll
+}
+
+// Covers reports whether the scope holds a playback ID. A live stream's holds
+// what was recorded from it too; a tag's what carries the tag in meta.tags, a
+// list of texts or one text with commas.
+func (s Scope) Covers(o *Object) bool {
+	if s.Kind == ScopeAll {
+		return true
+	}
+	if o == nil || s.Value == "" {
+		return false
+	}
+	switch s.Kind {
+	case ScopePlaybackID:
+		return s.Value == string(o.ID)
+	case ScopeAsset:
+		return o.Asset != nil && s.Value == string(o.Asset.ID)
+	case ScopeLiveStream:
+		return o.LiveStream != nil && s.Value == string(o.LiveStream.ID) ||
+			o.Asset != nil && s.Value == string(o.Asset.LiveStreamID)
+	case ScopeTag:
+		return o.Asset != nil && o.Asset.tagged(s.Value)
+	case ScopeAll:
+	}
+	return false
+}
+
+// tagged reports whether meta.tags has the tag.
+func (a *Asset) tagged(tag string) bool {
+	switch tags := a.Meta["tags"].(type) {
+	case string:
+		for t := range strings.SplitSeq(tags, ",") {
+			if strings.TrimSpace(t) == tag {
+				return true
+			}
+		}
+	case []any:
+		for _, t := range tags {
+			if t == tag {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Held is a right that a viewer holds. Rules and the lifetime planner see those
+// that are in force now, for the object in question. Immutable.
+type Held struct {
+	ID    string
+	Type  HeldType
+	Scope Scope
+	From  time.Time // zero: always was
+	Until time.Time // zero: never ends by itself
+	// PlayWithin is how long the right may be used once it was begun, whole
+	// seconds; 0: it does not begin with the first play.
+	PlayWithin time.Duration
+	FirstPlay  time.Time      // zero: not begun
+	Attributes map[string]any // JSON types, numbers as float64; may be nil
+}
+
+// Entitlement is a right and whose it is: what is stored.
+type Entitlement struct {
+	Environment EnvironmentID
+	Issuer      string // the alias of the viewer's issuer
+	Viewer      string // the issuer's sub
+	Held
+	CreatedAt, UpdatedAt time.Time // set by whoever stores it
+}
+
+// Waits reports whether handing out the first token begins the right's own
+// time.
+func (h *Held) Waits() bool { return h.PlayWithin > 0 && h.FirstPlay.IsZero() }
+
+// End returns when the right ends if it is used at now, the zero time if it
+// never does by itself. One that waits would begin now.
+func (h *Held) End(now time.Time) time.Time {
+	if h.PlayWithin <= 0 {
+		return h.Until
+	}
+	begun := h.FirstPlay
+	if begun.IsZero() {
+		begun = now.Truncate(time.Second)
+	}
+	end := begun.Add(h.PlayWithin)
+	if !h.Until.IsZero() && h.Until.Before(end) {
+		return h.Until
+	}
+	return end
+}
+
+// InForce reports whether the right can be used at now.
+func (h *Held) InForce(now time.Time) bool {
+	if now.Before(h.From) {
+		return false
+	}
+	end := h.End(now)
+	return end.IsZero() || now.Before(end)
+}

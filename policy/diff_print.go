@@ -1,0 +1,67 @@
+package policy
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+const (
+	diffRows    = 15  // of one table
+	exampleText = 300 // characters of an example's inputs
+)
+
+// Print writes the report as text for people.
+func (r *DiffReport) Print(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s → %s: %d decisions", r.Old, r.New, r.Decisions)
+	if r.Decisions != r.Records {
+		fmt.Fprintf(&b, " in %d records", r.Records)
+	}
+	if r.Skipped > 0 {
+		fmt.Fprintf(&b, ", %d without inputs left out", r.Skipped)
+	}
+	if r.Bad > 0 {
+		fmt.Fprintf(&b, ", %d lines that are no records left out", r.Bad)
+	}
+	fmt.Fprintf(&b, "\n  gained   %d\n  lost     %d\n  changed  %d\n", r.Gained, r.Lost, r.Changed)
+	if r.Unknown > 0 {
+		fmt.Fprintf(&b, "  unknown  %d\n", r.Unknown)
+	}
+	if r.Otherwise > 0 {
+		fmt.Fprintf(&b, "note: %d were answered otherwise when they were recorded than the old document answers now\n", r.Otherwise)
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(&b, "note: %s\n", note)
+	}
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	by, rows := "", 0
+	for _, g := range r.Groups {
+		if g.By != by {
+			by, rows = g.By, 0
+			fmt.Fprintf(table, "by %s\tgained\tlost\n", by)
+		}
+		if rows++; rows == diffRows+1 {
+			fmt.Fprintf(table, "  …\t\t\n")
+		}
+		if rows <= diffRows {
+			fmt.Fprintf(table, "  %s\t%d\t%d\n", g.Value, g.Gained, g.Lost)
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, e := range r.Examples {
+		fmt.Fprintf(&b, "%s, line %d: %s → %s\n  %s\n", e.Effect, e.Line, e.Old, e.New, shortened(string(e.Inputs), exampleText))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func shortened(text string, most int) string {
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return text
+}

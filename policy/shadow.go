@@ -1,0 +1,114 @@
+package policy
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/playgate/playgate/playback"
+)
+
+// What a shadow would have changed.
+const (
+	ShadowSame    = "same"
+	ShadowGained  = "gained"  // the policy refuses, the shadow allows
+	ShadowLost    = "lost"    // the policy allows, the shadow refuses
+	ShadowChanged = "changed" // both allow, but give something else
+	ShadowSkipped = "skipped" // it was not asked: what the viewer holds could not be had
+)
+
+// shadowLogEvery is how often a difference is logged, of each kind: what the
+// metric counts needs examples, not a copy.
+const shadowLogEvery = 10 * time.Second
+
+// ShadowConfig is what a Shadowed is made of.
+type ShadowConfig struct {
+	Policy      *Policy // in force
+	Shadow      *Policy // asked beside it
+	Environment playback.EnvironmentID
+	Metrics     *Metrics     // nil: nothing is counted
+	Logger      *slog.Logger // nil: nothing is logged
+}
+
+// Shadowed is a policy with another one beside it that is asked the same and
+// decides nothing: its differences are counted and, now and then, logged. It
+// costs the shadow's evaluation on every question. Safe for concurrent use.
+type Shadowed struct {
+	*Policy
+
+	cfg      ShadowConfig
+	counters map[string]prometheus.Counter
+	logged   map[string]*atomic.Int64 // the Unix seconds of the last line of each kind
+}
+
+// NewShadowed puts a shadow beside a policy.
+func NewShadowed(cfg ShadowConfig) *Shadowed {
+	s := &Shadowed{Policy: cfg.Policy, cfg: cfg, counters: map[string]prometheus.Counter{}, logged: map[string]*atomic.Int64{}}
+	for _, result := range []string{ShadowSame, ShadowGained, ShadowLost, ShadowChanged, ShadowSkipped} {
+		s.logged[result] = new(atomic.Int64)
+		if cfg.Metrics != nil {
+			s.counters[result] = cfg.Metrics.shadow.WithLabelValues(string(cfg.Environment), result)
+		}
+	}
+	return s
+}
+
+// Decide answers as the policy does.
+func (s *Shadowed) Decide(q *playback.Question) playback.Decision {
+	d := s.Policy.Decide(q)
+	if q.NoGrants && s.cfg.Shadow.ReadsGrants() {
+		s.countResult(ShadowSkipped)
+		return d
+	}
+	other := s.cfg.Shadow.decide(q, scene{environment: s.cfg.Shadow.environment, aside: true})
+	result := shadowResult(d, other)
+	s.countResult(result)
+	if result != ShadowSame && s.cfg.Logger != nil {
+		s.log(q, result, d, other)
+	}
+	return d
+}
+
+func (s *Shadowed) countResult(result string) {
+	if c := s.counters[result]; c != nil {
+		c.Inc()
+	}
+}
+
+// Shadow returns the document that decides nothing.
+func (s *Shadowed) Shadow() *Policy { return s.cfg.Shadow }
+
+func shadowResult(d, other playback.Decision) string {
+	switch allowed, would := d.Refusal == nil, other.Refusal == nil; {
+	case !allowed && would:
+		return ShadowGained
+	case allowed && !would:
+		return ShadowLost
+	case allowed && !sameGrant(d, other):
+		return ShadowChanged
+	}
+	return ShadowSame
+}
+
+// log writes down one difference of each kind every few seconds, without
+// anything that says who the viewer is.
+func (s *Shadowed) log(q *playback.Question, result string, d, other playback.Decision) {
+	now, last := q.Now.Unix(), s.logged[result].Load()
+	if now < last+int64(shadowLogEvery/time.Second) || !s.logged[result].CompareAndSwap(last, now) {
+		return
+	}
+	id, country := playback.ID(""), ""
+	if q.Object != nil {
+		id = q.Object.ID
+	}
+	if q.Client != nil {
+		country = q.Client.Country
+	}
+	s.cfg.Logger.LogAttrs(context.Background(), slog.LevelInfo, "the shadow policy answers otherwise",
+		slog.String("environment", string(s.cfg.Environment)), slog.String("result", result),
+		slog.String("decided", decider(d)), slog.String("shadow", decider(other)), slog.String("shadow_revision", s.cfg.Shadow.revision),
+		slog.String("playback_id", string(id)), slog.String("type", q.Type.String()), slog.String("country", country))
+}

@@ -1,0 +1,182 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/playgate/playgate/playback"
+)
+
+// didYouMean returns "; did you mean plan?" where one of the words is near
+// enough to what was written, else "".
+func didYouMean(written string, words []string) string {
+	if word := nearest(written, words); word != "" {
+		return "; did you mean " + word + "?"
+	}
+	return ""
+}
+
+// nearest returns the word with the fewest typing errors, "" if none has at
+// most one for three letters.
+func nearest(written string, words []string) string {
+	best, word := 1+min(len(written), maxWord)/3, ""
+	for _, w := range words {
+		if d := distance(strings.ToLower(written), strings.ToLower(w)); d < best || d == best && word == "" && d <= 1 {
+			best, word = d, w
+		}
+	}
+	return word
+}
+
+// maxWord bounds what is compared: nothing that could be meant is longer.
+const maxWord = 64
+
+// distance is the number of letters that are inserted, left out, replaced or
+// exchanged with their neighbour (optimal string alignment).
+func distance(a, b string) int {
+	if len(a) > maxWord || len(b) > maxWord {
+		return maxWord
+	}
+	before, above, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range above {
+		above[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(above[j]+1, row[j-1]+1, above[j-1]+cost)
+			if j > 1 && i > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, above, row = above, row, before
+	}
+	return above[len(b)]
+}
+
+func suggestParam(t playback.TokenType, name string) string {
+	if playback.KnownParam(t, name) || playback.IsReservedClaim(name) {
+		return ""
+	}
+	return didYouMean(name, playback.ParamNames(t))
+}
+
+// suggest adds to CEL's message about a field that a variable does not have
+// what was probably meant.
+func (l *language) suggest(message string) string {
+	name, ok := strings.CutPrefix(message, "undefined field '")
+	if !ok {
+		return l.suggestFunction(message)
+	}
+	name = strings.TrimSuffix(name, "'")
+	all := l.conditions.names()
+	for i := range shapes {
+		for _, f := range shapes[i].fields {
+			if f.name == name {
+				return fmt.Sprintf("%s; did you mean %s.%s?", message, shapes[i].name, name)
+			}
+			if !slices.Contains(all, f.name) {
+				all = append(all, f.name)
+			}
+		}
+	}
+	if slices.Contains(all, name) {
+		return fmt.Sprintf("%s; did you mean %s.%s?", message, conditionVariable, name)
+	}
+	return message + didYouMean(name, all)
+}
+
+// suggestFunction does the same for what is not declared, where CEL only thinks
+// of variables.
+func (l *language) suggestFunction(message string) string {
+	name, ok := strings.CutPrefix(message, "undeclared reference to '")
+	if !ok || strings.Contains(message, "did you mean") {
+		return message
+	}
+	name, _, _ = strings.Cut(name, "'")
+	if l.conditions.texts[name] != nil {
+		return fmt.Sprintf("%s; did you mean %s.%s?", message, conditionVariable, name)
+	}
+	var all []string
+	for f := range l.env.Functions() {
+		if !strings.ContainsAny(f, "_@!-") {
+			all = append(all, f)
+		}
+	}
+	slices.Sort(all)
+	return message + didYouMean(name, all)
+}
+
+// malformed reports text that is not YAML; the parser says the line in words.
+func (d *decoder) malformed(err error) {
+	message := strings.TrimPrefix(err.Error(), "yaml: ")
+	p := Problem{File: d.file, Message: message}
+	if n, _ := fmt.Sscanf(message, "line %d:", &p.Line); n == 1 {
+		_, p.Message, _ = strings.Cut(message, ": ")
+	}
+	d.problems = append(d.problems, p)
+}
+
+// finding is what is wrong with an expression. Its place counts from 1 within
+// the expression; line 0 is the expression as a whole.
+type finding struct {
+	line, column int
+	message      string
+}
+
+// report adds the findings about an expression, each at its place in the file.
+func (d *decoder) report(t expressionText, findings []finding) {
+	for _, f := range findings {
+		p := Problem{Path: t.at.path, File: d.file, Line: t.at.Line, Column: t.at.Column, Message: f.message}
+		if f.line > 0 {
+			if line, column, ok := d.locate(t.at.Node, t.source, f); ok {
+				p.Line, p.Column = line, column
+			} else {
+				p.Message = fmt.Sprintf("%d:%d of it: %s", f.line, f.column, f.message)
+			}
+		}
+		d.problems = append(d.problems, p)
+	}
+}
+
+// locate finds the place in the file of a place in a text: it reads the file
+// from where the value begins, beside the value, and stops as soon as the two
+// cannot be told to agree. Only what YAML writes as it is (plain, quoted
+// without escapes, on one line or in a literal block) is followed.
+func (d *decoder) locate(n *yaml.Node, source string, f finding) (line, column int, ok bool) {
+	lines := strings.Split(string(d.source), "\n")
+	wanted := strings.Split(source, "\n")
+	if f.line > len(wanted) || n.Line > len(lines) {
+		return 0, 0, false
+	}
+	text, first := wanted[f.line-1], n.Line-1
+	switch n.Style {
+	case yaml.LiteralStyle:
+		first += f.line
+	case yaml.FoldedStyle:
+		return 0, 0, false
+	default:
+		if len(wanted) > 1 {
+			return 0, 0, false
+		}
+	}
+	if first >= len(lines) {
+		return 0, 0, false
+	}
+	from := 0
+	if n.Style != yaml.LiteralStyle {
+		from = len(string([]rune(lines[first])[:min(n.Column-1, len([]rune(lines[first])))]))
+	}
+	at := strings.Index(lines[first][from:], text)
+	if at < 0 {
+		return 0, 0, false
+	}
+	return first + 1, len([]rune(lines[first][:from+at])) + f.column, true
+}

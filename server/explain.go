@@ -1,0 +1,139 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/playgate/playgate/issuer"
+	"github.com/playgate/playgate/middleware"
+	"github.com/playgate/playgate/playback"
+)
+
+// Explainer says what would become of a request, without effects:
+// *issuer.Issuer.
+type Explainer interface {
+	Explain(ctx context.Context, env *issuer.Environment, req *issuer.Request) (*issuer.Explanation, error)
+}
+
+// postExplain answers POST /v1/explain: a minting body, and why it would be
+// answered as it would. It mints nothing.
+func postExplain(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) error {
+	if err := checkJSON(c); err != nil {
+		return err
+	}
+	sent, trailing, refusal := readJSON(x.Body)
+	switch {
+	case refusal != nil:
+		return refusal
+	case trailing != nil:
+		return trailing
+	}
+	k, refusal := readOrder(c, x, &sent, "")
+	if refusal != nil {
+		return refusal
+	}
+	defer k.release()
+	ctx, cancel := context.WithTimeout(context.Background(), issueTimeout)
+	defer cancel()
+	explained, err := s.cfg.Explainer.Explain(ctx, mintingOf(x), &k.Request)
+	if err != nil {
+		return err
+	}
+	return sendData(c, x, explanationOf(x, explained))
+}
+
+// sendData sends {"data": …}, written the slow and easy way: these answers are
+// for people.
+func sendData(c *fiber.Ctx, x *middleware.Exchange, data any) error {
+	text, err := json.Marshal(map[string]any{"data": data})
+	if err != nil {
+		return fmt.Errorf("writing an answer: %w", err)
+	}
+	x.Buf = append(x.Buf[:0], text...)
+	return send(c, x)
+}
+
+// explanation is the answer of POST /v1/explain.
+type explanation struct {
+	Environment playback.EnvironmentID `json:"environment_id"`
+	Effect      string                 `json:"effect"` // allow: the request would get tokens
+	Status      int                    `json:"status"`
+	Code        playback.Code          `json:"code,omitempty"`
+	Message     string                 `json:"message,omitempty"`
+	Cause       string                 `json:"cause,omitempty"` // what the viewer does not see
+	Available   int64                  `json:"available_from,omitempty"`
+	Revision    string                 `json:"policy_revision"`
+	Now         int64                  `json:"now"`
+	Catalogue   catalogueEntry         `json:"catalogue"`
+	Grants      []playback.HeldInputs  `json:"grants"`
+	Types       []explainedType        `json:"types"`
+	Plan        *explainedPlan         `json:"plan"`
+}
+
+type catalogueEntry struct {
+	PlaybackID playback.ID                `json:"playback_id"`
+	Policy     playback.Policy            `json:"policy"`
+	Known      bool                       `json:"known"`
+	Asset      *playback.AssetInputs      `json:"asset"`
+	LiveStream *playback.LiveStreamInputs `json:"live_stream"`
+}
+
+type explainedType struct {
+	Type   string                     `json:"type"`
+	Rules  *playback.Explanation      `json:"rules"`
+	Params map[string]json.RawMessage `json:"params"`
+	Cache  string                     `json:"cache,omitempty"` // hit or miss
+}
+
+type explainedPlan struct {
+	Key       playback.KeyID `json:"key_id"`
+	ExpiresAt int64          `json:"expires_at"`
+	ExpiresBy issuer.Bound   `json:"expires_by"` // the end that came first
+	Least     int64          `json:"least_life"` // seconds that every answer lives, if nothing cuts it
+	Cut       bool           `json:"cut"`        // no later exp can be had
+	Degraded  bool           `json:"degraded,omitempty"`
+}
+
+func explanationOf(x *middleware.Exchange, e *issuer.Explanation) *explanation {
+	in := playback.InputsOf(&playback.Question{Object: e.Object, Viewer: &playback.Viewer{}, Grants: e.Grants})
+	out := &explanation{
+		Environment: x.Environment.ID, Effect: "allow", Status: fiber.StatusOK, Revision: e.Revision, Now: e.Now.Unix(),
+		Catalogue: catalogueEntry{e.Object.ID, e.Object.Policy, e.Object.Known, in.Asset, in.LiveStream},
+		Grants:    append([]playback.HeldInputs{}, in.Viewer.Grants...), Types: []explainedType{},
+	}
+	if r := e.Refusal; r != nil {
+		out.Effect, out.Status, out.Code, out.Message, out.Available = "deny", Status(r.Kind), r.Code, r.Message, unixOrZero(r.AvailableFrom)
+		if r.Err != nil {
+			out.Cause = r.Err.Error()
+		}
+	}
+	for _, t := range e.Types {
+		item := explainedType{Type: t.Type.String(), Rules: t.Rules, Params: map[string]json.RawMessage{}}
+		for _, p := range t.Params {
+			item.Params[p.Name] = json.RawMessage(p.JSON)
+		}
+		if e.Plan != nil && e.Refusal == nil {
+			item.Cache = "miss"
+			if t.Cached {
+				item.Cache = "hit"
+			}
+		}
+		out.Types = append(out.Types, item)
+	}
+	if p := e.Plan; p != nil {
+		out.Plan = &explainedPlan{p.Key, p.Lifetime.Exp, p.Bound, p.Lifetime.L, p.Lifetime.Cut, p.Stale}
+	}
+	return out
+}
+
+// unixOrZero writes a time as /v1 does, 0 for none.
+func unixOrZero(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}

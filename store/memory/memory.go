@@ -1,0 +1,307 @@
+package memory
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/store"
+)
+
+type (
+	objectKey struct {
+		env  playback.EnvironmentID
+		kind store.Kind
+		id   string
+	}
+	grantKey struct {
+		env playback.EnvironmentID
+		id  string
+	}
+	viewerKey struct {
+		env            playback.EnvironmentID
+		issuer, viewer string
+	}
+	signingKey struct {
+		env playback.EnvironmentID
+		key playback.KeyID
+	}
+	reading struct{ done, claimed time.Time }
+)
+
+type change struct {
+	seq int64
+	key objectKey
+}
+
+// Store is a store.Store in memory.
+type Store struct {
+	mu      sync.RWMutex // guards everything
+	seq     int64
+	objects map[objectKey]store.Object
+	log     []change // by seq; a later change of an object makes an earlier one void
+	events  map[grantKey]time.Time
+	syncs   map[playback.EnvironmentID]reading
+	grants  map[grantKey]store.Grant
+	held    map[viewerKey][]string // IDs of grants, sorted
+	ledger  map[signingKey]int64
+	paces   map[string]time.Time
+}
+
+var _ store.Store = (*Store)(nil)
+
+// New returns an empty store.
+func New() *Store {
+	return &Store{
+		objects: map[objectKey]store.Object{}, events: map[grantKey]time.Time{}, syncs: map[playback.EnvironmentID]reading{},
+		grants: map[grantKey]store.Grant{}, held: map[viewerKey][]string{}, ledger: map[signingKey]int64{}, paces: map[string]time.Time{},
+	}
+}
+
+// Ping always succeeds.
+func (*Store) Ping(context.Context) error { return nil }
+
+// Close does nothing.
+func (*Store) Close() error { return nil }
+
+// Apply writes objects; see store.Catalogue.
+func (s *Store) Apply(_ context.Context, event *store.Event, objects []store.Object) (applied []bool, fresh bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	applied = make([]bool, len(objects))
+	if event != nil {
+		key := grantKey{event.Environment, event.ID}
+		if _, taken := s.events[key]; taken {
+			return applied, false, nil
+		}
+		s.events[key] = event.At
+	}
+	for i := range objects {
+		o := &objects[i]
+		var have *store.Object
+		if there, ok := s.objects[objectKey{o.Environment, o.Kind, o.ID}]; ok {
+			have = &there
+		}
+		var gone []playback.ID
+		applied[i], gone = store.Merge(have, o)
+		if applied[i] {
+			s.put(o)
+		}
+		for _, id := range gone {
+			key := objectKey{o.Environment, store.PlaybackID, string(id)}
+			if _, known := s.objects[key]; !known {
+				s.put(&store.Object{Environment: key.env, Kind: key.kind, ID: key.id, Version: o.Version, Deleted: true})
+			}
+		}
+	}
+	if len(s.log) > 2*len(s.objects)+1000 {
+		s.log = slices.DeleteFunc(s.log, func(c change) bool { return s.objects[c.key].Seq != c.seq })
+	}
+	return applied, true, nil
+}
+
+func (s *Store) put(o *store.Object) {
+	s.seq++
+	o.Seq = s.seq
+	key := objectKey{o.Environment, o.Kind, o.ID}
+	s.objects[key] = *o
+	s.log = append(s.log, change{s.seq, key})
+}
+
+// Changes calls yield with what changed; see store.Catalogue.
+func (s *Store) Changes(_ context.Context, env playback.EnvironmentID, after int64, yield func(*store.Object) error) error {
+	s.mu.RLock()
+	first, _ := slices.BinarySearchFunc(s.log, after+1, func(c change, seq int64) int { return int(c.seq - seq) })
+	var out []store.Object
+	for _, c := range s.log[first:] {
+		if o := s.objects[c.key]; o.Seq == c.seq && (env == "" || c.key.env == env) {
+			out = append(out, o)
+		}
+	}
+	s.mu.RUnlock()
+	for i := range out {
+		if err := yield(&out[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ForgetEvents forgets old events.
+func (s *Store) ForgetEvents(_ context.Context, before time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, at := range s.events {
+		if at.Before(before) {
+			delete(s.events, id)
+		}
+	}
+	return nil
+}
+
+// ClaimSync claims the reading of everything; see store.Catalogue.
+func (s *Store) ClaimSync(_ context.Context, env playback.EnvironmentID, c store.SyncClaim) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have := s.syncs[env]
+	if !have.done.IsZero() && !have.done.Before(c.Due) || !have.claimed.IsZero() && !have.claimed.Before(c.Now) {
+		return false, nil
+	}
+	have.claimed = c.Until
+	s.syncs[env] = have
+	return true, nil
+}
+
+// ExtendSync moves the end of a claim.
+func (s *Store) ExtendSync(_ context.Context, env playback.EnvironmentID, until time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.syncs[env] = reading{s.syncs[env].done, until}
+	return nil
+}
+
+// EndSync ends a claim.
+func (s *Store) EndSync(_ context.Context, env playback.EnvironmentID, done time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if have := s.syncs[env].done; done.Before(have) {
+		done = have
+	}
+	s.syncs[env] = reading{done: done}
+	return nil
+}
+
+// PutGrant writes a grant; see store.Grants.
+func (s *Store) PutGrant(_ context.Context, g *store.Grant) (kept store.Grant, created bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := grantKey{g.Environment, g.ID}
+	kept = *g
+	kept.Attributes = bytes.Clone(g.Attributes)
+	kept.From, kept.Until = second(g.From), second(g.Until)
+	kept.CreatedAt, kept.UpdatedAt = second(g.CreatedAt), second(g.UpdatedAt)
+	kept.PlayWithin = g.PlayWithin.Truncate(time.Second)
+	kept.FirstPlay = time.Time{}
+	have, known := s.grants[key]
+	if known {
+		kept.CreatedAt = have.CreatedAt
+		if viewerOf(&have) == viewerOf(&kept) {
+			kept.FirstPlay = have.FirstPlay
+		}
+		s.release(&have)
+	}
+	s.grants[key] = kept
+	ids := s.held[viewerOf(&kept)]
+	at, _ := slices.BinarySearch(ids, kept.ID)
+	s.held[viewerOf(&kept)] = slices.Insert(ids, at, kept.ID)
+	return kept, !known, nil
+}
+
+func viewerOf(g *store.Grant) viewerKey { return viewerKey{g.Environment, g.Issuer, g.Viewer} }
+
+// release takes a grant from its viewer's list.
+func (s *Store) release(g *store.Grant) {
+	key := viewerOf(g)
+	ids := slices.DeleteFunc(s.held[key], func(id string) bool { return id == g.ID })
+	if len(ids) == 0 {
+		delete(s.held, key)
+		return
+	}
+	s.held[key] = ids
+}
+
+func second(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return time.Unix(t.Unix(), 0).UTC()
+}
+
+// Grant returns a grant.
+func (s *Store) Grant(_ context.Context, env playback.EnvironmentID, id string) (store.Grant, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	g, ok := s.grants[grantKey{env, id}]
+	if !ok {
+		return g, store.ErrNotFound
+	}
+	return g, nil
+}
+
+// DeleteGrant removes a grant.
+func (s *Store) DeleteGrant(_ context.Context, env playback.EnvironmentID, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := grantKey{env, id}
+	g, ok := s.grants[key]
+	if !ok {
+		return store.ErrNotFound
+	}
+	delete(s.grants, key)
+	s.release(&g)
+	return nil
+}
+
+// GrantsOf returns a viewer's grants.
+func (s *Store) GrantsOf(_ context.Context, env playback.EnvironmentID, issuer, viewer string) ([]store.Grant, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	ids := s.held[viewerKey{env, issuer, viewer}]
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	out := make([]store.Grant, len(ids))
+	for i, id := range ids {
+		out[i] = s.grants[grantKey{env, id}]
+	}
+	return out, nil
+}
+
+// StartPlay notes the first play; see store.Grants.
+func (s *Store) StartPlay(_ context.Context, env playback.EnvironmentID, id string, at time.Time) (time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := grantKey{env, id}
+	g, ok := s.grants[key]
+	if !ok {
+		return time.Time{}, store.ErrNotFound
+	}
+	if g.FirstPlay.IsZero() {
+		g.FirstPlay = second(at)
+		s.grants[key] = g
+	}
+	return g.FirstPlay, nil
+}
+
+// RaiseExpiries writes later ends; see store.Ledger.
+func (s *Store) RaiseExpiries(_ context.Context, list []store.Expiry) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range list {
+		key := signingKey{e.Environment, e.Key}
+		s.ledger[key] = max(s.ledger[key], e.Exp)
+	}
+	return nil
+}
+
+// Expiry returns the latest end of a key's tokens.
+func (s *Store) Expiry(_ context.Context, env playback.EnvironmentID, key playback.KeyID) (int64, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.ledger[signingKey{env, key}], nil
+}
+
+// Turn takes the next turn; see store.Paces.
+func (s *Store) Turn(_ context.Context, t store.Turn) (time.Duration, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wait := max(0, s.paces[t.Name].Sub(t.Now))
+	if wait > t.Within {
+		return 0, store.ErrNoTurn
+	}
+	s.paces[t.Name] = t.Now.Add(wait + t.Every)
+	return wait, nil
+}

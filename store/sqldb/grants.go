@@ -1,0 +1,116 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/store"
+)
+
+const (
+	putGrant = `
+		INSERT INTO grants (environment, id, issuer, viewer, type, scope_kind, scope_id, starts, ends, play_within, attributes, created_at, updated_at, revision)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 1)
+		ON CONFLICT (environment, id) DO UPDATE SET
+			issuer = excluded.issuer, viewer = excluded.viewer, type = excluded.type,
+			scope_kind = excluded.scope_kind, scope_id = excluded.scope_id,
+			starts = excluded.starts, ends = excluded.ends, play_within = excluded.play_within,
+			attributes = excluded.attributes, updated_at = excluded.updated_at, revision = grants.revision + 1,
+			first_play = CASE WHEN grants.issuer = excluded.issuer AND grants.viewer = excluded.viewer THEN grants.first_play END
+		RETURNING first_play, created_at, revision`
+
+	grantColumns = `environment, id, issuer, viewer, type, scope_kind, scope_id, starts, ends, play_within, first_play, attributes, created_at, updated_at`
+	getGrant     = `SELECT ` + grantColumns + ` FROM grants WHERE environment = $1 AND id = $2`
+	grantsOf     = `SELECT ` + grantColumns + ` FROM grants WHERE environment = $1 AND issuer = $2 AND viewer = $3 ORDER BY id`
+	deleteGrant  = `DELETE FROM grants WHERE environment = $1 AND id = $2`
+
+	// Who comes second waits for the first and then sees its time.
+	startPlay = `UPDATE grants SET first_play = COALESCE(first_play, $3) WHERE environment = $1 AND id = $2 RETURNING first_play`
+)
+
+// PutGrant writes a grant; see store.Grants.
+func (d *DB) PutGrant(ctx context.Context, g *store.Grant) (kept store.Grant, created bool, err error) {
+	var first, began sql.NullInt64
+	var revision int64
+	row := d.write.QueryRowContext(ctx, putGrant, g.Environment, g.ID, g.Issuer, g.Viewer, g.Type, g.ScopeKind, g.ScopeID,
+		seconds(g.From), seconds(g.Until), int64(g.PlayWithin/time.Second), g.Attributes, g.CreatedAt.Unix(), g.UpdatedAt.Unix())
+	if err := row.Scan(&first, &began, &revision); err != nil {
+		return store.Grant{}, false, fmt.Errorf("writing the grant: %w", err)
+	}
+	kept = *g
+	kept.From, kept.Until, kept.UpdatedAt = moment(seconds(g.From)), moment(seconds(g.Until)), moment(seconds(g.UpdatedAt))
+	kept.FirstPlay, kept.CreatedAt = moment(first), moment(began)
+	return kept, revision == 1, nil
+}
+
+// scanner is a row that is read.
+type scanner interface{ Scan(into ...any) error }
+
+func scanGrant(row scanner) (store.Grant, error) {
+	var g store.Grant
+	var from, until, first, created, updated sql.NullInt64
+	var within int64
+	err := row.Scan(&g.Environment, &g.ID, &g.Issuer, &g.Viewer, &g.Type, &g.ScopeKind, &g.ScopeID,
+		&from, &until, &within, &first, &g.Attributes, &created, &updated)
+	g.From, g.Until, g.FirstPlay, g.CreatedAt, g.UpdatedAt = moment(from), moment(until), moment(first), moment(created), moment(updated)
+	g.PlayWithin = time.Duration(within) * time.Second
+	return g, err
+}
+
+// Grant returns a grant.
+func (d *DB) Grant(ctx context.Context, env playback.EnvironmentID, id string) (store.Grant, error) {
+	g, err := scanGrant(d.read.QueryRowContext(ctx, getGrant, env, id))
+	return g, missing(err, "reading the grant")
+}
+
+// missing words an error; that of a row that is not there is ErrNotFound.
+func missing(err error, op string) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		return store.ErrNotFound
+	}
+	return fmt.Errorf("%s: %w", op, err)
+}
+
+// DeleteGrant removes a grant.
+func (d *DB) DeleteGrant(ctx context.Context, env playback.EnvironmentID, id string) error {
+	found, err := affects(d.write.ExecContext(ctx, deleteGrant, env, id))
+	if err == nil && !found {
+		return store.ErrNotFound
+	}
+	return err
+}
+
+// GrantsOf returns a viewer's grants.
+func (d *DB) GrantsOf(ctx context.Context, env playback.EnvironmentID, issuer, viewer string) ([]store.Grant, error) {
+	rows, err := d.read.QueryContext(ctx, grantsOf, env, issuer, viewer)
+	if err != nil {
+		return nil, fmt.Errorf("reading the viewer's grants: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []store.Grant
+	for rows.Next() {
+		g, err := scanGrant(rows)
+		if err != nil {
+			return nil, fmt.Errorf("reading the viewer's grants: %w", err)
+		}
+		out = append(out, g)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("reading the viewer's grants: %w", err)
+	}
+	return out, nil
+}
+
+// StartPlay notes the first play; see store.Grants.
+func (d *DB) StartPlay(ctx context.Context, env playback.EnvironmentID, id string, at time.Time) (time.Time, error) {
+	var first sql.NullInt64
+	err := d.write.QueryRowContext(ctx, startPlay, env, id, at.Unix()).Scan(&first)
+	return moment(first), missing(err, "noting the first play")
+}
