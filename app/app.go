@@ -292,25 +292,23 @@ func (a *App) stale(env playback.EnvironmentID) bool {
 	return failing && !read.IsZero() && time.Since(read) > staleAfter
 }
 
-// assured returns until when what an environment's keys sign is sure to be
-// honoured, and whether they are stale: somebody else may have retired the
+// assured reports whether an environment's keys are stale, and then until when
+// what they sign is sure to be honoured: somebody else may have retired the
 // active key right after it was last read, and may delete it max_ttl later. To
-// the minute while they are stale, so that replicas that lost the store together
-// agree. A key that signs elsewhere needs no bound (0): nothing new is signed
-// with it without the store.
+// the minute, so that replicas that lost the store together agree. While the
+// store answers there is no bound (0), because contract §4's grid is that of all
+// replicas; a key that signs elsewhere needs none: nothing new is signed with it.
 func (a *App) assured(env playback.EnvironmentID) (until int64, stale bool) {
-	stale = a.stale(env)
+	if !a.stale(env) {
+		return 0, false
+	}
 	snapshot, configured := a.keys.Snapshot(), a.state.Load().configured[env]
 	key, ok := snapshot.Keyset(env).Active()
+	if !ok || key.Remote != nil || configured == nil {
+		return 0, true
+	}
 	read, _ := snapshot.LastRead(env)
-	if !ok || key.Remote != nil || configured == nil || read.IsZero() {
-		return 0, stale
-	}
-	end := read.Add(configured.Token.MaxTTL)
-	if stale {
-		end = end.Truncate(time.Minute)
-	}
-	return end.Unix(), stale
+	return read.Add(configured.Token.MaxTTL).Truncate(time.Minute).Unix(), true
 }
 
 // readiness says whether traffic should come here.
