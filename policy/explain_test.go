@@ -264,3 +264,21 @@ func BenchmarkRefusal(b *testing.B) {
 		})
 	}
 }
+
+// A text that a condition makes a time of is compared as one, and a text that is
+// none denies by an error, which answers nothing.
+func TestAnEndInTheMetaIsExplainedTheRightWayRound(t *testing.T) {
+	t.Parallel()
+	x := parseGiven(t, `{"now": "2026-06-01T00:00:00Z", "asset": {"meta": {"expires": "2027-01-01T00:00:00Z"}}}`).explain(t, "version: 1\nrules: ["+
+		`{id: over, effect: deny, when: 'now >= timestamp(asset.meta.?expires.orValue("9999-12-31T00:00:00Z"))'}, {id: a, effect: allow, when: true}`+"]")
+	var texts []string
+	for _, f := range x.Flips {
+		texts = append(texts, f.Text)
+		if f.Code == playback.CodePolicyError {
+			t.Errorf("an error is no answer: %s", f.Text)
+		}
+	}
+	if want := `denied if asset.meta.expires ≤ "2026-06-01T00:00:00Z"`; !slices.ContainsFunc(texts, func(s string) bool { return strings.HasPrefix(s, want) }) {
+		t.Errorf("%q, want %s", texts, want)
+	}
+}

@@ -88,10 +88,12 @@ func (s *search) run() []playback.Flip {
 	return flips[:min(len(flips), maxFlips)]
 }
 
-// flips reports whether the answer is another one in a world.
+// flips reports whether the answer is another one in a world. A rule that cannot
+// be evaluated there denies, too, but is no answer to why not.
 func (s *search) flips(w *world) bool {
 	s.tries += len(w.policy.deny) + len(w.policy.allow)
-	return w.ruling().allowed != s.from.allowed
+	v := w.ruling()
+	return v.allowed != s.from.allowed && v.code != playback.CodePolicyError
 }
 
 // flip describes options that together change the answer; the first value of

@@ -214,6 +214,9 @@ func beside(border ref.Val) (below, above ref.Val) {
 	case types.Timestamp:
 		return types.Timestamp{Time: v.Time.Add(-time.Second)}, types.Timestamp{Time: v.Time.Add(time.Second)}
 	case types.String:
+		if t, err := time.Parse(time.RFC3339, string(v)); err == nil { // a condition makes a timestamp of it
+			return types.String(t.Add(-time.Second).Format(time.RFC3339)), types.String(t.Add(time.Second).Format(time.RFC3339))
+		}
 		return nil, v + "~"
 	}
 	return nil, nil
