@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -73,6 +75,11 @@ func hook(t *testing.T, g *gateway, env string, body []byte, signature string) (
 		request.Header.Set("Mux-Signature", signature)
 	}
 	response, err := http.DefaultTransport.RoundTrip(request)
+	for tries := 0; tries < 20 && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)); tries++ {
+		// Refused while it was being sent: who goes on sending may lose the answer.
+		request.Body = io.NopCloser(strings.NewReader(string(body)))
+		response, err = http.DefaultTransport.RoundTrip(request)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
