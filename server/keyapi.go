@@ -193,24 +193,12 @@ func readPage(raw string) (page, limit int, err error) {
 
 // readDeletion reads the optional body of a deletion.
 func readDeletion(c *fiber.Ctx, x *middleware.Exchange, order *KeyOrder) error {
-	if len(x.Body) == 0 {
-		return nil
-	}
-	if err := checkJSON(c); err != nil {
+	members, err := readOptional(c, x)
+	if err != nil {
 		return err
 	}
-	sent, trailing, refusal := readJSON(x.Body)
-	switch {
-	case refusal != nil:
-		return refusal
-	case trailing != nil:
-		return trailing
-	}
-	if err := checkNames(&sent, ""); err != nil {
-		return err
-	}
-	for i := range sent.children {
-		m := &sent.children[i]
+	for i := range members {
+		m := &members[i]
 		switch {
 		case m.name != "force" && m.name != "reason":
 			return fieldError(join("", m.name), "is not known")

@@ -22,6 +22,28 @@ func checkJSON(c *fiber.Ctx) error {
 	return nil
 }
 
+// readOptional reads a body that may be left out, one object if it is there, and
+// returns its members.
+func readOptional(c *fiber.Ctx, x *middleware.Exchange) ([]jsonMember, error) {
+	if len(x.Body) == 0 {
+		return nil, nil
+	}
+	if err := checkJSON(c); err != nil {
+		return nil, err
+	}
+	sent, trailing, refusal := readJSON(x.Body)
+	switch {
+	case refusal != nil:
+		return nil, refusal
+	case trailing != nil:
+		return nil, trailing
+	}
+	if err := checkNames(&sent, ""); err != nil {
+		return nil, err
+	}
+	return sent.children, nil
+}
+
 // maxTypes bounds the list of types, repetitions included.
 const maxTypes = 64
 

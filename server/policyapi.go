@@ -62,24 +62,12 @@ func postPromote(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) e
 
 // readPromotion reads the optional body, {"revision": "…"}.
 func readPromotion(c *fiber.Ctx, x *middleware.Exchange, order *PolicyOrder) error {
-	if len(x.Body) == 0 {
-		return nil
-	}
-	if err := checkJSON(c); err != nil {
+	members, err := readOptional(c, x)
+	if err != nil {
 		return err
 	}
-	sent, trailing, refusal := readJSON(x.Body)
-	switch {
-	case refusal != nil:
-		return refusal
-	case trailing != nil:
-		return trailing
-	}
-	if err := checkNames(&sent, ""); err != nil {
-		return err
-	}
-	for i := range sent.children {
-		m := &sent.children[i]
+	for i := range members {
+		m := &members[i]
 		switch {
 		case m.name != "revision":
 			return fieldError(join("", m.name), "is not known")
