@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/playgate/playgate/collector"
 	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/geo"
 	"github.com/playgate/playgate/grant"
@@ -224,7 +225,11 @@ func (a *App) Start(ctx context.Context) error {
 	a.life.onStop("the key watcher", func(context.Context) error { a.keys.Stop(); return nil })
 	a.cache.Start()
 	a.life.onStop("the token cache", func(context.Context) error { a.cache.Stop(); return nil })
-	a.serving.Go(func() { a.tuneCollector(background) })
+	a.serving.Go(func() {
+		if err := collector.Tune(background, a.opts.Environ); err != nil {
+			a.log.Warn("the garbage collector is left as it is", "error", err)
+		}
+	})
 	a.catalogues.start(background)
 	a.serving.Go(func() { a.ledger.run(background) })
 	a.serving.Go(a.catalogues.wait)

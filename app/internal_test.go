@@ -114,20 +114,3 @@ func TestWatchNoticesSettledChanges(t *testing.T) {
 		<-ended
 	})
 }
-
-func TestMemoryIsLeftToWhoDecidedIt(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		environ []string
-		want    bool
-	}{
-		{nil, false},
-		{[]string{"GOGC=", "HOME=/"}, false},
-		{[]string{"GOGC=50"}, true},
-		{[]string{"HOME=/", "GOMEMLIMIT=1GiB"}, true},
-	} {
-		if got := decided(test.environ); got != test.want {
-			t.Errorf("decided(%q) = %v", test.environ, got)
-		}
-	}
-}

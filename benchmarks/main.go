@@ -117,8 +117,10 @@ func fill(ctx context.Context, tokens string, w io.Writer) error {
 
 // run measures and reports. peers: the ratios, to all peers, and no scenario.
 func (o *options) run(ctx context.Context, w io.Writer, peers bool) (err error) {
-	// The generator shares the cores with what it measures: less work for its collector.
-	debug.SetGCPercent(400)
+	// The generator shares the cores with what it measures, and a collection takes
+	// milliseconds of them: none below two gigabytes.
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(2 << 30)
 	dir, err := os.MkdirTemp("", "playgate-bench-")
 	if err != nil {
 		return fmt.Errorf("making a work folder: %w", err)

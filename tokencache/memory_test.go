@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/playgate/playgate/collector"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/tokencache"
 )
@@ -64,19 +65,6 @@ func TestATokenInUseTakesLittleMoreThanItself(t *testing.T) {
 	}
 }
 
-func TestTheCollectorGetsLessOfAHeapThatIsLarge(t *testing.T) {
-	t.Parallel()
-	c := tokencache.New(tokencache.Config{Signer: &heavy{}})
-	t.Cleanup(c.Stop)
-	if got := c.GCPercent(); got != 100 {
-		t.Errorf("GOGC beside an empty cache is %d, want 100", got)
-	}
-	fill(t, c, 1000)
-	if got := c.GCPercent(); got != 100 {
-		t.Errorf("GOGC beside a small cache is %d, want 100", got)
-	}
-}
-
 // BenchmarkMillionTokens fills a cache with a million tokens, all of them in
 // use, and reports what the process takes; then what a collection costs.
 func BenchmarkMillionTokens(b *testing.B) {
@@ -95,10 +83,10 @@ func BenchmarkMillionTokens(b *testing.B) {
 				}
 			}
 			if i%step == 0 {
-				debug.SetGCPercent(c.GCPercent()) // as package app does
+				debug.SetGCPercent(collector.GCPercent(collector.Live())) // as package app does
 			}
 		}
-		debug.SetGCPercent(c.GCPercent())
+		debug.SetGCPercent(collector.GCPercent(collector.Live()))
 		b.ReportMetric(float64(resident(b))/1e6, "RSS-MB")
 		b.ReportMetric(float64(peak(b))/1e6, "peak-MB")
 		began := time.Now()

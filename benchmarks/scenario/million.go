@@ -15,6 +15,7 @@ import (
 	"github.com/playgate/playgate/benchmarks/load"
 	"github.com/playgate/playgate/benchmarks/report"
 	"github.com/playgate/playgate/benchmarks/world"
+	"github.com/playgate/playgate/collector"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/signer"
 	"github.com/playgate/playgate/tokencache"
@@ -114,7 +115,7 @@ func Fill(ctx context.Context, tokens int) (Filled, error) {
 			length = len(token.Reveal())
 		}
 		if n%10_000 == 0 {
-			debug.SetGCPercent(cache.GCPercent())
+			debug.SetGCPercent(collector.GCPercent(collector.Live()))
 		}
 	}
 	usage, err := world.UsageOf(os.Getpid())

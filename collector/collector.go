@@ -1,0 +1,79 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"runtime/metrics"
+	"strings"
+	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+)
+
+// interval is how often the size of the heap is looked at.
+const interval = time.Second
+
+// GCPercent returns the GOGC for a process whose heap has so many bytes that
+// live. The collector lets the heap grow by so much of them before it collects.
+// Each collection takes milliseconds of all cores, and requests wait for them:
+// what it may grow by is some 256 MiB, whatever lives. Beside a heap of a
+// gigabyte that is a quarter of it; the default, 100, would double it, and would
+// collect twice a second beside the few megabytes of a gateway with little to
+// remember and much to sign.
+func GCPercent(live uint64) int {
+	const least, most = 20, 1000
+	const room = 256 << 20                                   // bytes
+	return int(min(most, max(least, room*100/max(1, live)))) //nolint:gosec // at most 1000
+}
+
+// Live returns how many bytes of the heap lived at the last collection, 0 before
+// the first.
+func Live() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// Tune keeps GOGC at GCPercent while the heap changes, until the context ends,
+// and the heap below nine tenths of the memory of the control group, where there
+// is one (GOMEMLIMIT). Whoever sets GOGC or GOMEMLIMIT in the environment has
+// decided that, and nothing is changed. Nor is it when the limit of the control
+// group cannot be read, which is the error: a heap with room might not fit.
+func Tune(ctx context.Context, environ []string) error {
+	if decided(environ) {
+		return nil
+	}
+	if _, err := memlimit.Set(); err != nil && !errors.Is(err, memlimit.ErrNoCgroup) && !errors.Is(err, memlimit.ErrCgroupsNotSupported) {
+		return fmt.Errorf("reading the memory limit of the control group: %w", err)
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	set := 0
+	for {
+		// Setting it stops the world for a moment, so it is not done for trifles.
+		if percent := GCPercent(Live()); abs(percent-set) > set/10 {
+			debug.SetGCPercent(percent)
+			set = percent
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func abs(n int) int { return max(n, -n) }
+
+// decided reports whether the operator told Go how to use memory.
+func decided(environ []string) bool {
+	for _, variable := range environ {
+		name, value, _ := strings.Cut(variable, "=")
+		if (name == "GOGC" || name == "GOMEMLIMIT") && value != "" {
+			return true
+		}
+	}
+	return false
+}
