@@ -13,3 +13,10 @@ func NewLanes(scalar Backend, least int, compute func(*multibuffer.Batch)) Backe
 	b.least = least
 	return b
 }
+
+// Measure opens the multi-buffer backend over another one as at start, with a
+// computation of the test's own.
+func Measure(scalar Backend, compute func(*multibuffer.Batch)) error {
+	b := newLanes(scalar, func(batch *multibuffer.Batch) time.Duration { compute(batch); return time.Microsecond })
+	return b.measure(b, clock(nil))
+}
