@@ -1,6 +1,7 @@
 package signer
 
 import (
+	"crypto/rsa"
 	"time"
 
 	"github.com/playgate/playgate/signer/multibuffer"
@@ -20,3 +21,6 @@ func Measure(scalar Backend, compute func(*multibuffer.Batch)) error {
 	b := newLanes(scalar, func(batch *multibuffer.Batch) time.Duration { compute(batch); return time.Microsecond })
 	return b.measure(b, clock(nil))
 }
+
+// Admit puts a key to the self-check.
+func Admit(b Backend, key *rsa.PrivateKey) (Handle, error) { return admit(b, key) }

@@ -252,7 +252,9 @@ func TestAPanicWipesTheScratch(t *testing.T) {
 	t.Parallel()
 	const words = 200 * multibuffer.Lanes // of what a key brings, at the beginning
 	var scratch []uint64
-	zero := func() bool { return bytes.Count(unsafe.Slice((*byte)(unsafe.Pointer(&scratch[0])), 8*words), []byte{0}) == 8*words }
+	zero := func() bool {
+		return bytes.Count(unsafe.Slice((*byte)(unsafe.Pointer(&scratch[0])), 8*words), []byte{0}) == 8*words
+	}
 	backend := signer.NewLanes(goBackend(t), 1, func(batch *multibuffer.Batch) {
 		scratch = unsafe.Slice((*uint64)(batch.Job().Scratch), words)
 		if zero() {
@@ -273,4 +275,3 @@ func TestAPanicWipesTheScratch(t *testing.T) {
 		t.Error("the scratch was not wiped")
 	}
 }
-
