@@ -49,6 +49,12 @@ setup: ## Install what the tests need (quick when it is there)
 test: setup ## Install what the tests need and run all of them
 	$(call tool,lint,gotestsum) --format pkgname-and-test-fails --format-hide-empty-pkg -- -race -shuffle=on -timeout 20m $(TESTFLAGS) ./...
 	runner=$(call tool,lint,gotestsum) && cd benchmarks && "$$runner" --format pkgname-and-test-fails --format-hide-empty-pkg -- -shuffle=on -timeout 10m $(TESTFLAGS) ./...
+	@$(GO) run . version | sed -n 's/^signer */auto took the signer /p' # and what this processor has no tests for
+
+.PHONY: test-masked
+test-masked: ## Test what signs as on a processor without AVX-512
+	$(GO) run -exec 'env GODEBUG=cpu.avx512f=off' . version | grep 'does not have AVX-512 IFMA'
+	$(GO) test -exec 'env GODEBUG=cpu.avx512f=off' -count=1 -shuffle=on $(TESTFLAGS) ./signer/... ./issuer ./app
 
 .PHONY: race
 race: ## Test PKGS with the race detector; installs nothing

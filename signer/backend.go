@@ -117,7 +117,8 @@ func contenders(now func() time.Time) []contender {
 		backend, err := OpenBackend(name, now)
 		c := contender{name: name, backend: backend, err: err}
 		if err == nil {
-			c.pace = pace(backend, backend.Batch(), now) / time.Duration(backend.Batch())
+			c.pace, c.err = pace(backend, backend.Batch(), now)
+			c.pace /= time.Duration(backend.Batch())
 		}
 		all = append(all, c)
 	}
@@ -152,16 +153,17 @@ func openChecked(open func() (Backend, error)) (Backend, error) {
 }
 
 // pace measures the time of n signatures together: the best of several, because
-// on a busy machine only the best one says something about the backend.
-func pace(b Backend, n int, now func() time.Time) time.Duration {
+// on a busy machine only the best one says something about the backend. The error
+// is that of a signature that failed, or did at first.
+func pace(b Backend, n int, now func() time.Time) (time.Duration, error) {
 	const tries = 6
 	key, err := yardstick()
 	if err != nil {
-		return time.Hour
+		return 0, err
 	}
 	handle, err := b.Load(key)
 	if err != nil {
-		return time.Hour
+		return 0, err
 	}
 	best := time.Hour
 	for range tries {
@@ -172,8 +174,13 @@ func pace(b Backend, n int, now func() time.Time) time.Duration {
 		start := now()
 		b.Sign(work)
 		best = min(best, now().Sub(start))
+		for i := range work {
+			if work[i].Err != nil || work[i].Healed {
+				return 0, fmt.Errorf("%w: a signature of %s was wrong while it was measured", errSelfCheck, b.Name())
+			}
+		}
 	}
-	return best
+	return best, nil
 }
 
 // laned is a backend that computes together what reaches a number, and passes on
@@ -187,6 +194,13 @@ func least(b Backend) int {
 		return l.Least()
 	}
 	return 0
+}
+
+// lanesOff returns whether a backend that computes together has ceased to, because
+// of faults.
+func lanesOff(b Backend) bool {
+	l, ok := b.(interface{ Off() bool })
+	return ok && l.Off()
 }
 
 // selfCheck is the digest that every key signs before it may sign anything else.

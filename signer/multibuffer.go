@@ -1,7 +1,9 @@
 package signer
 
 import (
+	"crypto"
 	"crypto/rsa"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -22,8 +24,16 @@ type lanesBackend struct {
 }
 
 // maxFaults ends the use of lanes for the life of the process: one fault may be a
-// particle, two are a broken machine or a mistake of ours.
+// particle, two are a broken machine or a mistake of ours. A fault is a batch with
+// lanes that failed, however many: what hits the program or a register hits
+// several at once. A lane counts only if crypto/rsa, with the same numbers, makes the
+// signature that it could not: else the key is to blame, and whoever brings one must
+// not end the lanes of everybody.
 const maxFaults = 2
+
+// errUnsignable is the error of a signature that neither lanes nor the scalar
+// backend could make.
+var errUnsignable = errors.New("the key passed the self-check, but its signature of this message does not verify")
 
 // threadedLanes is lanesBackend on the scalar backend's own threads.
 type threadedLanes struct {
@@ -35,6 +45,7 @@ type threadedLanes struct {
 type lanesKey struct {
 	lanes  *multibuffer.Key // nil: not for lanes
 	scalar Handle
+	judge  *rsa.PrivateKey // says whose fault it was if a lane failed
 }
 
 // openMultibuffer returns the backend with the lanes, behind it OpenSSL if it can
@@ -46,12 +57,10 @@ func openMultibuffer(now func() time.Time) (Backend, error) {
 	scalar, err := openChecked(openOpenSSL)
 	if own, ok := scalar.(laneThreads); ok && err == nil {
 		b := threadedLanes{newLanes(scalar, own.lanes()), own}
-		b.measure(b, now)
-		return b, nil
+		return b, b.measure(b, now)
 	}
 	b := newLanes(goBackend{}, computeHere)
-	b.measure(b, now)
-	return b, nil
+	return b, b.measure(b, now)
 }
 
 // laneThreads is a backend whose threads compute lanes, too.
@@ -79,9 +88,18 @@ func computeHere(batch *multibuffer.Batch) time.Duration {
 }
 
 // measure sets how many signatures the scalar backend makes in the time of a batch.
-func (b *lanesBackend) measure(whole Backend, now func() time.Time) {
-	batch, single := pace(whole, multibuffer.Lanes, now), pace(b.scalar, 1, now)
+// The error is that of a lane that failed: such a processor is not for lanes.
+func (b *lanesBackend) measure(whole Backend, now func() time.Time) error {
+	batch, err := pace(whole, multibuffer.Lanes, now)
+	if err != nil {
+		return fmt.Errorf("multibuffer cannot be used: %w", err)
+	}
+	single, err := pace(b.scalar, 1, now)
+	if err != nil {
+		return fmt.Errorf("multibuffer cannot be used: %w", err)
+	}
 	b.least = int(min(multibuffer.Lanes, max(1, (batch+single-1)/max(1, single))))
+	return nil
 }
 
 func (*lanesBackend) Name() string { return BackendMultibuffer }
@@ -105,7 +123,7 @@ func (b *lanesBackend) Load(key *rsa.PrivateKey) (Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &lanesKey{scalar: scalar}
+	k := &lanesKey{scalar: scalar, judge: own}
 	if lanes, err := multibuffer.NewKey(own); err == nil { // else the scalar backend signs
 		k.lanes = lanes
 	}
@@ -127,12 +145,35 @@ func (b *lanesBackend) Sign(work []Work) {
 			left = append(left, w)
 		}
 	}
-	if len(inLanes) < b.least || b.faults.Load() >= maxFaults {
-		left = append(left, inLanes...)
-	} else {
-		left = append(left, b.signTogether(inLanes)...)
+	if len(inLanes) < b.least || b.Off() {
+		b.signSingly(append(left, inLanes...))
+		return
 	}
-	b.signSingly(left)
+	failed := b.signTogether(inLanes)
+	b.signSingly(append(left, failed...))
+	b.heal(failed)
+}
+
+// Off returns whether faults have ended the use of lanes.
+func (b *lanesBackend) Off() bool { return b.faults.Load() >= maxFaults }
+
+// heal looks at what the scalar backend made where lanes failed, and counts a fault if
+// it was theirs. OpenSSL does without the primes where they give no signature, and
+// does not check what it makes then.
+func (b *lanesBackend) heal(failed []*Work) {
+	healed := false
+	for _, w := range failed {
+		key := w.Key.(*lanesKey).judge // Sign has looked
+		if _, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, w.Digest[:]); err == nil {
+			w.Healed, healed = true, true
+		}
+		if w.Err == nil && rsa.VerifyPKCS1v15(&key.PublicKey, crypto.SHA256, w.Digest[:], w.Signature) != nil {
+			w.Signature, w.Err = nil, errUnsignable
+		}
+	}
+	if healed {
+		b.faults.Add(1)
+	}
 }
 
 // signTogether computes up to eight signatures in lanes, and returns those that
@@ -149,8 +190,6 @@ func (b *lanesBackend) signTogether(work []*Work) []*Work {
 	for lane, w := range work {
 		signature, err := batch.Result(lane)
 		if err != nil {
-			w.Healed = true
-			b.faults.Add(1)
 			again = append(again, w)
 			continue
 		}

@@ -258,7 +258,7 @@ func TestWithoutTheInstructionsAnotherBackendSigns(t *testing.T) {
 		return
 	}
 	again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestWithoutTheInstructionsAnotherBackendSigns$", "-test.v")
-	again.Env = append(os.Environ(), "GODEBUG=cpu.avx512ifma=off", "PLAYGATE_TEST_NO_IFMA=1")
+	again.Env = append(os.Environ(), "GODEBUG=cpu.avx512f=off", "PLAYGATE_TEST_NO_IFMA=1")
 	out, err := again.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS") {
 		t.Errorf("with the instructions masked: %v\n%s", err, out)

@@ -30,6 +30,7 @@ type Ring struct {
 	backend Backend
 	log     *slog.Logger
 	refused prometheus.Counter
+	alarmed atomic.Bool // the log says that the backend's lanes are off
 	now     func() time.Time
 	keep    func(playback.EnvironmentID, *keystore.Key) time.Duration
 
@@ -93,7 +94,15 @@ func NewRing(cfg RingConfig) *Ring {
 		r.log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Registerer != nil {
-		cfg.Registerer.MustRegister(r.refused)
+		cfg.Registerer.MustRegister(r.refused, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "playgate_signing_lanes_off",
+			Help: "1 when signatures that did not verify have switched the multi-buffer backend's lanes off, until a restart.",
+		}, func() float64 {
+			if lanesOff(r.backend) {
+				return 1
+			}
+			return 0
+		}))
 	}
 	r.current.Store(&ringState{})
 	return r
@@ -166,10 +175,19 @@ func (r *Ring) check(name keyName, key *keystore.Key) (*admittedKey, error) {
 		return r.admitRemote(name, key)
 	}
 	handle, err := admit(r.backend, key.Private)
+	r.alarm()
 	if err != nil {
 		return nil, err
 	}
 	return &admittedKey{keyName: name, handle: handle, header: kidHeader(key.ID), size: key.Private.Size()}, nil
+}
+
+// alarm says, once, that the backend does without its lanes from now on.
+func (r *Ring) alarm() {
+	if lanesOff(r.backend) && !r.alarmed.Swap(true) {
+		r.log.Error("signatures that did not verify have switched the lanes off until a restart: the machine or the program is at fault",
+			slog.String("backend", r.backend.Name()), slog.String("description", r.backend.Describe()))
+	}
 }
 
 // Active returns the key that the environment signs with now, and whether it

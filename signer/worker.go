@@ -84,6 +84,7 @@ func (w *worker) sign() {
 			p.metrics.faults.Inc()
 			p.ring.log.Error("a computed signature did not verify; it was dropped and computed again: the machine or the program is at fault",
 				slog.String("backend", p.ring.backend.Name()), slog.String("key", string(j.key.id)))
+			p.ring.alarm()
 		}
 		if err != nil || work.Err != nil {
 			p.finish(j, failed, fmt.Errorf("signing with key %s: %w", j.key.id, errors.Join(err, work.Err)))

@@ -16,9 +16,9 @@ func runSteps(steps *step, count int, scratch *uint64)
 func driverAddress() uintptr
 
 // Supported returns nil if this processor and its operating system have what
-// the assembly needs: AVX-512F, DQ, and IFMA.
+// the assembly needs: AVX-512F, BW, DQ, and IFMA.
 func Supported() error {
-	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512IFMA {
+	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512IFMA {
 		return nil
 	}
 	return errors.New("this processor does not have AVX-512 IFMA")

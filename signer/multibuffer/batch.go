@@ -13,6 +13,7 @@ type Batch struct {
 	program *program
 	scratch []uint64 // 64-byte aligned
 	used    [Lanes]bool
+	digests [Lanes][sha256.Size]byte // what the lanes were set to sign
 }
 
 // ErrFault is the error of a lane whose signature is not good: the processor, the
@@ -38,6 +39,7 @@ func NewBatch() *Batch {
 func (b *Batch) Wipe() {
 	clear(b.scratch)
 	b.used = [Lanes]bool{}
+	b.digests = [Lanes][sha256.Size]byte{}
 }
 
 // vectors returns n vectors of the scratch.
@@ -54,6 +56,7 @@ func (b *Batch) Set(lane int, key *Key, digest *[sha256.Size]byte) {
 // setPublic puts into a lane what its verification needs.
 func (b *Batch) setPublic(lane int, public []uint64, digest *[sha256.Size]byte) {
 	b.used[lane] = true
+	b.digests[lane] = *digest
 	b.spread(b.program.modulus, lane, public)
 	var message [2 * digits]uint64
 	encode(&message, digest)
@@ -136,14 +139,27 @@ func (b *Batch) Result(lane int) ([]byte, error) {
 	return signature, nil
 }
 
-// verified returns whether the signature opens to the lane's encoded message.
+// verified returns whether the signature is one of n's residues and opens to the
+// message that the lane was set to sign. That is encoded anew: the one in the
+// scratch was signed, and if it was hit, it is the wrong message.
 func (b *Batch) verified(lane int) bool {
-	opened, encoded := b.vectors(b.program.opened, 2*digits), b.vectors(b.program.encoded, 2*digits)
-	var differ uint64
-	for i := lane; i < len(opened); i += Lanes {
-		differ |= opened[i] ^ encoded[i]
+	result, opened := b.vectors(b.program.result, 2*digits), b.vectors(b.program.opened, 2*digits)
+	var message [2 * digits]uint64
+	encode(&message, &b.digests[lane])
+	var differ, borrow uint64
+	for i, want := range message {
+		differ |= opened[i*Lanes+lane] ^ want
+		borrow = shift(result[i*Lanes+lane] - b.modulusDigit(i, lane) + borrow)
 	}
-	return differ == 0
+	return differ|^borrow == 0
+}
+
+// modulusDigit returns a digit of a lane's n, which has a gap in the middle.
+func (b *Batch) modulusDigit(i, lane int) uint64 {
+	if i >= digits {
+		i += modulusSize - digits
+	}
+	return b.vectors(b.program.modulus.plus(i), 1)[lane]
 }
 
 // encode is EMSA-PKCS1-v1_5 with SHA-256 (RFC 8017 §9.2), in digits.

@@ -24,25 +24,11 @@ var harmless = regexp.MustCompile(`^(vmovdqa64|vpmadd52[lh]uq|vp(add|sub|and|xor
 // one conditional jump, that of its loop.
 func TestThePrivatePathHasNoConditionalJump(t *testing.T) {
 	t.Parallel()
-	objdump, err := exec.LookPath("objdump")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Logf("the disassembly is NOT TESTED here: %v", err)
+	text, ok := disassembly(t)
+	if !ok {
 		return
 	}
-	program := filepath.Join(t.TempDir(), "leak")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./internal/leak")
-	build.Env = append(os.Environ(), "GOARCH=amd64", "GOOS=linux", "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", build, err, out)
-	}
-	out, err := exec.CommandContext(t.Context(), objdump, "-d", "--no-show-raw-insn", program).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := instructions(string(out))
+	found := instructions(text)
 	for _, name := range kernels {
 		if len(found[name]) < 20 {
 			t.Errorf("%s has %d instructions in the disassembly", name, len(found[name]))
@@ -64,10 +50,47 @@ func TestThePrivatePathHasNoConditionalJump(t *testing.T) {
 	}
 }
 
+// disassembly returns that of a program with the kernels, and whether there is an
+// objdump to make it.
+func disassembly(t *testing.T) (string, bool) {
+	t.Helper()
+	objdump, err := exec.LookPath("objdump")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Logf("the disassembly is NOT TESTED here: %v", err)
+		return "", false
+	}
+	program := filepath.Join(t.TempDir(), "leak")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./internal/leak")
+	build.Env = append(os.Environ(), "GOARCH=amd64", "GOOS=linux", "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", build, err, out)
+	}
+	out, err := exec.CommandContext(t.Context(), objdump, "-d", "--no-show-raw-insn", program).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out), true
+}
+
 // instructions returns the mnemonics of package multibuffer's functions by name.
 func instructions(disassembly string) map[string][]string {
+	found := map[string][]string{}
+	for name, lines := range functions(disassembly) {
+		for _, line := range lines {
+			if op := strings.Fields(line)[0]; op != "int3" && !strings.HasPrefix(op, "nop") { // between functions
+				found[name] = append(found[name], op)
+			}
+		}
+	}
+	return found
+}
+
+// functions returns the instructions, with operands, of the kernels and the driver.
+func functions(disassembly string) map[string][]string {
 	symbol := regexp.MustCompile(`^[0-9a-f]+ <github\.com/playgate/playgate/signer/multibuffer\.(kernel[A-Z]\w+|drive)(\.abi0)?>:$`)
-	line := regexp.MustCompile(`^\s+[0-9a-f]+:\s+(\S+)`)
 	found, name := map[string][]string{}, ""
 	for text := range strings.Lines(disassembly) {
 		text = strings.TrimRight(text, "\n")
@@ -78,11 +101,9 @@ func instructions(disassembly string) map[string][]string {
 			}
 			continue
 		}
-		m := line.FindStringSubmatch(text)
-		if name == "" || m == nil || m[1] == "int3" || m[1] == "nop" { // between functions
-			continue
+		if _, instruction, ok := strings.Cut(text, ":\t"); ok && name != "" {
+			found[name] = append(found[name], strings.TrimSpace(instruction))
 		}
-		found[name] = append(found[name], m[1])
 	}
 	return found
 }

@@ -22,7 +22,8 @@
 //
 // If an attacker controls a digest, they learn a signature of it. If they control
 // a key, they can have it refused, or signatures of it fail. If they can flip
-// bits while a batch is computed, the signature that they hit does not leave.
+// bits while a batch is computed, the signature that they hit does not leave; a good
+// one that they hit afterwards leaves with that bit wrong.
 package multibuffer
 
 //go:generate go -C internal/gen run . -out ../../kernel_amd64.s -stubs ../../kernel_amd64.go -pkg multibuffer

@@ -8,17 +8,78 @@ func Steps() (all, signing int) {
 	return len(p.steps), p.verify
 }
 
-// Words is how many words the scratch of a batch has.
-func (b *Batch) Words() int { return len(b.scratch) }
+// Vectors is where something is in the scratch.
+type Vectors struct{ First, Number int }
 
-// ComputeWithFault computes and flips one bit of the scratch before a step. The
-// word's index modulo Lanes is the lane.
-func (b *Batch) ComputeWithFault(before, word int, bit uint) {
+// Places returns where what a computation reads and writes is, by name.
+func Places() map[string]Vectors {
+	l := theProgram().layout
+	at := func(p place, n int) Vectors { return Vectors{int(p), n} }
+	places := map[string]Vectors{
+		"inverse": at(l.inverse, digits), "n": at(l.modulus, modulusSize+digits), "squared": at(l.squared, 2*digits),
+		"encoded": at(l.encoded, 2*digits), "ones": at(l.ones, digits), "zero": at(l.zero, 2*digits),
+		"columns": at(l.columns, 4*digits), "quotient": at(l.quotient, quotientSize), "twice": at(l.twice, digits),
+		"result": at(l.result, 2*digits), "wide": at(l.wide, 2*digits), "opened": at(l.opened, 2*digits),
+	}
+	for name, f := range map[string]*prime{"p": &l.p, "q": &l.q} {
+		for what, v := range map[string]Vectors{
+			"modulus": at(f.modulus, modulusSize), "squared": at(f.squared, digits), "exponent": at(f.exponent, exponentSize),
+			"columns": at(f.columns, 2*digits), "quotient": at(f.quotient, quotientSize), "base": at(f.base, digits),
+			"power": at(f.power, 2*digits), "residue": at(f.residue, digits), "table": at(f.table, digits*entries),
+		} {
+			places[name+"'s "+what] = v
+		}
+	}
+	return places
+}
+
+// ResultIsRead is the step after the last one that reads all of the signature.
+func ResultIsRead() int {
+	p := theProgram()
+	var last [2]int // of each half
+	for i, s := range p.steps {
+		for half := range last {
+			if at := p.result.plus(half * digits).bytes(); s.a == at || s.b == at {
+				last[half] = i
+			}
+		}
+	}
+	return min(last[0], last[1]) + 1
+}
+
+// ComputeWithFault computes where the processor can, and before a step has the
+// scratch changed.
+func (b *Batch) ComputeWithFault(before int, fault func(scratch []uint64)) {
 	b.fill()
-	steps := b.program.steps
-	runAssembly(steps[:before], b.scratch)
-	b.scratch[word] ^= 1 << bit
-	runAssembly(steps[before:], b.scratch)
+	runSupported(b.program.steps[:before], b.scratch)
+	fault(b.scratch)
+	runSupported(b.program.steps[before:], b.scratch)
+}
+
+// ComputeSteps computes some of the steps, where the processor can.
+func (b *Batch) ComputeSteps(first, end int) {
+	b.fill()
+	runSupported(b.program.steps[first:end], b.scratch)
+}
+
+// Empty returns whether nothing is left of what was set and computed.
+func (b *Batch) Empty() bool {
+	for _, word := range b.scratch {
+		if word != 0 {
+			return false
+		}
+	}
+	return b.used == [Lanes]bool{} && b.digests == [Lanes][sha256.Size]byte{}
+}
+
+// AddModulus adds n to a lane's number of 40 digits, which stays below 2^2080.
+func (b *Batch) AddModulus(at Vectors, lane int) {
+	x := b.vectors(place(0).plus(at.First), 2*digits)
+	var carry uint64
+	for i := range 2 * digits {
+		sum := x[i*Lanes+lane] + b.modulusDigit(i, lane) + carry
+		x[i*Lanes+lane], carry = sum&mask52, sum>>radix
+	}
 }
 
 // Open is the public operation alone: it reports for each lane whether the

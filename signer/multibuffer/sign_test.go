@@ -232,46 +232,6 @@ func TestEveryLaneAlone(t *testing.T) {
 	}
 }
 
-// A bit that flips, anywhere and at any time, never makes a wrong signature leave;
-// and it spoils no other lane.
-func TestAFaultyLaneGivesNothing(t *testing.T) {
-	t.Parallel()
-	all := testKeys(t)
-	steps, _ := multibuffer.Steps()
-	batch := multibuffer.NewBatch()
-	tries, caught := 2000, 0
-	if multibuffer.Supported() != nil || raceDetector {
-		tries = 20
-	}
-	for try := range tries {
-		var digests [multibuffer.Lanes][sha256.Size]byte
-		for lane := range digests {
-			digests[lane] = sha256.Sum256([]byte{byte(lane), byte(try)})
-			batch.Set(lane, all[lane].lanes, &digests[lane])
-		}
-		word := mathrand.IntN(batch.Words())
-		batch.ComputeWithFault(mathrand.IntN(steps), word, uint(mathrand.IntN(52)))
-		for lane := range digests {
-			signature, err := batch.Result(lane)
-			switch {
-			case errors.Is(err, multibuffer.ErrFault) && lane == word%multibuffer.Lanes:
-				caught++
-			case err != nil:
-				t.Fatalf("lane %d failed, the fault was in %d", lane, word%multibuffer.Lanes)
-			default:
-				if err := rsa.VerifyPKCS1v15(&all[lane].private.PublicKey, crypto.SHA256, digests[lane][:], signature); err != nil {
-					t.Fatalf("a wrong signature was given away: %v", err)
-				}
-			}
-		}
-		batch.Wipe()
-	}
-	t.Logf("%d of %d faults spoiled a signature, and were caught", caught, tries)
-	if caught == 0 {
-		t.Error("no fault was caught")
-	}
-}
-
 func TestUnsuitableKeysAreRefused(t *testing.T) {
 	t.Parallel()
 	short, err := rsa.GenerateKey(rand.Reader, 1024)
