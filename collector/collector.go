@@ -24,8 +24,8 @@ const interval = time.Second
 // remember and much to sign.
 func GCPercent(live uint64) int {
 	const least, most = 20, 1000
-	const room = 256 << 20                                   // bytes
-	return int(min(most, max(least, room*100/max(1, live)))) //nolint:gosec // at most 1000
+	const room = 256 << 20 // bytes
+	return int(min(most, max(least, room*100/max(1, live))))
 }
 
 // Live returns how many bytes of the heap lived at the last collection, 0 before

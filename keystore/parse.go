@@ -43,7 +43,8 @@ const (
 // environment variables. Nothing but white space may surround the key.
 //
 // The modulus must have MinBits to MaxBits bits and two primes, the exponent
-// must be odd and 65537 to 2^31-1, and all numbers must agree with each other.
+// must be odd and 65537 to 2^31-1, and all numbers must agree with each other;
+// the primes are primes, as far as the Baillie-PSW test can tell.
 // The key is returned validated and precomputed. The error says in plain words
 // what the material is instead; it never quotes it.
 func Parse(material []byte) (*rsa.PrivateKey, error) {
@@ -68,6 +69,11 @@ func Parse(material []byte) (*rsa.PrivateKey, error) {
 	key, err := x509.ParsePKCS1PrivateKey(der) // precomputes and validates
 	if err != nil {
 		return nil, fmt.Errorf("is a broken RSA private key: %w", err)
+	}
+	for _, p := range key.Primes { // crypto/rsa no longer looks
+		if !p.ProbablyPrime(0) { // Baillie-PSW: no composite is known that passes
+			return nil, errors.New("is a broken RSA private key: one of its primes is none")
+		}
 	}
 	return key, nil
 }

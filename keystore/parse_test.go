@@ -112,6 +112,7 @@ func TestParseRefusesWithAReason(t *testing.T) {
 		{"2047 bits", withNumbers(t, func(n *numbers) { n.N = new(big.Int).Rsh(n.N, 1) }), "2047 bits"},
 		{"8193 bits", withNumbers(t, func(n *numbers) { n.N = new(big.Int).Lsh(n.N, 8193-2048) }), "8193 bits"},
 		{"negative modulus", withNumbers(t, func(n *numbers) { n.N = new(big.Int).Neg(n.N) }), "bits"},
+		{"a prime that is none", block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(halfKey(t))), "primes is none"},
 		{"EC", block("PRIVATE KEY", marshalPKCS8(t, ec)), "not RSA (EC)"},
 		{"EC, SEC 1", block("EC PRIVATE KEY", ecSEC1), "EC key"},
 		{"EC, as openssl ecparam writes it", append(block("EC PARAMETERS", []byte{6, 0}), block("EC PRIVATE KEY", ecSEC1)...), "EC key"},
@@ -272,6 +273,33 @@ func x25519(t *testing.T) *ecdh.PrivateKey {
 	t.Helper()
 	key, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// halfKey is a key of which one prime is the product of two; crypto/rsa takes it.
+func halfKey(t *testing.T) *rsa.PrivateKey {
+	t.Helper()
+	read := func(hex string) *big.Int {
+		n, ok := new(big.Int).SetString(hex, 16)
+		if !ok {
+			t.Fatal("not hexadecimal")
+		}
+		return n
+	}
+	b := read("ab20a49776ac4f95910d074cff92ddf3bb7202d9ec1a290155efaccd5e224ba1ba9dadd7fdd129af617f0a26d09db9da63307996b86de0b4250bfd6ecb4abd91")
+	q := read("cbca87eabfb13933243fe0492478775dc4b7e5500efe14ca926e186443f41a4039ef07bd835bf1eef7b5456fa316298a7a32ff17681c9ad772895b6b67f1d9c3" +
+		"19c2feeb1af9f4c3be0e0eb3df27c4d51a640011556b347e6bcd0763c1c89db03a9cf80e4aa89ff0bd03107c277bff139facf4da7d28828ede334e9237d9c20d")
+	one, e := big.NewInt(1), big.NewInt(65537)
+	p := new(big.Int).Mul(b, new(big.Int).Sub(new(big.Int).Lsh(b, 1), one))
+	phi := new(big.Int).Mul(new(big.Int).Sub(p, one), new(big.Int).Sub(q, one))
+	key := &rsa.PrivateKey{
+		PublicKey: rsa.PublicKey{N: new(big.Int).Mul(p, q), E: 65537},
+		D:         new(big.Int).ModInverse(e, phi), Primes: []*big.Int{p, q},
+	}
+	key.Precompute()
+	if err := key.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	return key
