@@ -16,8 +16,14 @@ func kernelProductPick()
 // kernelSquare sets the 40 columns at DI to the square of the 20 digits at SI; it writes to the 20 at CX.
 func kernelSquare()
 
-// kernelReduce sets the 20 digits at DI to (T + Q·m)/2^1040, where T are the 40 columns at SI, which it overwrites, m the modulus at DX, and Q the 20 digits that make the division exact, which are left at CX with 5 vectors of scratch behind them. The last digit keeps what is above 52 bits.
+// kernelReduce divides the 40 columns at SI, which it overwrites, by 2^1040 modulo the modulus at DX, and sets the 20 columns at DI to that. It writes to the 10 vectors at CX. On the way it carries through the 20 columns at R11+R8.
 func kernelReduce()
+
+// kernelDivide sets the 20 columns at DI to (T + Q·m)/2^520, where T are the 30 columns at SI, m the modulus at DX, and Q the 10 digits that make the division exact, which are left at CX. On the way it carries through the 20 columns at R11+R8.
+func kernelDivide()
+
+// kernelSettle carries through the 20 columns at R11+R8.
+func kernelSettle()
 
 // kernelAdd sets the 20 digits at DI to the sum of those at SI and DX.
 func kernelAdd()

@@ -8,7 +8,11 @@ func BenchmarkSquarings(b *testing.B) {
 }
 
 func BenchmarkReductions(b *testing.B) {
-	benchmarkSteps(b, func(p *program) { p.reduceBoth() })
+	benchmarkSteps(b, func(p *program) {
+		for _, f := range p.primes() {
+			p.reduce(f.power, f, p.other(f).power)
+		}
+	})
 }
 
 func BenchmarkPicks(b *testing.B) {

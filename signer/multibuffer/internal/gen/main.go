@@ -1,7 +1,7 @@
 // Command gen writes the kernels of package multibuffer: one function for each
 // operation on lanes, unrolled, with the accumulators in registers. The kernels
 // call nothing, use no stack, take their operands' addresses in DI, SI, DX and
-// CX and a number in R8, and change no other general register but AX, so that
+// CX and a number in R8, the scratch in R11, and change no other general register but AX, so that
 // the driver (driver_amd64.s) may be called from Go and from C alike.
 package main
 
@@ -22,12 +22,15 @@ const (
 
 func main() {
 	ConstraintExpr("amd64")
+	ConstData("mask52", U64(1<<radix-1))
+	ConstData("one", U64(1))
 	product("kernelProduct", "kernelProduct sets the 40 columns at DI to the 20 digits at SI times those at DX.", false, false)
 	product("kernelAccumulate", "kernelAccumulate adds the 20 digits at SI times those at DX to the 40 columns at DI.", true, false)
 	product("kernelProductPick", "kernelProductPick sets the 40 columns at DI to the 20 digits at SI times the entry of the table at DX "+
 		"that the four bits at R8 of the digit at CX name, in each lane its own. It reads all of the table.", false, true)
 	square()
 	reduce()
+	settle()
 	add()
 	subtract()
 	put()
@@ -77,6 +80,10 @@ func (f *file) column(c int) reg.VecPhysical {
 }
 
 func zero(_ int, r reg.VecPhysical) { VPXORQ(r, r, r) }
+
+// mask and one are constants in memory, one for all lanes.
+func mask() Mem { return NewDataAddr(NewStaticSymbol("mask52"), 0) }
+func one() Mem  { return NewDataAddr(NewStaticSymbol("one"), 0) }
 
 // mask52 leaves 2^52-1 in every lane of r.
 func mask52(r reg.VecPhysical) {

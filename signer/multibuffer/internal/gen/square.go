@@ -27,7 +27,6 @@ func weave(main, side script) {
 // a² = l² + (l² + h² - (l-h)²)·X + h²·X², which is 330 multiplications and not 420.
 func square() {
 	kernel("kernelSquare", "kernelSquare sets the 40 columns at DI to the square of the 20 digits at SI; it writes to the 20 at CX.")
-	const half = digits / 2
 	digit := func(i int) reg.VecPhysical { return z(20 + i) }
 	free := func(i int) reg.VecPhysical { return z(30 + i%2) }
 	load := func(base reg.Register, first int) {
@@ -104,7 +103,6 @@ func square() {
 // squareHalf squares ten digits into Z0 to Z19: the products of different ones,
 // twice, and the squares.
 func squareHalf(digit func(int) reg.VecPhysical) script {
-	const half = digits / 2
 	var s script
 	for c := range digits {
 		zero(c, z(c))
