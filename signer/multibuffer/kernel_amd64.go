@@ -13,7 +13,7 @@ func kernelAccumulate()
 // kernelProductPick sets the 40 columns at DI to the 20 digits at SI times the entry of the table at DX that the four bits at R8 of the digit at CX name, in each lane its own. It reads all of the table.
 func kernelProductPick()
 
-// kernelSquare sets the 40 columns at DI to the square of the 20 digits at SI; it writes to the 20 at CX.
+// kernelSquare sets the 40 columns at DI to the square of the 20 digits at SI; it writes to the 20 vectors at CX.
 func kernelSquare()
 
 // kernelReduce divides the 40 columns at SI, which it overwrites, by 2^1040 modulo the modulus at DX, and sets the 20 columns at DI to that. It writes to the 10 vectors at CX. On the way it carries through the 20 columns at R11+R8.
