@@ -4,13 +4,13 @@
 
 package multibuffer
 
-// kernelProduct sets the 40 columns at DI to the 20 digits at SI times those at DX.
+// kernelProduct sets the 40 columns at DI to the 20 digits at SI times those at DX; it writes to the 20 vectors at CX.
 func kernelProduct()
 
-// kernelAccumulate adds the 20 digits at SI times those at DX to the 40 columns at DI.
+// kernelAccumulate adds the 20 digits at SI times those at DX to the 40 columns at DI; it writes to the 30 vectors at CX.
 func kernelAccumulate()
 
-// kernelProductPick sets the 40 columns at DI to the 20 digits at SI times the entry of the table at DX that the four bits at R8 of the digit at CX name, in each lane its own. It reads all of the table.
+// kernelProductPick sets the 40 columns at DI to the 20 digits at SI times those 60 vectors behind DI; it writes to the 20 before these. On the way it sets the 20 digits before DX to the entry of the table at DX that the four bits at R8 of the digit at CX name, in each lane its own. It reads all of the table.
 func kernelProductPick()
 
 // kernelSquare sets the 40 columns at DI to the square of the 20 digits at SI; it writes to the 20 vectors at CX.

@@ -16,7 +16,12 @@ func BenchmarkReductions(b *testing.B) {
 }
 
 func BenchmarkPicks(b *testing.B) {
-	benchmarkSteps(b, func(p *program) { p.multiplyPicked(0) })
+	benchmarkSteps(b, func(p *program) {
+		for _, f := range p.primes() {
+			p.multiplyPicked(f, 0)
+			p.reduce(f.power, f, p.other(f).power)
+		}
+	})
 }
 
 func benchmarkSteps(b *testing.B, emit func(*program)) {

@@ -80,7 +80,7 @@ type bench struct {
 const ( // places on the bench
 	atA, atB, atC = place(0), place(100), place(200)
 	atOut         = place(300)
-	atTable       = place(400)
+	atTable       = place(420)
 	atSettled     = place(800)
 )
 
@@ -154,6 +154,7 @@ func TestPickedProducts(t *testing.T) {
 	for i := range table {
 		table[i] = rng.Uint64() & mask52
 	}
+	selected := b.vectors(atTable - digits)[:digits*Lanes]
 	for i := range 13 * entries {
 		for lane := range Lanes {
 			setNumber(b.vectors(atA), lane, operands(rng)[rng.IntN(20)])
@@ -162,7 +163,8 @@ func TestPickedProducts(t *testing.T) {
 				b.vectors(atC)[lane] = uint64((i + lane) % entries << window)
 			}
 		}
-		b.run(step{op: opProductPick, number: uint32(i/entries*window + window)}, map[place]int{atOut: 2 * digits})
+		copy(b.vectors(atOut+selectedAt), selected) // by the step before
+		b.run(step{op: opProductPick, number: uint32(i/entries*window + window)}, map[place]int{atOut: 2 * digits, atTable - digits: digits})
 	}
 }
 

@@ -29,10 +29,9 @@ func (p portable) run() {
 	case opAccumulate:
 		accumulate(dst, a, b)
 	case opProductPick:
-		var picked [digits * Lanes]uint64
-		pick(picked[:], b, c, p.step.number)
 		clear(dst[:2*digits*Lanes])
-		accumulate(dst, a, picked[:])
+		accumulate(dst, a, dst[selectedAt*Lanes:])
+		pick(p.at(p.step.b-digits*vectorBytes), b, c, p.step.number)
 	case opSquare:
 		clear(dst[:2*digits*Lanes])
 		accumulate(dst, a, a)
@@ -86,6 +85,7 @@ func accumulate(columns, a, b []uint64) {
 
 // pick reads every entry of the table and keeps one for each lane.
 func pick(out, table, exponent []uint64, shift uint32) {
+	clear(out[:digits*Lanes])
 	for entry := range entries {
 		for lane := range Lanes {
 			number := exponent[lane] >> shift & (entries - 1)

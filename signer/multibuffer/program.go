@@ -42,6 +42,9 @@ type step struct {
 
 const _ = uint(24-unsafe.Sizeof(step{})) + uint(unsafe.Sizeof(step{})-24) // it is 24 bytes long
 
+// selectedAt is where a picked product's factor is, from its columns on.
+const selectedAt = 3 * digits
+
 // place is a vector's position in the scratch.
 type place uint32
 
@@ -57,10 +60,11 @@ type prime struct {
 	exponent place
 
 	columns  place // 40
-	quotient place
+	scratch  place // 20, behind the columns
+	selected place // 20 digits of the table's entry, behind the scratch and before the table
+	table    place
 	base     place
 	power    place // 20 digits, and 20 of 0 behind them
-	table    place
 	residue  place // the signature mod the prime
 }
 
@@ -76,6 +80,7 @@ type layout struct {
 	idle     place // 20 digits that nobody reads
 	columns  place // 80
 	quotient place
+	scratch  place // 30
 	twice    place
 	result   place // the signature, 40 digits
 	wide     place // 40 digits
@@ -116,12 +121,12 @@ func newLayout() layout {
 	l.modulus = take(dividerSize + digits)
 	l.squared, l.encoded = take(2*digits), take(2*digits)
 	l.ones, l.zero, l.idle = take(digits), take(2*digits), take(digits)
-	l.columns, l.quotient, l.twice = take(4*digits), take(digits), take(digits)
+	l.columns, l.quotient, l.scratch, l.twice = take(4*digits), take(digits), take(digits+half), take(digits)
 	l.result, l.wide, l.opened = take(2*digits), take(2*digits), take(2*digits)
 	for _, f := range l.primes() {
-		f.columns, f.quotient, f.base = take(2*digits), take(digits), take(digits)
-		f.power, f.residue = take(2*digits), take(digits)
+		f.columns, f.scratch, f.selected = take(2*digits), take(digits), take(digits)
 		f.table = take(digits * entries)
+		f.base, f.power, f.residue = take(digits), take(2*digits), take(digits)
 	}
 	return l
 }
@@ -159,13 +164,18 @@ func (p *program) emit(op uint32, dst, a, b place) *step {
 	return &p.steps[len(p.steps)-1]
 }
 
+// product sets or adds to 40 columns the product of 20 digits each.
+func (p *program) product(op uint32, dst, a, b place) {
+	p.emit(op, dst, a, b).c = p.scratch.bytes()
+}
+
 // reduce brings a prime's columns down to 20, below twice the prime + 2^1012 for
 // columns below 2^2052. They must be settled before they are multiplied. Carrying
 // takes long, but nothing of the processor: so it is done beside another
 // reduction, to 20 columns which that one has nothing to do with.
 func (p *program) reduce(dst place, f *prime, settled place) {
 	s := p.emit(opReduce, dst, f.columns, f.modulus)
-	s.c, s.number = f.quotient.bytes(), settled.bytes()
+	s.c, s.number = f.scratch.bytes(), settled.bytes()
 }
 
 // divide divides 30 columns by 2^520 modulo a modulus of 20 digits.
@@ -178,7 +188,7 @@ func (p *program) settle(x place) { p.emit(opSettle, 0, 0, 0).number = x.bytes()
 
 // multiply is an almost-Montgomery multiplication: a·b/R mod the prime.
 func (p *program) multiply(f *prime, dst, a, b place) {
-	p.emit(opProduct, f.columns, a, b)
+	p.product(opProduct, f.columns, a, b)
 	p.reduce(dst, f, p.idle)
 	p.settle(dst)
 }
@@ -186,8 +196,8 @@ func (p *program) multiply(f *prime, dst, a, b place) {
 // reduceClosely divides 40 columns by R modulo the prime. What it leaves is below
 // the prime + 2^1012, which reduce cannot promise.
 func (p *program) reduceClosely(dst, columns place, f *prime) {
-	p.divide(columns+half, columns, f.modulus, f.quotient)
-	p.divide(dst, columns+half, f.modulus, f.quotient)
+	p.divide(columns+half, columns, f.modulus, f.scratch)
+	p.divide(dst, columns+half, f.modulus, f.scratch)
 	p.settle(dst)
 }
 
@@ -203,8 +213,8 @@ func (p *program) exponentiate() {
 		// The message is twice as long as the prime: low·R²/R + high·R³/R is what
 		// Montgomery's form takes.
 		p.multiply(f, f.base, f.squared, f.squared)
-		p.emit(opProduct, f.columns, p.encoded, f.squared)
-		p.emit(opAccumulate, f.columns, p.encoded.plus(digits), f.base)
+		p.product(opProduct, f.columns, p.encoded, f.squared)
+		p.product(opAccumulate, f.columns, p.encoded.plus(digits), f.base)
 		p.reduce(f.base, f, p.idle)
 		p.settle(f.base)
 		p.keep(f, 1, f.base)
@@ -220,11 +230,15 @@ func (p *program) exponentiate() {
 		p.multiply(f, f.power, f.squared, p.ones)
 		p.keep(f, 0, f.power)
 	}
+	p.multiplyPicked(&p.q, windows-1) // this product is for nothing, the selection is not
 	for w := windows - 1; w >= 0; w-- {
 		for i := 0; i < window && w < windows-1; i++ {
 			p.square()
 		}
-		p.multiplyPicked(w)
+		p.multiplyPicked(&p.p, w)
+		p.reduce(p.p.power, &p.p, p.q.power)
+		p.multiplyPicked(&p.q, max(w-1, 0))
+		p.reduce(p.q.power, &p.q, p.p.power)
 	}
 	for _, f := range p.primes() {
 		// Out of Montgomery's form: behind the power there is zero.
@@ -236,30 +250,28 @@ func (p *program) exponentiate() {
 // square squares both powers.
 func (p *program) square() {
 	for _, f := range p.primes() {
-		p.emit(opSquare, f.columns, f.power, 0).c = f.quotient.bytes()
+		p.emit(opSquare, f.columns, f.power, 0).c = f.scratch.bytes()
 		p.reduce(f.power, f, p.other(f).power)
 	}
 }
 
-// multiplyPicked multiplies both powers by the entries that a window of the
-// exponents names.
-func (p *program) multiplyPicked(w int) {
-	for _, f := range p.primes() {
-		s := p.emit(opProductPick, f.columns, f.power, f.table)
-		s.c, s.number = f.exponent.plus(w/windowsInWord).bytes(), uint32(w%windowsInWord*window) //nolint:gosec // less than 52
-		p.reduce(f.power, f, p.other(f).power)
-	}
+// multiplyPicked multiplies a power by the entry that was selected before. Beside
+// that it selects the other prime's, which a window of its exponent names.
+func (p *program) multiplyPicked(f *prime, w int) {
+	other := p.other(f)
+	s := p.emit(opProductPick, f.columns, f.power, other.table)
+	s.c, s.number = other.exponent.plus(w/windowsInWord).bytes(), uint32(w%windowsInWord*window) //nolint:gosec // less than 52
 }
 
 // recombine is Garner's: s = s_q + q·((s_p - s_q)/q mod p), and less than n.
 func (p *program) recombine() {
 	h := p.p.residue
 	p.emit(opSubtract, h, p.p.residue, p.q.residue).c = p.p.modulus.bytes()
-	p.emit(opProduct, p.p.columns, h, p.inverse)
+	p.product(opProduct, p.p.columns, h, p.inverse)
 	p.reduceClosely(h, p.p.columns, &p.p)
 	p.emit(opPut, p.columns, p.q.residue, 0).number = vectorBytes
 	p.emit(opPut, p.columns.plus(digits), p.zero, 0).number = vectorBytes
-	p.emit(opAccumulate, p.columns, h, p.q.modulus)
+	p.product(opAccumulate, p.columns, h, p.q.modulus)
 	p.emit(opCarry, p.wide, p.columns, 0)
 	// trim wants n without a gap, which stands in opened for the moment.
 	n := p.opened
@@ -281,19 +293,19 @@ func (p *program) open() {
 
 func (p *program) multiplyWide(dst, a, b place) {
 	t := p.columns
-	p.emit(opProduct, t, a, b)
-	p.emit(opProduct, t.plus(2*digits), a.plus(digits), b.plus(digits))
-	p.emit(opAccumulate, t.plus(digits), a, b.plus(digits))
-	p.emit(opAccumulate, t.plus(digits), a.plus(digits), b)
+	p.product(opProduct, t, a, b)
+	p.product(opProduct, t.plus(2*digits), a.plus(digits), b.plus(digits))
+	p.product(opAccumulate, t.plus(digits), a, b.plus(digits))
+	p.product(opAccumulate, t.plus(digits), a.plus(digits), b)
 	p.reduceWide(dst)
 }
 
 func (p *program) squareWide(x place) {
 	t := p.columns
-	p.emit(opSquare, t, x, 0).c = p.quotient.bytes()
-	p.emit(opSquare, t.plus(2*digits), x.plus(digits), 0).c = p.quotient.bytes()
+	p.emit(opSquare, t, x, 0).c = p.scratch.bytes()
+	p.emit(opSquare, t.plus(2*digits), x.plus(digits), 0).c = p.scratch.bytes()
 	p.emit(opAdd, p.twice, x.plus(digits), x.plus(digits))
-	p.emit(opAccumulate, t.plus(digits), x, p.twice)
+	p.product(opAccumulate, t.plus(digits), x, p.twice)
 	p.reduceWide(x)
 }
 
@@ -304,7 +316,7 @@ func (p *program) reduceWide(dst place) {
 		t := p.columns + i*digits
 		p.divide(t+half, t, p.modulus, p.quotient)
 		p.divide(t+digits, t+half, p.modulus, p.quotient+half)
-		p.emit(opAccumulate, t+digits, p.quotient, p.modulus.plus(dividerSize))
+		p.product(opAccumulate, t+digits, p.quotient, p.modulus.plus(dividerSize))
 	}
 	p.emit(opCarry, dst, p.columns.plus(2*digits), 0)
 }

@@ -23,6 +23,22 @@ func weave(main, side script) {
 	}
 }
 
+// merge makes one script of two, the shorter one spread evenly.
+func merge(a, b script) script {
+	if len(a) < len(b) {
+		a, b = b, a
+	}
+	var s script
+	written := 0
+	for i, instruction := range a {
+		s.do(instruction)
+		due := len(b) * (i + 1) / len(a)
+		s.do(b[written:due]...)
+		written = due
+	}
+	return s
+}
+
 // square is Karatsuba's: with halves l and h of ten digits,
 // a² = l² + (l² + h² - (l-h)²)·X + h²·X², which is 330 multiplications and not 420.
 func square() {
