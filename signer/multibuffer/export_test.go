@@ -21,6 +21,23 @@ func (b *Batch) ComputeWithFault(before, word int, bit uint) {
 	runAssembly(steps[before:], b.scratch)
 }
 
+// IsRead returns whether a word of the scratch is of any use from a step on: the
+// signature is not, once the last product of its verification has read it.
+func (b *Batch) IsRead(from, word int) bool {
+	p := b.program
+	first := p.result.bytes()
+	inResult := func(offset uint32) bool { return offset >= first && offset < p.result.plus(2*digits).bytes() }
+	if !inResult(uint32(word * 8)) {
+		return true
+	}
+	for _, s := range p.steps[from:] {
+		if inResult(s.a) || inResult(s.b) {
+			return true
+		}
+	}
+	return false
+}
+
 // Open is the public operation alone: it reports for each lane whether the
 // signature, of 256 bytes and less than n, is the digest's. n is the modulus.
 func Open(n []byte, digests *[Lanes][sha256.Size]byte, signatures *[Lanes][]byte) (good [Lanes]bool) {
