@@ -157,7 +157,7 @@ func (b *Batch) verified(lane int) bool {
 // modulusDigit returns a digit of a lane's n, which has a gap in the middle.
 func (b *Batch) modulusDigit(i, lane int) uint64 {
 	if i >= digits {
-		i += modulusSize - digits
+		i += dividerSize - digits
 	}
 	return b.vectors(b.program.modulus.plus(i), 1)[lane]
 }

@@ -69,6 +69,24 @@ func doubled(x, m []uint64, times int) []uint64 {
 	return x
 }
 
+// halved returns 1/2^times mod m for an odd m of big-endian words. It takes the same
+// steps whatever its value is.
+func halved(m []uint64, times int) []uint64 {
+	x := make([]uint64, len(m))
+	x[len(x)-1] = 1
+	for range times {
+		odd := -(x[len(x)-1] & 1)
+		var carry uint64
+		for i := len(x) - 1; i >= 0; i-- {
+			x[i], carry = bits.Add64(x[i], m[i]&odd, carry)
+		}
+		for i := range x {
+			x[i], carry = x[i]>>1|carry<<63, x[i]&1
+		}
+	}
+	return x
+}
+
 // words returns a big-endian number of whole words as words.
 func words(number []byte) []uint64 {
 	w := make([]uint64, len(number)/8)

@@ -12,12 +12,12 @@ import (
 // kernels are the functions that see keys.
 var kernels = []string{
 	"kernelProduct", "kernelAccumulate", "kernelProductPick", "kernelSquare", "kernelReduce",
-	"kernelAdd", "kernelSubtract", "kernelPut", "kernelCarry", "kernelTrim",
+	"kernelDivide", "kernelSettle", "kernelAdd", "kernelSubtract", "kernelPut", "kernelCarry", "kernelTrim",
 }
 
 // harmless are the instructions of kernels: all take the same time for all values, and
 // none of them jumps or takes an address from a vector.
-var harmless = regexp.MustCompile(`^(vmovdqa64|vpmadd52[lh]uq|vp(add|sub|and|xor|ternlog)[qd]?|vpsr[al]q|vptestmq|vpmovq2m|vpbroadcastq|vmovq|k(xor|not)b|movl?|addq?|ret[qw]?)$`)
+var harmless = regexp.MustCompile(`^(vmovdqa64|vpmadd52[lh]uq|vp(add|sub|and|xor|ternlog)[qd]?|vpsr[al]q|vptestmq|vpmovq2m|vpbroadcastq|vmovq|k(xor|not|and)b|movl?|addq?|lea|ret[qw]?)$`)
 
 // What computes with a key has no jump that depends on anything but a count, and
 // no address that depends on data: no kernel jumps or gathers, and the driver has

@@ -6,12 +6,14 @@ DATA ·kernels+8(SB)/8, $·kernelAccumulate(SB)
 DATA ·kernels+16(SB)/8, $·kernelProductPick(SB)
 DATA ·kernels+24(SB)/8, $·kernelSquare(SB)
 DATA ·kernels+32(SB)/8, $·kernelReduce(SB)
-DATA ·kernels+40(SB)/8, $·kernelAdd(SB)
-DATA ·kernels+48(SB)/8, $·kernelSubtract(SB)
-DATA ·kernels+56(SB)/8, $·kernelPut(SB)
-DATA ·kernels+64(SB)/8, $·kernelCarry(SB)
-DATA ·kernels+72(SB)/8, $·kernelTrim(SB)
-GLOBL ·kernels(SB), RODATA, $80
+DATA ·kernels+40(SB)/8, $·kernelDivide(SB)
+DATA ·kernels+48(SB)/8, $·kernelSettle(SB)
+DATA ·kernels+56(SB)/8, $·kernelAdd(SB)
+DATA ·kernels+64(SB)/8, $·kernelSubtract(SB)
+DATA ·kernels+72(SB)/8, $·kernelPut(SB)
+DATA ·kernels+80(SB)/8, $·kernelCarry(SB)
+DATA ·kernels+88(SB)/8, $·kernelTrim(SB)
+GLOBL ·kernels(SB), RODATA, $96
 
 // drive carries out the SI steps at DI on the scratch at DX. It is called as C
 // calls (System V AMD64 ABI §3.2): it changes no register that belongs to its
@@ -63,6 +65,9 @@ next:
 	KXORQ  K2, K2, K2
 	KXORQ  K3, K3, K3
 	KXORQ  K4, K4, K4
+	KXORQ  K5, K5, K5
+	KXORQ  K6, K6, K6
+	KXORQ  K7, K7, K7
 	VZEROALL
 	RET
 

@@ -16,15 +16,15 @@ func Places() map[string]Vectors {
 	l := theProgram().layout
 	at := func(p place, n int) Vectors { return Vectors{int(p), n} }
 	places := map[string]Vectors{
-		"inverse": at(l.inverse, digits), "n": at(l.modulus, modulusSize+digits), "squared": at(l.squared, 2*digits),
+		"inverse": at(l.inverse, digits), "n": at(l.modulus, dividerSize+digits), "squared": at(l.squared, 2*digits),
 		"encoded": at(l.encoded, 2*digits), "ones": at(l.ones, digits), "zero": at(l.zero, 2*digits),
-		"columns": at(l.columns, 4*digits), "quotient": at(l.quotient, quotientSize), "twice": at(l.twice, digits),
+		"columns": at(l.columns, 4*digits), "quotient": at(l.quotient, digits), "scratch": at(l.scratch, digits+half), "twice": at(l.twice, digits),
 		"result": at(l.result, 2*digits), "wide": at(l.wide, 2*digits), "opened": at(l.opened, 2*digits),
 	}
 	for name, f := range map[string]*prime{"p": &l.p, "q": &l.q} {
 		for what, v := range map[string]Vectors{
 			"modulus": at(f.modulus, modulusSize), "squared": at(f.squared, digits), "exponent": at(f.exponent, exponentSize),
-			"columns": at(f.columns, 2*digits), "quotient": at(f.quotient, quotientSize), "base": at(f.base, digits),
+			"columns": at(f.columns, 2*digits), "scratch": at(f.scratch, digits), "selected": at(f.selected, digits), "base": at(f.base, digits),
 			"power": at(f.power, 2*digits), "residue": at(f.residue, digits), "table": at(f.table, digits*entries),
 		} {
 			places[name+"'s "+what] = v

@@ -4,20 +4,26 @@
 
 package multibuffer
 
-// kernelProduct sets the 40 columns at DI to the 20 digits at SI times those at DX.
+// kernelProduct sets the 40 columns at DI to the 20 digits at SI times those at DX; it writes to the 20 vectors at CX.
 func kernelProduct()
 
-// kernelAccumulate adds the 20 digits at SI times those at DX to the 40 columns at DI.
+// kernelAccumulate adds the 20 digits at SI times those at DX to the 40 columns at DI; it writes to the 30 vectors at CX.
 func kernelAccumulate()
 
-// kernelProductPick sets the 40 columns at DI to the 20 digits at SI times the entry of the table at DX that the four bits at R8 of the digit at CX name, in each lane its own. It reads all of the table.
+// kernelProductPick sets the 40 columns at DI to the 20 digits at SI times those 60 vectors behind DI; it writes to the 20 before these. On the way it sets the 20 digits before DX to the entry of the table at DX that the four bits at R8 of the digit at CX name, in each lane its own. It reads all of the table.
 func kernelProductPick()
 
-// kernelSquare sets the 40 columns at DI to the square of the 20 digits at SI; it writes to the 20 at CX.
+// kernelSquare sets the 40 columns at DI to the square of the 20 digits at SI; it writes to the 20 vectors at CX.
 func kernelSquare()
 
-// kernelReduce sets the 20 digits at DI to (T + Q·m)/2^1040, where T are the 40 columns at SI, which it overwrites, m the modulus at DX, and Q the 20 digits that make the division exact, which are left at CX with 5 vectors of scratch behind them. The last digit keeps what is above 52 bits.
+// kernelReduce divides the 40 columns at SI, which it overwrites, by 2^1040 modulo the modulus at DX, and sets the 20 columns at DI to that. It writes to the 10 vectors at CX. On the way it carries through the 20 columns at R11+R8.
 func kernelReduce()
+
+// kernelDivide sets the 20 columns at DI to (T + Q·m)/2^520, where T are the 30 columns at SI, m the modulus at DX, and Q the 10 digits that make the division exact, which are left at CX. On the way it carries through the 20 columns at R11+R8.
+func kernelDivide()
+
+// kernelSettle carries through the 20 columns at R11+R8.
+func kernelSettle()
 
 // kernelAdd sets the 20 digits at DI to the sum of those at SI and DX.
 func kernelAdd()

@@ -8,11 +8,20 @@ func BenchmarkSquarings(b *testing.B) {
 }
 
 func BenchmarkReductions(b *testing.B) {
-	benchmarkSteps(b, func(p *program) { p.reduceBoth() })
+	benchmarkSteps(b, func(p *program) {
+		for _, f := range p.primes() {
+			p.reduce(f.power, f, p.other(f).power)
+		}
+	})
 }
 
 func BenchmarkPicks(b *testing.B) {
-	benchmarkSteps(b, func(p *program) { p.multiplyPicked(0) })
+	benchmarkSteps(b, func(p *program) {
+		for _, f := range p.primes() {
+			p.multiplyPicked(f, 0)
+			p.reduce(f.power, f, p.other(f).power)
+		}
+	})
 }
 
 func benchmarkSteps(b *testing.B, emit func(*program)) {

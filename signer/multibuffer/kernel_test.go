@@ -80,7 +80,8 @@ type bench struct {
 const ( // places on the bench
 	atA, atB, atC = place(0), place(100), place(200)
 	atOut         = place(300)
-	atTable       = place(400)
+	atTable       = place(420)
+	atSettled     = place(800)
 )
 
 func (b *bench) vectors(p place) []uint64 { return b.scratch[int(p)*Lanes:] }
@@ -153,6 +154,7 @@ func TestPickedProducts(t *testing.T) {
 	for i := range table {
 		table[i] = rng.Uint64() & mask52
 	}
+	selected := b.vectors(atTable - digits)[:digits*Lanes]
 	for i := range 13 * entries {
 		for lane := range Lanes {
 			setNumber(b.vectors(atA), lane, operands(rng)[rng.IntN(20)])
@@ -161,14 +163,14 @@ func TestPickedProducts(t *testing.T) {
 				b.vectors(atC)[lane] = uint64((i + lane) % entries << window)
 			}
 		}
-		b.run(step{op: opProductPick, number: uint32(i/entries*window + window)}, map[place]int{atOut: 2 * digits})
+		copy(b.vectors(atOut+selectedAt), selected) // by the step before
+		b.run(step{op: opProductPick, number: uint32(i/entries*window + window)}, map[place]int{atOut: 2 * digits, atTable - digits: digits})
 	}
 }
 
 func TestReductions(t *testing.T) {
 	t.Parallel()
 	b, rng := newBench(t)
-	radixTo20 := new(big.Int).Lsh(big.NewInt(1), digits*radix)
 	numbers, all := operands(rng), moduli(rng)
 	for i := range 4 * len(numbers) {
 		var m, product [Lanes]*big.Int
@@ -186,16 +188,66 @@ func TestReductions(t *testing.T) {
 		columns := make([]uint64, 2*digits*Lanes) // not carried, as a product leaves them
 		accumulate(columns, b.vectors(atC), b.vectors(atOut))
 		copy(b.vectors(atA), columns)
-		b.run(step{op: opReduce}, map[place]int{atOut: digits, atC: digits})
-		for lane := range Lanes {
-			got := toNumber(b.vectors(atOut), lane, digits)
-			back := new(big.Int).Mul(got, radixTo20)
-			if new(big.Int).Mod(back.Sub(back, product[lane]), m[lane]).Sign() != 0 {
-				t.Fatalf("%x reduced mod %x is %x", product[lane], m[lane], got)
-			}
-			most := new(big.Int).Add(m[lane], new(big.Int).Rsh(product[lane], digits*radix))
-			if got.Cmp(most) > 0 {
-				t.Fatalf("%x reduced mod %x is %x, which is too large", product[lane], m[lane], got)
+		raw := b.raw(rng)
+		kept := slices.Clone(b.scratch)
+		b.run(step{op: opReduce, number: atSettled.bytes()}, map[place]int{atOut: digits, atC: half, atSettled: digits})
+		b.isReduced(product, m, 2, digits)
+		b.isSettled(raw)
+		copy(b.scratch, kept)
+		b.run(step{op: opDivide, number: atSettled.bytes()}, map[place]int{atOut: digits, atC: half, atSettled: digits})
+		for lane := range Lanes { // of the lower 30 columns
+			product[lane] = toNumber(columns, lane, half+digits)
+		}
+		b.isReduced(product, m, 1, half)
+		b.isSettled(raw)
+	}
+}
+
+// isReduced fails unless the output is x divided by 2^(52·by) mod m, and less than so
+// many times m above x/2^(52·by).
+func (b *bench) isReduced(x, m [Lanes]*big.Int, times int64, by uint) {
+	b.Helper()
+	for lane := range Lanes {
+		got := toNumber(b.vectors(atOut), lane, digits)
+		back := new(big.Int).Lsh(got, by*radix)
+		if new(big.Int).Mod(back.Sub(back, x[lane]), m[lane]).Sign() != 0 {
+			b.Fatalf("%x reduced mod %x is %x", x[lane], m[lane], got)
+		}
+		most := new(big.Int).Mul(m[lane], big.NewInt(times))
+		if got.Cmp(most.Add(most, new(big.Int).Rsh(x[lane], by*radix))) > 0 {
+			b.Fatalf("%x reduced mod %x is %x, which is too large", x[lane], m[lane], got)
+		}
+	}
+}
+
+// raw sets what is to be settled to columns of numbers that are not negative, and
+// returns the numbers.
+func (b *bench) raw(rng *rand.Rand) (numbers [Lanes]*big.Int) {
+	b.Helper()
+	columns := b.vectors(atSettled)
+	for i := range digits * Lanes {
+		columns[i] = rng.Uint64() >> 4
+		if i/Lanes < digits-1 && rng.IntN(2) == 0 {
+			columns[i] = -columns[i] >> rng.IntN(2) << rng.IntN(2)
+		}
+	}
+	for lane := range Lanes {
+		numbers[lane] = toNumber(columns, lane, digits)
+	}
+	return numbers
+}
+
+// isSettled fails unless the columns are the numbers' digits.
+func (b *bench) isSettled(numbers [Lanes]*big.Int) {
+	b.Helper()
+	columns := b.vectors(atSettled)
+	for lane := range Lanes {
+		if toNumber(columns, lane, digits).Cmp(numbers[lane]) != 0 {
+			b.Fatalf("lane %d: carrying changed the value", lane)
+		}
+		for i := range digits - 1 {
+			if columns[i*Lanes+lane] > mask52 {
+				b.Fatalf("lane %d: column %d is %x and not a digit", lane, i, columns[i*Lanes+lane])
 			}
 		}
 	}
@@ -205,8 +257,7 @@ func TestReductions(t *testing.T) {
 func setModulus(vectors []uint64, lane int, m *big.Int) {
 	w := writer{make([]uint64, modulusSize)}
 	bytes := m.FillBytes(make([]byte, primeSize))
-	toDigits(w.left[:digits], bytes, radix)
-	w.modulus(lowWord(bytes))
+	w.modulus(bytes)
 	for i, word := range w.left {
 		vectors[i*Lanes+lane] = word
 	}
@@ -255,6 +306,10 @@ func TestRadixesAndInverses(t *testing.T) {
 			want := new(big.Int).Lsh(big.NewInt(1), 2*digits*radix)
 			if got := new(big.Int).SetBytes(octets(squaredRadix(words(bytes), digits))); got.Cmp(want.Mod(want, m)) != 0 {
 				t.Errorf("R² mod %x = %x, want %x", m, got, want)
+			}
+			folded := new(big.Int).SetBytes(octets(halved(words(bytes), half*radix)))
+			if folded.Cmp(m) >= 0 || new(big.Int).Mod(folded.Lsh(folded, half*radix), m).Cmp(big.NewInt(1)) != 0 {
+				t.Errorf("1/2^520 mod %x = %x", m, folded)
 			}
 			if got := negatedInverse(lowWord(bytes)) * lowWord(bytes) & mask52; got != mask52 {
 				t.Errorf("-1/m·m = %x mod 2^52, want -1", got)

@@ -29,7 +29,7 @@ type Key struct {
 // Vectors that a key fills in each lane, in the order of the layout.
 const (
 	privateWords = 2*(modulusSize+digits+exponentSize) + digits
-	publicWords  = modulusSize + digits + 2*digits
+	publicWords  = dividerSize + digits + 2*digits
 )
 
 // NewKey prepares a key that crypto/rsa has validated and precomputed, and does
@@ -65,8 +65,7 @@ func (w *writer) number(bigEndian []byte, size int) {
 }
 
 func (w *writer) prime(p, exponent []byte) {
-	toDigits(w.left[:digits], p, radix)
-	w.modulus(lowWord(p))
+	w.modulus(p)
 	w.left = w.left[modulusSize:]
 	w.number(octets(squaredRadix(words(p), digits)), digits)
 	toDigits(w.left[:exponentSize], exponent, windowsInWord*window)
@@ -77,28 +76,36 @@ func (w writer) publicKey(n []byte) {
 	var all [2 * digits]uint64
 	toDigits(all[:], n, radix)
 	copy(w.left, all[:digits])
-	w.modulus(lowWord(n))
-	copy(w.left[modulusSize:], all[digits:])
-	toDigits(w.left[modulusSize+digits:], octets(squaredRadix(words(n), 2*digits)), radix)
+	divider(w.left, lowWord(n))
+	copy(w.left[dividerSize:], all[digits:])
+	toDigits(w.left[dividerSize+digits:], octets(squaredRadix(words(n), 2*digits)), radix)
 }
 
-// modulus completes a modulus whose 20 digits are there.
-func (w *writer) modulus(lowest uint64) {
-	m := w.left
+// modulus writes a modulus of 1024 bits as reduce takes it.
+func (w *writer) modulus(m []byte) {
+	toDigits(w.left[:digits], m, radix)
+	divider(w.left, lowWord(m))
+	fold := w.left[foldAt:]
+	toDigits(fold[:digits], octets(halved(words(m), half*radix)), radix)
+	difference(w.left[foldLowAt:], fold)
+	difference(w.left[foldHighAt:], fold[half:])
+}
+
+// divider completes a modulus as divide takes it, whose 20 digits are there.
+func divider(m []uint64, lowest uint64) {
 	m[inverseAt] = negatedInverse(lowest)
+	difference(m[differenceAt:], m[half:])
+}
+
+// difference writes that of ten digits' upper and lower halves.
+func difference(dst, ten []uint64) {
 	var borrow uint64
 	for i := range quarter {
-		d := m[digits-quarter+i] - m[digits-2*quarter+i] + borrow
+		d := ten[quarter+i] - ten[i] + borrow
 		borrow = shift(d)
-		m[amountAt+i] = d & mask52
+		dst[i] = d & mask52
 	}
-	m[signAt] = borrow
-	carry := borrow & 1
-	for i := range quarter {
-		d := (m[amountAt+i]^borrow)&mask52 + carry
-		carry = d >> radix
-		m[amountAt+i] = d & mask52
-	}
+	dst[quarter] = borrow
 }
 
 // lowWord returns the last 64 bits of a big-endian number.

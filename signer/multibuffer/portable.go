@@ -29,15 +29,20 @@ func (p portable) run() {
 	case opAccumulate:
 		accumulate(dst, a, b)
 	case opProductPick:
-		var picked [digits * Lanes]uint64
-		pick(picked[:], b, c, p.step.number)
 		clear(dst[:2*digits*Lanes])
-		accumulate(dst, a, picked[:])
+		accumulate(dst, a, dst[selectedAt*Lanes:])
+		pick(p.at(p.step.b-digits*vectorBytes), b, c, p.step.number)
 	case opSquare:
 		clear(dst[:2*digits*Lanes])
 		accumulate(dst, a, a)
 	case opReduce:
 		reduce(dst, a, b, c)
+		settle(p.at(p.step.number))
+	case opDivide:
+		divide(dst, a, b, c)
+		settle(p.at(p.step.number))
+	case opSettle:
+		settle(p.at(p.step.number))
 	case opAdd:
 		normalize(digits, dst, func(i int) uint64 { return a[i] + b[i] })
 	case opSubtract:
@@ -80,6 +85,7 @@ func accumulate(columns, a, b []uint64) {
 
 // pick reads every entry of the table and keeps one for each lane.
 func pick(out, table, exponent []uint64, shift uint32) {
+	clear(out[:digits*Lanes])
 	for entry := range entries {
 		for lane := range Lanes {
 			number := exponent[lane] >> shift & (entries - 1)
@@ -101,14 +107,33 @@ func shift(column uint64) uint64 {
 	return uint64(int64(column) >> radix) //nolint:gosec // a column is a signed number
 }
 
-// reduce is Montgomery's reduction, a digit at a time.
+// reduce multiplies the lower ten digits by 1/2^520 mod m and divides what is left.
 func reduce(out, t, m, quotient []uint64) {
 	var columns [2 * digits * Lanes]uint64
 	copy(columns[:], t)
-	for i := range digits {
+	for i := range half {
 		for lane := range Lanes {
 			at := func(j int) *uint64 { return &columns[(i+j)*Lanes+lane] }
-			q := low(*at(0), m[digits*Lanes+lane])
+			digit := *at(0) & mask52
+			*at(1) += shift(*at(0))
+			for j := range digits {
+				factor := m[(foldAt+j)*Lanes+lane]
+				*at(half + j) += low(digit, factor)
+				*at(half + j + 1) += high(digit, factor)
+			}
+		}
+	}
+	divide(out, columns[half*Lanes:], m, quotient)
+}
+
+// divide is half of Montgomery's reduction, a digit at a time.
+func divide(out, t, m, quotient []uint64) {
+	var columns [(half + digits) * Lanes]uint64
+	copy(columns[:], t)
+	for i := range half {
+		for lane := range Lanes {
+			at := func(j int) *uint64 { return &columns[(i+j)*Lanes+lane] }
+			q := low(*at(0), m[inverseAt*Lanes+lane])
 			quotient[i*Lanes+lane] = q
 			*at(1) += shift(*at(0)+mask52) + high(m[lane], q) // the lowest digit becomes zero; its carry is the ceiling
 			for j := 1; j < digits; j++ {
@@ -117,7 +142,12 @@ func reduce(out, t, m, quotient []uint64) {
 			}
 		}
 	}
-	normalize(digits, out, func(i int) uint64 { return columns[digits*Lanes+i] })
+	copy(out, columns[half*Lanes:])
+}
+
+// settle carries through 20 columns.
+func settle(x []uint64) {
+	normalize(digits, x, func(i int) uint64 { return x[i] })
 }
 
 // normalize carries from digit to digit; the last one keeps what is above 52 bits.

@@ -10,6 +10,8 @@ const (
 	opProductPick
 	opSquare
 	opReduce
+	opDivide
+	opSettle
 	opAdd
 	opSubtract
 	opPut
@@ -40,6 +42,9 @@ type step struct {
 
 const _ = uint(24-unsafe.Sizeof(step{})) + uint(unsafe.Sizeof(step{})-24) // it is 24 bytes long
 
+// selectedAt is where a picked product's factor is, from its columns on.
+const selectedAt = 3 * digits
+
 // place is a vector's position in the scratch.
 type place uint32
 
@@ -55,10 +60,11 @@ type prime struct {
 	exponent place
 
 	columns  place // 40
-	quotient place
+	scratch  place // 20, behind the columns
+	selected place // 20 digits of the table's entry, behind the scratch and before the table
+	table    place
 	base     place
 	power    place // 20 digits, and 20 of 0 behind them
-	table    place
 	residue  place // the signature mod the prime
 }
 
@@ -66,13 +72,15 @@ type prime struct {
 type layout struct {
 	p, q     prime
 	inverse  place // 1/q mod p, times R
-	modulus  place // n: the lower 20 digits as reduce takes them, then the upper 20
+	modulus  place // n: the lower 20 digits as divide takes them, then the upper 20
 	squared  place // R² mod n, R = 2^2080: 40 digits
 	encoded  place // the encoded message: 40 digits
 	ones     place // 1
 	zero     place // 40 digits of 0
+	idle     place // 20 digits that nobody reads
 	columns  place // 80
 	quotient place
+	scratch  place // 30
 	twice    place
 	result   place // the signature, 40 digits
 	wide     place // 40 digits
@@ -80,19 +88,24 @@ type layout struct {
 	size     int   // vectors
 }
 
-// modulusSize is that of a modulus of 20 digits as reduce takes it: the digits,
-// -1/m mod 2^52, and of the difference between the uppermost five digits and the
-// five below them, the amount and the sign: all ones if it is negative.
+// A modulus of 20 digits as the kernels take it: for divide the digits, -1/m mod
+// 2^52, and the difference between the upper five of the upper ten digits and the
+// five below them; for reduce also the 20 digits of 1/2^520 mod m, and the
+// same differences of its lower and upper ten. A difference is five digits in two's
+// complement, and its sign: all ones if it is negative.
 const (
-	inverseAt   = digits
-	amountAt    = inverseAt + 1
-	signAt      = amountAt + quarter
-	modulusSize = signAt + 1
-	quarter     = digits / 4
-)
+	half           = digits / 2
+	quarter        = digits / 4
+	differenceSize = quarter + 1
 
-// quotientSize is that of the quotient with the scratch behind it.
-const quotientSize = digits + quarter
+	inverseAt    = digits
+	differenceAt = inverseAt + 1
+	dividerSize  = differenceAt + differenceSize
+	foldAt       = dividerSize
+	foldLowAt    = foldAt + digits
+	foldHighAt   = foldLowAt + differenceSize
+	modulusSize  = foldHighAt + differenceSize
+)
 
 func newLayout() layout {
 	var l layout
@@ -105,20 +118,27 @@ func newLayout() layout {
 		f.modulus, f.squared, f.exponent = take(modulusSize), take(digits), take(exponentSize)
 	}
 	l.inverse = take(digits)
-	l.modulus = take(modulusSize + digits)
+	l.modulus = take(dividerSize + digits)
 	l.squared, l.encoded = take(2*digits), take(2*digits)
-	l.ones, l.zero = take(digits), take(2*digits)
-	l.columns, l.quotient, l.twice = take(4*digits), take(quotientSize), take(digits)
+	l.ones, l.zero, l.idle = take(digits), take(2*digits), take(digits)
+	l.columns, l.quotient, l.scratch, l.twice = take(4*digits), take(digits), take(digits+half), take(digits)
 	l.result, l.wide, l.opened = take(2*digits), take(2*digits), take(2*digits)
 	for _, f := range l.primes() {
-		f.columns, f.quotient, f.base = take(2*digits), take(quotientSize), take(digits)
-		f.power, f.residue = take(2*digits), take(digits)
+		f.columns, f.scratch, f.selected = take(2*digits), take(digits), take(digits)
 		f.table = take(digits * entries)
+		f.base, f.power, f.residue = take(digits), take(2*digits), take(digits)
 	}
 	return l
 }
 
 func (l *layout) primes() [2]*prime { return [2]*prime{&l.p, &l.q} }
+
+func (l *layout) other(f *prime) *prime {
+	if f == &l.p {
+		return &l.q
+	}
+	return &l.p
+}
 
 // program is the straight line of steps that signs and verifies eight messages.
 // It is the same for all keys: what depends on a key is in the scratch alone.
@@ -144,16 +164,41 @@ func (p *program) emit(op uint32, dst, a, b place) *step {
 	return &p.steps[len(p.steps)-1]
 }
 
-// reduce brings a prime's columns down to dst.
-func (p *program) reduce(dst place, f *prime) {
-	p.emit(opReduce, dst, f.columns, f.modulus).c = f.quotient.bytes()
+// product sets or adds to 40 columns the product of 20 digits each.
+func (p *program) product(op uint32, dst, a, b place) {
+	p.emit(op, dst, a, b).c = p.scratch.bytes()
 }
 
-// multiply is an almost-Montgomery multiplication: a·b/R mod the prime, below
-// the prime + 2^1012 for factors whose product is below 2^2052.
+// reduce brings a prime's columns down to 20, below twice the prime + 2^1012 for
+// columns below 2^2052. They must be settled before they are multiplied. Carrying
+// takes long, but nothing of the processor: so it is done beside another
+// reduction, to 20 columns which that one has nothing to do with.
+func (p *program) reduce(dst place, f *prime, settled place) {
+	s := p.emit(opReduce, dst, f.columns, f.modulus)
+	s.c, s.number = f.scratch.bytes(), settled.bytes()
+}
+
+// divide divides 30 columns by 2^520 modulo a modulus of 20 digits.
+func (p *program) divide(dst, columns, modulus, quotient place) {
+	s := p.emit(opDivide, dst, columns, modulus)
+	s.c, s.number = quotient.bytes(), p.idle.bytes()
+}
+
+func (p *program) settle(x place) { p.emit(opSettle, 0, 0, 0).number = x.bytes() }
+
+// multiply is an almost-Montgomery multiplication: a·b/R mod the prime.
 func (p *program) multiply(f *prime, dst, a, b place) {
-	p.emit(opProduct, f.columns, a, b)
-	p.reduce(dst, f)
+	p.product(opProduct, f.columns, a, b)
+	p.reduce(dst, f, p.idle)
+	p.settle(dst)
+}
+
+// reduceClosely divides 40 columns by R modulo the prime. What it leaves is below
+// the prime + 2^1012, which reduce cannot promise.
+func (p *program) reduceClosely(dst, columns place, f *prime) {
+	p.divide(columns+half, columns, f.modulus, f.scratch)
+	p.divide(dst, columns+half, f.modulus, f.scratch)
+	p.settle(dst)
 }
 
 // keep writes a power into the table.
@@ -162,16 +207,16 @@ func (p *program) keep(f *prime, entry int, power place) {
 }
 
 // exponentiate leaves the message's powers mod the primes in their residues. The
-// two go side by side, so that the end of one step and the beginning of the next
-// one do not wait for each other in the processor.
+// two go in turn, so that one's reduction settles the other's power.
 func (p *program) exponentiate() {
 	for _, f := range p.primes() {
 		// The message is twice as long as the prime: low·R²/R + high·R³/R is what
 		// Montgomery's form takes.
 		p.multiply(f, f.base, f.squared, f.squared)
-		p.emit(opProduct, f.columns, p.encoded, f.squared)
-		p.emit(opAccumulate, f.columns, p.encoded.plus(digits), f.base)
-		p.reduce(f.base, f)
+		p.product(opProduct, f.columns, p.encoded, f.squared)
+		p.product(opAccumulate, f.columns, p.encoded.plus(digits), f.base)
+		p.reduce(f.base, f, p.idle)
+		p.settle(f.base)
 		p.keep(f, 1, f.base)
 		p.emit(opPut, f.power, f.base, 0).number = vectorBytes
 	}
@@ -185,55 +230,53 @@ func (p *program) exponentiate() {
 		p.multiply(f, f.power, f.squared, p.ones)
 		p.keep(f, 0, f.power)
 	}
+	p.multiplyPicked(&p.q, windows-1) // this product is for nothing, the selection is not
 	for w := windows - 1; w >= 0; w-- {
 		for i := 0; i < window && w < windows-1; i++ {
 			p.square()
 		}
-		p.multiplyPicked(w)
+		p.multiplyPicked(&p.p, w)
+		p.reduce(p.p.power, &p.p, p.q.power)
+		p.multiplyPicked(&p.q, max(w-1, 0))
+		p.reduce(p.q.power, &p.q, p.p.power)
 	}
 	for _, f := range p.primes() {
 		// Out of Montgomery's form: behind the power there is zero.
-		p.emit(opReduce, f.residue, f.power, f.modulus).c = f.quotient.bytes()
+		p.settle(f.power)
+		p.reduceClosely(f.residue, f.power, f)
 	}
 }
 
 // square squares both powers.
 func (p *program) square() {
 	for _, f := range p.primes() {
-		p.emit(opSquare, f.columns, f.power, 0).c = f.quotient.bytes()
+		p.emit(opSquare, f.columns, f.power, 0).c = f.scratch.bytes()
+		p.reduce(f.power, f, p.other(f).power)
 	}
-	p.reduceBoth()
 }
 
-// multiplyPicked multiplies both powers by the entries that a window of the
-// exponents names.
-func (p *program) multiplyPicked(w int) {
-	for _, f := range p.primes() {
-		s := p.emit(opProductPick, f.columns, f.power, f.table)
-		s.c, s.number = f.exponent.plus(w/windowsInWord).bytes(), uint32(w%windowsInWord*window) //nolint:gosec // less than 52
-	}
-	p.reduceBoth()
-}
-
-func (p *program) reduceBoth() {
-	for _, f := range p.primes() {
-		p.reduce(f.power, f)
-	}
+// multiplyPicked multiplies a power by the entry that was selected before. Beside
+// that it selects the other prime's, which a window of its exponent names.
+func (p *program) multiplyPicked(f *prime, w int) {
+	other := p.other(f)
+	s := p.emit(opProductPick, f.columns, f.power, other.table)
+	s.c, s.number = other.exponent.plus(w/windowsInWord).bytes(), uint32(w%windowsInWord*window) //nolint:gosec // less than 52
 }
 
 // recombine is Garner's: s = s_q + q·((s_p - s_q)/q mod p), and less than n.
 func (p *program) recombine() {
 	h := p.p.residue
 	p.emit(opSubtract, h, p.p.residue, p.q.residue).c = p.p.modulus.bytes()
-	p.multiply(&p.p, h, h, p.inverse)
+	p.product(opProduct, p.p.columns, h, p.inverse)
+	p.reduceClosely(h, p.p.columns, &p.p)
 	p.emit(opPut, p.columns, p.q.residue, 0).number = vectorBytes
 	p.emit(opPut, p.columns.plus(digits), p.zero, 0).number = vectorBytes
-	p.emit(opAccumulate, p.columns, h, p.q.modulus)
+	p.product(opAccumulate, p.columns, h, p.q.modulus)
 	p.emit(opCarry, p.wide, p.columns, 0)
 	// trim wants n without a gap, which stands in opened for the moment.
 	n := p.opened
 	p.emit(opPut, n, p.modulus, 0).number = vectorBytes
-	p.emit(opPut, n.plus(digits), p.modulus.plus(modulusSize), 0).number = vectorBytes
+	p.emit(opPut, n.plus(digits), p.modulus.plus(dividerSize), 0).number = vectorBytes
 	p.emit(opTrim, p.result, p.wide, n).c = p.columns.bytes()
 }
 
@@ -249,20 +292,20 @@ func (p *program) open() {
 }
 
 func (p *program) multiplyWide(dst, a, b place) {
-	t, half := p.columns, digits
-	p.emit(opProduct, t, a, b)
-	p.emit(opProduct, t.plus(2*half), a.plus(half), b.plus(half))
-	p.emit(opAccumulate, t.plus(half), a, b.plus(half))
-	p.emit(opAccumulate, t.plus(half), a.plus(half), b)
+	t := p.columns
+	p.product(opProduct, t, a, b)
+	p.product(opProduct, t.plus(2*digits), a.plus(digits), b.plus(digits))
+	p.product(opAccumulate, t.plus(digits), a, b.plus(digits))
+	p.product(opAccumulate, t.plus(digits), a.plus(digits), b)
 	p.reduceWide(dst)
 }
 
 func (p *program) squareWide(x place) {
-	t, half := p.columns, digits
-	p.emit(opSquare, t, x, 0).c = p.quotient.bytes()
-	p.emit(opSquare, t.plus(2*half), x.plus(half), 0).c = p.quotient.bytes()
-	p.emit(opAdd, p.twice, x.plus(half), x.plus(half))
-	p.emit(opAccumulate, t.plus(half), x, p.twice)
+	t := p.columns
+	p.emit(opSquare, t, x, 0).c = p.scratch.bytes()
+	p.emit(opSquare, t.plus(2*digits), x.plus(digits), 0).c = p.scratch.bytes()
+	p.emit(opAdd, p.twice, x.plus(digits), x.plus(digits))
+	p.product(opAccumulate, t.plus(digits), x, p.twice)
 	p.reduceWide(x)
 }
 
@@ -271,8 +314,9 @@ func (p *program) squareWide(x place) {
 func (p *program) reduceWide(dst place) {
 	for i := range place(2) {
 		t := p.columns + i*digits
-		p.emit(opReduce, t+digits, t, p.modulus).c = p.quotient.bytes()
-		p.emit(opAccumulate, t+digits, p.quotient, p.modulus.plus(modulusSize))
+		p.divide(t+half, t, p.modulus, p.quotient)
+		p.divide(t+digits, t+half, p.modulus, p.quotient+half)
+		p.product(opAccumulate, t+digits, p.quotient, p.modulus.plus(dividerSize))
 	}
 	p.emit(opCarry, dst, p.columns.plus(2*digits), 0)
 }

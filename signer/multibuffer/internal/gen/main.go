@@ -1,7 +1,7 @@
 // Command gen writes the kernels of package multibuffer: one function for each
 // operation on lanes, unrolled, with the accumulators in registers. The kernels
 // call nothing, use no stack, take their operands' addresses in DI, SI, DX and
-// CX and a number in R8, and change no other general register but AX, so that
+// CX and a number in R8, the scratch in R11, and change no other general register but AX, so that
 // the driver (driver_amd64.s) may be called from Go and from C alike.
 package main
 
@@ -22,12 +22,12 @@ const (
 
 func main() {
 	ConstraintExpr("amd64")
-	product("kernelProduct", "kernelProduct sets the 40 columns at DI to the 20 digits at SI times those at DX.", false, false)
-	product("kernelAccumulate", "kernelAccumulate adds the 20 digits at SI times those at DX to the 40 columns at DI.", true, false)
-	product("kernelProductPick", "kernelProductPick sets the 40 columns at DI to the 20 digits at SI times the entry of the table at DX "+
-		"that the four bits at R8 of the digit at CX name, in each lane its own. It reads all of the table.", false, true)
+	ConstData("mask52", U64(1<<radix-1))
+	ConstData("one", U64(1))
+	products()
 	square()
 	reduce()
+	settle()
 	add()
 	subtract()
 	put()
@@ -55,149 +55,16 @@ func z(n int) reg.VecPhysical {
 // at returns the vector at an index from a base.
 func at(base reg.Register, index int) Mem { return Mem{Base: base, Disp: index * vector} }
 
-// file is a window of columns that slides over a ring of registers.
-type file struct {
-	first, size int
-	fresh       func(column int, r reg.VecPhysical) // brings a column's first value; nil: nothing to bring
-	begun       map[int]bool
-}
-
-func newFile(first, size int, fresh func(int, reg.VecPhysical)) *file {
-	return &file{first, size, fresh, make(map[int]bool)}
-}
-
-// column returns the register of a column and brings it there at its first use.
-func (f *file) column(c int) reg.VecPhysical {
-	r := z(f.first + c%f.size)
-	if !f.begun[c] {
-		f.begun[c] = true
-		f.fresh(c, r)
-	}
-	return r
-}
-
 func zero(_ int, r reg.VecPhysical) { VPXORQ(r, r, r) }
+
+// mask and one are constants in memory, one for all lanes.
+func mask() Mem { return NewDataAddr(NewStaticSymbol("mask52"), 0) }
+func one() Mem  { return NewDataAddr(NewStaticSymbol("one"), 0) }
 
 // mask52 leaves 2^52-1 in every lane of r.
 func mask52(r reg.VecPhysical) {
 	VPTERNLOGQ(U8(0xff), r, r, r)
 	VPSRLQ(U8(64-radix), r, r)
-}
-
-// product multiplies by two digits of the second operand at a time, so that
-// each digit of the first is loaded ten times.
-func product(name, doc string, accumulates, picks bool) {
-	kernel(name, doc)
-	fresh := zero
-	if accumulates {
-		fresh = func(c int, r reg.VecPhysical) { VMOVDQA64(at(reg.RDI, c), r) }
-	}
-	const ring = digits + 2
-	f := newFile(0, ring, fresh)
-	var p *picker
-	if picks {
-		p = newPicker()
-		p.all(0, z(22))
-		p.all(1, z(23))
-	}
-	for i := 0; i < digits; i += 2 {
-		b0, b1 := z(22), z(23)
-		if picks {
-			b0, b1 = p.turn(i)
-		} else {
-			VMOVDQA64(at(reg.RDX, i), b0)
-			VMOVDQA64(at(reg.RDX, i+1), b1)
-		}
-		for j := range digits {
-			a := z(26 + j%2)
-			VMOVDQA64(at(reg.RSI, j), a)
-			VPMADD52LUQ(b0, a, f.column(i+j))
-			if j < 2 { // complete
-				VMOVDQA64(f.column(i+j), at(reg.RDI, i+j))
-			}
-			VPMADD52HUQ(b0, a, f.column(i+j+1))
-			VPMADD52LUQ(b1, a, f.column(i+j+1))
-			VPMADD52HUQ(b1, a, f.column(i+j+2))
-			if picks {
-				p.some(3)
-			}
-		}
-	}
-	for c := digits; c < 2*digits; c++ {
-		VMOVDQA64(f.column(c), at(reg.RDI, c))
-	}
-	RET()
-}
-
-// picker selects digits of a table's entry, by masks only: a tree of blends,
-// the lowest bit of the number first.
-type picker struct {
-	pending []func()
-}
-
-var bits = [window]reg.OpmaskPhysical{reg.K1, reg.K2, reg.K3, reg.K4}
-
-// newPicker reads the number of the entry in each lane into the masks.
-func newPicker() *picker {
-	shift, number, bit := reg.X31, z(30), z(29)
-	VMOVQ(reg.R8, shift)
-	VMOVDQA64(at(reg.RCX, 0), number)
-	VPSRLQ(shift, number, number)
-	MOVL(U32(1), reg.EAX)
-	VPBROADCASTQ(reg.RAX, bit)
-	for i, k := range bits {
-		VPTESTMQ(bit, number, k)
-		if i < len(bits)-1 {
-			VPADDQ(bit, bit, bit)
-		}
-	}
-	return &picker{}
-}
-
-// all selects a digit at once.
-func (p *picker) all(digit int, into reg.VecPhysical) {
-	p.tree(digit, 0, window, into, 28)
-	p.some(len(p.pending))
-}
-
-// turn returns where two digits are, which it completes, and makes the selection
-// of the next two pending.
-func (p *picker) turn(digit int) (b0, b1 reg.VecPhysical) {
-	p.some(len(p.pending))
-	here, next := 22, 24
-	if digit%4 == 2 {
-		here, next = next, here
-	}
-	if digit+2 < digits {
-		p.tree(digit+2, 0, window, z(next), 28)
-		p.tree(digit+3, 0, window, z(next+1), 28)
-	}
-	return z(here), z(here + 1)
-}
-
-// tree selects among 2^levels entries from the first one on; the registers from
-// spare on are free.
-func (p *picker) tree(digit, first, levels int, into reg.VecPhysical, spare int) {
-	k := bits[levels-1]
-	half := 1 << (levels - 1)
-	if levels == 1 {
-		p.pending = append(p.pending,
-			func() { VMOVDQA64(at(reg.RDX, digit*entries+first), into) },
-			func() { VMOVDQA64(at(reg.RDX, digit*entries+first+half), k, into) })
-		return
-	}
-	p.tree(digit, first, levels-1, into, spare)
-	p.tree(digit, first+half, levels-1, z(spare), spare+1)
-	p.pending = append(p.pending, func() { VMOVDQA64(z(spare), k, into) })
-}
-
-// some emits the next so many pending instructions.
-func (p *picker) some(n int) {
-	n = min(n, len(p.pending))
-	for _, emit := range p.pending[:n] {
-		emit()
-	}
-	p.pending = p.pending[n:]
 }
 
 // normalize emits the carrying of n columns that load brings into a register

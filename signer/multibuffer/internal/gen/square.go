@@ -23,105 +23,148 @@ func weave(main, side script) {
 	}
 }
 
+// merge makes one script of two, the shorter one spread evenly.
+func merge(a, b script) script {
+	if len(a) < len(b) {
+		a, b = b, a
+	}
+	var s script
+	written := 0
+	for i, instruction := range a {
+		s.do(instruction)
+		due := len(b) * (i + 1) / len(a)
+		s.do(b[written:due]...)
+		written = due
+	}
+	return s
+}
+
 // square is Karatsuba's: with halves l and h of ten digits,
 // a² = l² + (l² + h² - (l-h)²)·X + h²·X², which is 330 multiplications and not 420.
 func square() {
-	kernel("kernelSquare", "kernelSquare sets the 40 columns at DI to the square of the 20 digits at SI; it writes to the 20 at CX.")
-	const half = digits / 2
-	digit := func(i int) reg.VecPhysical { return z(20 + i) }
-	free := func(i int) reg.VecPhysical { return z(30 + i%2) }
+	kernel("kernelSquare", "kernelSquare sets the 40 columns at DI to the square of the 20 digits at SI; it writes to the 20 vectors at CX.")
+	digit := span(digits, half)
+	free := zs(30, 31)
 	load := func(base reg.Register, first int) {
-		for i := range half {
-			VMOVDQA64(at(base, first+i), digit(i))
+		for i, r := range digit {
+			VMOVDQA64(at(base, first+i), r)
 		}
 	}
-	store := func(first int) {
-		for c := range digits {
-			VMOVDQA64(z(c), at(reg.RDI, first+c))
-		}
+	store := func(base reg.Register, first int) func(int) script {
+		return func(c int) script { return script{func() { VMOVDQA64(z(c), at(base, first+c)) }} }
 	}
 
-	// Beside l²: the digits of l-h. Multiplications ignore what is above 52 bits.
-	var difference script
-	for i := range half {
-		difference.do(
-			func() { VMOVDQA64(at(reg.RSI, i), free(i)) },
-			func() { VPSUBQ(at(reg.RSI, half+i), free(i), free(i)) })
-		if i > 0 {
-			difference.do(
-				func() { VPSRAQ(U8(radix), free(i-1), free(i-1)) },
-				func() { VPADDQ(free(i-1), free(i), free(i)) })
-		}
-		difference.do(func() { VMOVDQA64(free(i), at(reg.RCX, i)) })
-	}
 	load(reg.RSI, 0)
-	weave(squareHalf(digit), difference)
-	store(0)
-
-	VPMOVQ2M(free(half-1), reg.K1)
+	squareTen(digit, halvesDifference(digit, free), store(reg.RDI, 0))
 	load(reg.RSI, half)
-	weave(squareHalf(digit), nil)
-	store(digits)
+	squareTen(digit, nil, func(c int) script {
+		if c < half {
+			return store(reg.RCX, half)(c)
+		}
+		return store(reg.RDI, digits)(c)
+	})
 
-	// Beside (l-h)²: what it is subtracted from. Where the difference is negative,
-	// its amount less one is squared.
+	// Beside (l-h)²: what it is subtracted from. A negative difference is its digits
+	// less X, so that its square is theirs, less twice them times X, plus X².
 	load(reg.RCX, 0)
-	for i := range half {
-		VPTERNLOGQ(U8(0x55), digit(i), digit(i), reg.K1, digit(i)) // not
-	}
 	var sum script
-	for c := range half {
-		both, one := free(0), free(1)
-		sum.do(
-			func() { VMOVDQA64(at(reg.RDI, half+c), both) },
-			func() { VPADDQ(at(reg.RDI, digits+c), both, both) },
-			func() { VPADDQ(at(reg.RDI, c), both, one) },
-			func() { VMOVDQA64(one, at(reg.RCX, c)) },
-			func() { VPADDQ(at(reg.RDI, digits+half+c), both, one) },
-			func() { VMOVDQA64(one, at(reg.RCX, half+c)) })
-	}
-	amountSquared := squareHalf(digit)
-	weave(amountSquared, sum)
-	// (x+1)² = x² + 2x + 1 where x is the amount less one.
-	mask := z(30)
-	mask52(mask)
 	for i := range half {
-		VPANDQ(mask, digit(i), digit(i))
-		VPADDQ(digit(i), digit(i), digit(i))
-		VPADDQ(digit(i), z(i), reg.K1, z(i))
+		r, t := free[0], free[1]
+		sum.do(
+			func() { VMOVDQA64(at(reg.RDI, half+i), r) },
+			func() { VPADDQ(at(reg.RCX, half+i), r, r) },
+			func() { VPADDQ(at(reg.RDI, i), r, t) },
+			func() { VMOVDQA64(t, at(reg.RDI, half+i)) },
+			func() { VPADDQ(at(reg.RDI, digits+half+i), r, r) },
+			func() { VPADDQ(digit[i], r, reg.K1, r) },
+			func() { VPADDQ(digit[i], r, reg.K1, r) },
+			func() { VMOVDQA64(r, at(reg.RDI, digits+i)) })
+		if i == 0 {
+			sum.do(
+				func() { VMOVDQA64(at(reg.RDI, digits+half), r) },
+				func() { VPSUBQ_BCST(one(), r, reg.K1, r) },
+				func() { VMOVDQA64(r, at(reg.RDI, digits+half)) })
+		}
 	}
-	VPSRLQ(U8(radix-1), mask, mask) // 1
-	VPADDQ(mask, z(0), reg.K1, z(0))
-	for c := range digits {
-		r := z(20 + c%8)
-		VMOVDQA64(at(reg.RCX, c), r)
-		VPSUBQ(z(c), r, r)
-		VMOVDQA64(r, at(reg.RDI, half+c))
-	}
+	squareTen(digit, sum, func(c int) script {
+		r, t := free[c/2%2], at(reg.RDI, half+c)
+		return script{
+			func() { VMOVDQA64(t, r) },
+			func() { VPSUBQ(z(c), r, r) },
+			func() { VMOVDQA64(r, t) },
+		}
+	})
 	RET()
 }
 
-// squareHalf squares ten digits into Z0 to Z19: the products of different ones,
-// twice, and the squares.
-func squareHalf(digit func(int) reg.VecPhysical) script {
-	const half = digits / 2
+// halvesDifference leaves the digits of l-h at CX and its sign in K1, where the
+// digits of l are in registers.
+func halvesDifference(digit, free registers) script {
 	var s script
-	for c := range digits {
-		zero(c, z(c))
-	}
-	for i := range half {
-		for j := i + 1; j < half; j++ {
-			s.do(
-				func() { VPMADD52LUQ(digit(i), digit(j), z(i+j)) },
-				func() { VPMADD52HUQ(digit(i), digit(j), z(i+j+1)) })
-		}
-		// No later product falls into these two.
-		for c := 2 * i; c < 2*i+2; c++ {
-			s.do(func() { VPADDQ(z(c), z(c), z(c)) })
+	for i, l := range digit {
+		r, before := free[i%2], free[(i+1)%2]
+		s.do(func() { VPSUBQ(at(reg.RSI, half+i), l, r) })
+		if i > 0 {
+			s.do(func() { VPADDQ(before, r, r) })
 		}
 		s.do(
-			func() { VPMADD52LUQ(digit(i), digit(i), z(2*i)) },
-			func() { VPMADD52HUQ(digit(i), digit(i), z(2*i+1)) })
+			func() { VPANDQ_BCST(mask(), r, before) },
+			func() { VMOVDQA64(before, at(reg.RCX, i)) },
+			func() { VPSRAQ(U8(radix), r, r) })
 	}
+	s.do(func() { VPMOVQ2M(free[(half-1)%2], reg.K1) })
 	return s
+}
+
+// squareTen squares ten digits into Z0 to Z19. The products of different digits come
+// first, those of digits far from each other before those of neighbours, so that
+// no multiplication waits for the one before it; they are doubled, and the squares
+// of the digits added. side is written beside them, and behind a column what is
+// done with it when it is complete.
+func squareTen(digit registers, side script, done func(c int) script) {
+	begun := map[int]bool{}
+	column := func(c int) reg.VecPhysical {
+		if !begun[c] {
+			zero(0, z(c))
+		}
+		begun[c] = true
+		return z(c)
+	}
+	low := func(i, j int) func() { return func() { VPMADD52LUQ(digit[i], digit[j], column(i+j)) } }
+	high := func(i, j int) func() { return func() { VPMADD52HUQ(digit[i], digit[j], column(i+j+1)) } }
+	double := func(c int) func() { return func() { VPADDQ(z(c), z(c), z(c)) } }
+
+	var far, odd, squares script
+	for distance := half - 1; distance > 0; distance-- {
+		for i := range half - distance {
+			far.do(low(i, i+distance))
+		}
+		for i := range half - distance {
+			if distance > 1 {
+				far.do(high(i, i+distance))
+				continue
+			}
+			odd.do(high(i, i+1), double(2*i+1))
+		}
+	}
+	for i := range half {
+		squares.do(high(i, i))
+		if i > 0 {
+			squares.do(double(2 * i))
+		}
+	}
+	weave(far, side)
+	weave(odd, nil)
+	weave(squares, nil)
+	for i := range half {
+		low(i, i)()
+		for _, instruction := range done(2*i + 1) {
+			instruction()
+		}
+	}
+	for i := range half {
+		for _, instruction := range done(2 * i) {
+			instruction()
+		}
+	}
 }
