@@ -88,15 +88,16 @@ func (t *transfer) await(ready func(func(uintptr) bool) error, b []byte, name st
 func (t *transfer) once(call, fd uintptr) bool {
 	for {
 		n, _, errno := syscall.RawSyscall(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(t.b))), uintptr(len(t.b))) //nolint:gosec // the call takes addresses
-		switch {
-		case errno == syscall.EINTR:
+		if errno == syscall.EINTR {
 			continue
-		case errno == syscall.EAGAIN:
+		}
+		if errno == syscall.EAGAIN {
 			return false
-		case errno == 0:
-			t.n = int(n)
 		}
 		t.errno = errno
+		if errno == 0 {
+			t.n = int(n)
+		}
 		return true
 	}
 }
