@@ -30,18 +30,19 @@ type call struct {
 
 	client playback.Client
 	types  [playback.TokenTypes]playback.TokenType
-	limit  deadline
+	limit  *deadline // nil or unused between requests
 }
 
 var calls = sync.Pool{New: func() any { return new(call) }} //nolint:gochecknoglobals // a pool has no state that anyone can observe
 
-// release gives the call back, with the answer that was made on it; unless
-// somebody has waited with its deadline, who may look at it again.
+// release gives the call back, with the answer that was made on it; but not a
+// deadline that somebody has waited with, who may look at it again.
 func (k *call) release() {
-	if k.limit.used() {
-		return
-	}
+	limit := k.limit
 	*k = call{}
+	if limit != nil && !limit.used() {
+		k.limit = limit
+	}
 	calls.Put(k)
 }
 
@@ -120,9 +121,12 @@ const issueTimeout = 5 * time.Second
 
 // issue asks the issuer, for at most the given time.
 func (s *Server) issue(x *middleware.Exchange, k *call, within time.Duration) (*issuer.Answer, error) {
+	if k.limit == nil {
+		k.limit = &deadline{}
+	}
 	k.limit.after = within
 	defer k.limit.end()
-	answer, err := s.cfg.Issuer.Issue(&k.limit, mintingOf(x), &k.Request)
+	answer, err := s.cfg.Issuer.Issue(k.limit, mintingOf(x), &k.Request)
 	if _, told := errors.AsType[*playback.Error](err); !told && errors.Is(err, context.DeadlineExceeded) {
 		return nil, playback.Errorf(playback.CodeSigningOverloaded, "The answer took too long.").Because(err)
 	}

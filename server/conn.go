@@ -26,7 +26,7 @@ func (l lazyListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConn(c), nil
+	return newConn(nonblocking(c)), nil
 }
 
 // conn is a connection with lazy deadlines. Like any net.Conn it is safe for

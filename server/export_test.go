@@ -1,5 +1,10 @@
 package server
 
+import "net"
+
+// Nonblocking is what becomes of a connection that was accepted.
+func Nonblocking(c net.Conn) net.Conn { return nonblocking(c) }
+
 // CanonicalJSON reads a body and returns it in canonical form, for the fuzz
 // test; the error is the code.
 func CanonicalJSON(body []byte) (canonical []byte, code string) {

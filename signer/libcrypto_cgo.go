@@ -94,26 +94,25 @@ enum { batch = 8, longest = 1024 }; // digests of a task; bytes of a signature: 
 // A task is one batch for the signing threads. They are plain threads of low
 // priority that never run Go: one that waits for a core holds nothing that a
 // request needs. With a driver it is a batch of lanes (package multibuffer),
-// whose machine code Go brings, else one for libcrypto.
+// whose machine code Go brings, else one for libcrypto. Go fills it in and calls
+// nothing of C's for that: calls wake the runtime's monitor (server.socket).
 struct task {
-	struct task *next;
-	void (*driver)(const void *steps, long count, void *scratch);
+	uintptr_t driver; // void (const void *steps, long count, void *scratch); 0: for libcrypto
 	const void *steps;
 	long count;
 	void *scratch;
 	void **keys;   // a copy for each thread
-	int n, length, done, index;
+	int n, length, done;
+	uint32_t index;
 	long long cpu; // nanoseconds of a core that it took
 	unsigned char digests[batch * 32], signatures[batch * longest];
 };
 
 static struct {
-	pthread_mutex_t lock;
-	pthread_cond_t arrived;
-	struct task *first, **last;
-	int out;  // where a task's index is written when it is done
+	int in;   // a pipe of tasks' addresses
+	int out;  // a pipe of the indices of those that are done
 	int nice; // of the threads
-} line = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, &line.first, -1, 0};
+} line;
 
 static long long thread_time(void) {
 	struct timespec t;
@@ -124,22 +123,16 @@ static long long thread_time(void) {
 static void *serve(void *number) {
 	int me = (int)(intptr_t)number;
 	setpriority(PRIO_PROCESS, syscall(SYS_gettid), line.nice); // of this thread (sched(7)); a refusal costs latency only
-	for (;;) {
-		pthread_mutex_lock(&line.lock);
-		while (line.first == NULL)
-			pthread_cond_wait(&line.arrived, &line.lock);
-		struct task *t = line.first;
-		if ((line.first = t->next) == NULL)
-			line.last = &line.first;
-		pthread_mutex_unlock(&line.lock);
+	for (struct task *t;;) {
+		if (read(line.in, &t, sizeof t) != sizeof t)
+			continue; // interrupted: nobody closes it, and addresses come whole (pipe(7))
 		long long begun = thread_time();
-		if (t->driver != NULL)
-			t->driver(t->steps, t->count, t->scratch);
+		if (t->driver != 0)
+			((void (*)(const void *, long, void *))t->driver)(t->steps, t->count, t->scratch);
 		else
 			t->done = sign_all(t->keys[me], t->n, t->digests, t->signatures, t->length);
 		t->cpu = thread_time() - begun;
-		int index = t->index;
-		while (write(line.out, &index, sizeof index) < 0)
+		while (write(line.out, &t->index, sizeof t->index) < 0)
 			;
 	}
 	return NULL;
@@ -147,9 +140,10 @@ static void *serve(void *number) {
 
 // start_threads starts n signing threads, which last as long as the process. It
 // returns how many it could start.
-static int start_threads(int n, int out, int nice) {
+static int start_threads(int n, int in, int out, int nice) {
 	sigset_t all, old;
 	int started = 0;
+	line.in = in;
 	line.out = out;
 	line.nice = nice;
 	sigfillset(&all); // signals are for Go's threads
@@ -170,33 +164,14 @@ static struct task *new_task(int index) {
 		t->index = index;
 	return t;
 }
-
-static void set_lanes(struct task *t, uintptr_t driver, const void *steps, long count, void *scratch) {
-	t->driver = (void (*)(const void *, long, void *))driver;
-	t->steps = steps;
-	t->count = count;
-	t->scratch = scratch;
-}
-
-static void submit(struct task *t) {
-	pthread_mutex_lock(&line.lock);
-	t->next = NULL;
-	*line.last = t;
-	line.last = &t->next;
-	pthread_cond_signal(&line.arrived);
-	pthread_mutex_unlock(&line.lock);
-}
 */
 import "C"
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 	"strings"
@@ -259,10 +234,14 @@ func evpFree(key unsafe.Pointer) { C.free_key(key) }
 // longestSignature is what a task has room for, in bytes.
 const longestSignature = C.longest
 
+// longestLine is how many tasks that are done are heard of at once.
+const longestLine = 64
+
 // threads are the signing threads of the process, started once. Whoever has a
 // task signed waits on a channel, and holds none of Go's processors meanwhile.
 type threads struct {
 	number int
+	tasks  uintptr // the pipe that they take tasks from
 	free   chan *slot
 	slots  []*slot
 }
@@ -278,19 +257,19 @@ var signingThreads = sync.OnceValues(startThreads) //nolint:gochecknoglobals // 
 // startThreads starts a thread for each core, and a goroutine that tells who
 // waits for a task that it is done.
 func startThreads() (*threads, error) {
-	var pipe [2]int
-	if err := syscall.Pipe2(pipe[:], syscall.O_CLOEXEC); err != nil {
-		return nil, fmt.Errorf("making the signing threads' pipe: %w", err)
+	var tasks, done [2]int
+	if err := errors.Join(syscall.Pipe2(tasks[:], syscall.O_CLOEXEC), syscall.Pipe2(done[:], syscall.O_CLOEXEC)); err != nil {
+		return nil, fmt.Errorf("making the signing threads' pipes: %w", err)
 	}
-	if err := syscall.SetNonblock(pipe[0], true); err != nil {
-		return nil, fmt.Errorf("making the signing threads' pipe: %w", err)
+	if err := syscall.SetNonblock(done[0], true); err != nil {
+		return nil, fmt.Errorf("making the signing threads' pipes: %w", err)
 	}
-	n := int(C.start_threads(C.int(runtime.GOMAXPROCS(0)), C.int(pipe[1]), C.int(workerNice)))
+	n := int(C.start_threads(C.int(runtime.GOMAXPROCS(0)), C.int(tasks[0]), C.int(done[1]), C.int(workerNice)))
 	if n == 0 {
 		return nil, errors.New("no signing thread can be started")
 	}
 	const each = 4 // tasks for each thread: one that it works on, one that waits, and as many being filled or read
-	t := &threads{number: n, free: make(chan *slot, each*n)}
+	t := &threads{number: n, tasks: uintptr(tasks[1]), free: make(chan *slot, each*n)}
 	for i := range each * n {
 		task := C.new_task(C.int(i))
 		if task == nil {
@@ -299,18 +278,43 @@ func startThreads() (*threads, error) {
 		t.slots = append(t.slots, &slot{task, make(chan struct{}, 1)})
 		t.free <- t.slots[i]
 	}
-	go t.listen(os.NewFile(uintptr(pipe[0]), "signing threads"))
+	go t.listen(os.NewFile(uintptr(done[0]), "signing threads"))
 	return t, nil
 }
 
+// listen tells who waits for a task that it is done. Like submit it makes its
+// system calls without telling Go's scheduler, since they do not block.
 func (t *threads) listen(done *os.File) {
-	reader := bufio.NewReader(done) // takes all that are done at once
-	var number [4]byte
-	for {
-		if _, err := io.ReadFull(reader, number[:]); err != nil { // nobody closes it
-			panic("signer: reading from the signing threads: " + err.Error())
+	pipe, err := done.SyscallConn()
+	var numbers [longestLine]uint32
+	n := 0
+	read := func(fd uintptr) bool { // all that are done
+		size, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(&numbers)), unsafe.Sizeof(numbers))
+		if errno != 0 {
+			size = 0
 		}
-		t.slots[binary.NativeEndian.Uint32(number[:])].done <- struct{}{}
+		n = int(size / unsafe.Sizeof(numbers[0]))
+		return errno != syscall.EAGAIN
+	}
+	for err == nil {
+		err = pipe.Read(read)
+		for _, number := range numbers[:n] {
+			t.slots[number].done <- struct{}{}
+		}
+	}
+	panic("signer: reading from the signing threads: " + err.Error()) // nobody closes it
+}
+
+// submit has a thread take a task. The pipe has room for many more than there are.
+func (t *threads) submit(s *slot) {
+	for {
+		_, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, t.tasks, uintptr(unsafe.Pointer(&s.task)), unsafe.Sizeof(s.task))
+		switch {
+		case errno == 0:
+			return
+		case errno != syscall.EINTR:
+			panic("signer: writing to the signing threads: " + errno.Error())
+		}
 	}
 }
 
@@ -324,7 +328,7 @@ func (t *threads) sign(k *opensslKey, work []Work) (done int, each time.Duration
 	for i := range work {
 		copy(digests[i*sha256.Size:], work[i].Digest[:])
 	}
-	C.submit(s.task)
+	t.submit(s)
 	<-s.done
 	done = int(s.task.done)
 	signed := bytes.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&s.task.signatures)), done*k.length))
@@ -343,10 +347,10 @@ func (t *threads) compute(batch *multibuffer.Batch) time.Duration {
 	pinned.Pin(job.Steps)
 	pinned.Pin(job.Scratch)
 	defer pinned.Unpin()
-	C.set_lanes(s.task, C.uintptr_t(job.Driver), job.Steps, C.long(job.Count), job.Scratch)
-	C.submit(s.task)
+	s.task.driver, s.task.steps, s.task.count, s.task.scratch = C.uintptr_t(job.Driver), job.Steps, C.long(job.Count), job.Scratch
+	t.submit(s)
 	<-s.done
-	C.set_lanes(s.task, 0, nil, 0, nil)
+	s.task.driver, s.task.steps, s.task.count, s.task.scratch = 0, nil, 0, nil
 	return time.Duration(s.task.cpu)
 }
 

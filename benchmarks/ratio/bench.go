@@ -23,6 +23,7 @@ const hot = "BENCH00HOT01"
 type bench struct {
 	Config
 	gateway *world.Gateway
+	backend string          // that the gateway signs with
 	key     *rsa.PrivateKey // signs playback tokens, the gateway's and the peers'
 	answer  peers.Answer    // the gateway's for hot
 	viewers []string        // tokens: missConnections for the misses, then those that are new to the gateway

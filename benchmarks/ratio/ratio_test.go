@@ -142,7 +142,7 @@ func TestAShortRunMeasuresTheRealGateway(t *testing.T) {
 		}
 	}
 	report := r.Markdown()
-	for _, want := range []string{"hit / bare fiber", "miss / openssl speed", "bundle of 4", "rate_limits:", "id: premium", "X-Playgate-Cache"} {
+	for _, want := range []string{"hit / bare fiber", "miss / openssl speed (", " signs)", "bundle of 4", "rate_limits:", "id: premium", "X-Playgate-Cache"} {
 		if !strings.Contains(report, want) {
 			t.Errorf("the report does not mention %q:\n%s", want, report)
 		}

@@ -80,6 +80,9 @@ func (b *bench) start(ctx context.Context) error {
 		return fmt.Errorf("making the gateway's folder: %w", err)
 	}
 	var err error
+	if b.backend, err = signsWith(ctx, b.Binary); err != nil {
+		return err
+	}
 	// The cache's defaults, so that a long run of misses pays for eviction too.
 	if b.gateway, err = world.Start(ctx, world.Config{Dir: dir, Binary: b.Binary, MaxEntries: 100_000, MaxBytes: "256MiB"}); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,4 +79,28 @@ func signFor(ctx context.Context, key *rsa.PrivateKey, window time.Duration) (in
 	}
 	all.Wait()
 	return done.Load(), errors.Join(errs...)
+}
+
+// signsWith asks a binary for the backend that signs on this machine, as `auto`,
+// which the world leaves it at, takes it.
+func signsWith(ctx context.Context, binary string) (string, error) {
+	out, err := exec.CommandContext(ctx, binary, "version").Output()
+	if err != nil {
+		return "", fmt.Errorf("asking for the version: %w", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "signer" {
+			return fields[1], nil
+		}
+	}
+	return "", fmt.Errorf("no signer in %q", out)
+}
+
+// missesNeed is what misses must reach beside openssl speed, as a share of it:
+// with lanes, more than it can sign.
+func missesNeed(backend string) float64 {
+	if backend == "multibuffer" {
+		return 1.5
+	}
+	return 0.75
 }
