@@ -114,7 +114,6 @@ func TestDecisionsAreFoundAndReplayed(t *testing.T) {
 		{nil, 2},
 		{[]string{"--decision", "deny"}, 1},
 		{[]string{"--rule", "licensed"}, 1},
-		{[]string{"--viewer", "alice"}, 0},
 		{[]string{"--viewer", name}, 1},
 		{[]string{"--viewer", "alice", "--config", "@config.yaml", "--environment", "acme"}, 1},
 		{[]string{"--since", "2026-06-01T00:00:01Z"}, 1},
@@ -132,6 +131,9 @@ func TestDecisionsAreFoundAndReplayed(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"decisions", "grep", "@d.log", "--since", "10x"},
+		{"decisions", "grep", "@d.log", "--viewer", "alice"},
+		{"decisions", "tail", "@d.log", "--viewer", "alice"},
+		{"decisions", "grep", "@d.log", "--viewer", "alice", "--config", "@config.yaml"},
 		{"decisions", "grep", "@nowhere.log"},
 		{"decisions", "grep", "@p.yaml"},
 		{"decisions", "tail", "@nowhere.log"},
