@@ -58,6 +58,9 @@ func TestAShadowCountsAndDecidesNothing(t *testing.T) {
 	if n := strings.Count(log.String(), "\n"); n != 3 {
 		t.Errorf("%d lines, want one of each kind:\n%s", n, log.String())
 	}
+	if !strings.Contains(log.String(), `changes="ttl 1h → 2h"`) {
+		t.Errorf("the log does not say what changed:\n%s", log.String())
+	}
 	if strings.Contains(log.String(), "u1") {
 		t.Errorf("the log names the viewer:\n%s", log.String())
 	}
