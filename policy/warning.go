@@ -43,6 +43,11 @@ func (p *Policy) Warnings(known []*playback.Object) []string {
 			warnings = append(warnings, fmt.Sprintf("conditions.%s: is used by no rule", name))
 		}
 	}
+	for _, name := range p.language.functions.names() {
+		for _, doubt := range p.language.functions.sets[name].doubts {
+			warnings = append(warnings, fmt.Sprintf("sets.%s: %s", name, doubt))
+		}
+	}
 	longest := longestAsset(known)
 	unreachable := p.unreachable()
 	for _, r := range p.rules() {
