@@ -58,6 +58,9 @@ func (p *Policy) Warnings(known []*playback.Object) []string {
 		if testsCountryNegated(r.when.ast) {
 			found = append(found, r.countryWarning())
 		}
+		for _, e := range r.expressions() {
+			found = append(found, memberWarnings(e.ast.NativeRep())...)
+		}
 		if !r.deny {
 			found = append(found, p.grantWarnings(r, longest)...)
 		}
