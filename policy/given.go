@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"net/netip"
 	"time"
@@ -12,6 +13,7 @@ import (
 // testCase is one entry of a document's `tests:`.
 type testCase struct {
 	name        string
+	place       string // line 7
 	question    playback.Question
 	environment *object
 	rights      []givenGrant // what the viewer holds
@@ -45,6 +47,10 @@ func newTestCase() testCase {
 
 func (d *decoder) test(n node) testCase {
 	t := newTestCase()
+	t.place = fmt.Sprintf("line %d", n.Line)
+	if d.file != "" {
+		t.place = d.file + ", " + t.place
+	}
 	before := len(d.problems)
 	d.fields(n, map[string]func(node){
 		"name":   func(v node) { t.name, _ = d.text(v) },
