@@ -74,7 +74,7 @@ func (f *decisionFilter) viewer(p *Process) (string, error) {
 	case f.Environment == "":
 		return "", errors.New("--config and --environment go together")
 	}
-	key, err := app.DecisionKey(f.Config, p.Environ)
+	key, err := app.DecisionKey(f.Config, p.Environ, playback.EnvironmentID(f.Environment))
 	if err != nil {
 		return "", err
 	}

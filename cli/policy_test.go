@@ -164,6 +164,7 @@ func TestDecisionsAreFoundAndReplayed(t *testing.T) {
 		{"decisions", "grep", "@d.log", "--viewer", "alice"},
 		{"decisions", "tail", "@d.log", "--viewer", "alice"},
 		{"decisions", "grep", "@d.log", "--viewer", "alice", "--config", "@config.yaml"},
+		{"decisions", "grep", "@d.log", "--viewer", "alice", "--config", "@config.yaml", "--environment", "acne"},
 		{"decisions", "grep", "@nowhere.log"},
 		{"decisions", "grep", "@p.yaml"},
 		{"decisions", "tail", "@nowhere.log"},
