@@ -133,7 +133,8 @@ func TestDiffSaysWhatChanged(t *testing.T) {
 		{rule("custom: {a: '1', b: '2'}"), rule("custom: {a: '2', c: '3'}"), []policy.DiffChange{{"custom.a", 1}, {"custom.b is gone", 1}, {"custom.c is new", 1}}, 0},
 		{
 			`{id: a, effect: allow, when: 'viewer.grants.exists(g, g.type == "rental")'}`, `{id: a, effect: allow, when: 'viewer.grants.exists(g, g.type == "ticket")'}`,
-			[]policy.DiffChange{{"rests_on", 1}}, 0,
+			[]policy.DiffChange{{"rests_on", 1}},
+			0,
 		},
 		{`{id: a, effect: deny, when: true, reason: one}`, `{id: a, effect: deny, when: true, reason: two}`, []policy.DiffChange{{"reason a (one) → a (two)", 1}}, 0},
 		{`{id: a, effect: allow, when: true}`, `{id: b, effect: allow, when: true}`, nil, 1},

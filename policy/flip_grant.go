@@ -113,7 +113,7 @@ func (s *search) grantOptions(d *domain, wanted func(*world) bool) []option {
 	}
 	added := false
 	for _, w := range append(d.wishes, d.anyWish()...) {
-		if g, ok := w.right(q.Object); ok && !(added && len(w) == 0) {
+		if g, ok := w.right(q.Object); ok && (!added || len(w) > 0) {
 			added = try(append(slices.Clip(s.world.rights), g), "viewer.grants holds "+g.words(), g.request(q)) || added
 		}
 	}

@@ -119,27 +119,32 @@ var hold = map[string]struct {
 	"one that must last a week": {
 		`{id: a, effect: allow, when: 'viewer.grants.exists(g, g.until > now + duration("168h"))'}`,
 		`{"now": "2026-12-01T00:00:00Z", "viewer": {"id": "u1", "grants": [{"id": "g1", "type": "subscription", "until": "2026-11-01T00:00:00Z"}]}}`,
-		[]string{"allowed if grant g1 is extended (it ended at 2026-11-01T00:00Z)"}, "",
+		[]string{"allowed if grant g1 is extended (it ended at 2026-11-01T00:00Z)"},
+		"",
 	},
 	"a rental that was watched": {
 		`{id: a, effect: allow, when: 'viewer.grants.exists(g, g.type == "rental")'}`,
 		`{"now": "2026-12-03T12:30:00Z", "viewer": {"id": "u1", "grants": [{"id": "g1", "type": "rental", "play_within": "48h", "first_play": "2026-12-01T00:00:00Z"}]}}`,
-		[]string{"allowed before 2026-12-03T00:00Z", "allowed if grant g1 is extended by play_within (the time after its first play was over at 2026-12-03T00:00Z)"}, "",
+		[]string{"allowed before 2026-12-03T00:00Z", "allowed if grant g1 is extended by play_within (the time after its first play was over at 2026-12-03T00:00Z)"},
+		"",
 	},
 	"one for something else, that has ended": {
 		`{id: a, effect: allow, when: 'viewer.grants.exists(g, g.type == "purchase")'}`,
 		`{"now": "2026-12-01T00:00:00Z", "asset": {"id": "A1"}, "viewer": {"id": "u1", "grants": [{"id": "g1", "type": "purchase", "scope": {"asset_id": "A2"}, "until": 1793491200}]}}`,
-		[]string{"allowed if grant g1 is for asset A1 (it is for asset A2) and is extended (it ended at 2026-11-01T00:00Z)", `allowed if viewer.grants holds {"scope":{"asset_id":"A1"},"type":"purchase"}`}, "",
+		[]string{"allowed if grant g1 is for asset A1 (it is for asset A2) and is extended (it ended at 2026-11-01T00:00Z)", `allowed if viewer.grants holds {"scope":{"asset_id":"A1"},"type":"purchase"}`},
+		"",
 	},
 	"one that is nearly over": {
 		`{id: a, effect: allow, when: 'viewer.grants.size() > 0'}`,
 		`{"now": "2026-12-01T00:00:00Z", "viewer": {"id": "u1", "grants": [{"id": "g1", "type": "purchase", "until": "2026-12-02T00:00:00Z"}]}}`,
-		[]string{"denied from 2026-12-02T00:00Z", "denied if grant g1 is deleted"}, `{"method":"DELETE","path":"/v1/grants/g1"}`,
+		[]string{"denied from 2026-12-02T00:00Z", "denied if grant g1 is deleted"},
+		`{"method":"DELETE","path":"/v1/grants/g1"}`,
 	},
 	"one that is a reason to refuse": {
 		`{id: e, effect: deny, when: 'viewer.grants.exists(g, g.attributes.?suspended.orValue(false))'}, {id: a, effect: allow, when: true}`,
 		`{"viewer": {"id": "u1", "grants": [{"id": "g1", "type": "purchase", "attributes": {"suspended": true}}, {"id": "g2", "type": "purchase"}]}}`,
-		[]string{"allowed if grant g1 is deleted"}, "",
+		[]string{"allowed if grant g1 is deleted"},
+		"",
 	},
 	"a level": {
 		`{id: a, effect: allow, when: 'viewer.grants.exists(g, g.type == "ticket" && g.attributes.?level.orValue(0) > 2 && g.?until.orValue(now) > now)'}`,
@@ -148,21 +153,25 @@ var hold = map[string]struct {
 	"nobody in particular": {
 		`{id: a, effect: allow, when: 'viewer.grants.size() > 0'}`,
 		`{"playback_id": "P1"}`,
-		[]string{`allowed if viewer.grants holds {"scope":{"playback_id":"P1"},"type":"subscription"} (of a viewer with an ID: nobody else holds any)`}, "",
+		[]string{`allowed if viewer.grants holds {"scope":{"playback_id":"P1"},"type":"subscription"} (of a viewer with an ID: nobody else holds any)`},
+		"",
 	},
 	"what only a test can give": {
 		`{id: a, effect: allow, when: 'viewer.grants.exists(g, g.product == "film-1")'}`, `{"viewer": {"id": "u1"}}`,
-		[]string{`allowed if viewer.grants holds {"product":"film-1","scope":{"all":true},"type":"subscription"}`}, "",
+		[]string{`allowed if viewer.grants holds {"product":"film-1","scope":{"all":true},"type":"subscription"}`},
+		"",
 	},
 	"another asset's": {
 		`{id: a, effect: allow, when: 'asset.id == "A2" && viewer.grants.exists(g, g.type == "rental")'}`,
 		`{"asset": {"id": "A1"}, "viewer": {"id": "u1", "grants": [{"id": "g1", "type": "rental", "scope": {"asset_id": "A2"}}]}}`,
-		[]string{"allowed if asset.id = A2"}, "",
+		[]string{"allowed if asset.id = A2"},
+		"",
 	},
 	"by a country, too": {
 		`{id: a, effect: allow, when: 'request.country == "DE" && viewer.grants.exists(g, g.type == "rental")'}`,
 		`{"now": "2026-12-01T00:00:00Z", "request": {"country": "US"}, "viewer": {"id": "u1", "grants": [{"id": "g1", "type": "rental", "until": "2026-11-01T00:00:00Z"}]}}`,
-		[]string{"allowed if request.country = DE and grant g1 is extended (it ended at 2026-11-01T00:00Z)"}, "",
+		[]string{"allowed if request.country = DE and grant g1 is extended (it ended at 2026-11-01T00:00Z)"},
+		"",
 	},
 }
 

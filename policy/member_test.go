@@ -12,10 +12,10 @@ import (
 func TestMisspeltMembersOfGrantsAreFoundWhenTheRulesAreLoaded(t *testing.T) {
 	t.Parallel()
 	for condition, want := range map[string]string{
-		`viewer.grants.exists(g, g.untill > now)`:                                   `rules[0].when: undefined member 'untill' of a grant; did you mean until? (line 3, column 64)`,
-		`viewer.grants.exists(g, g.?untill.orValue(now) > now)`:                     `'untill' of a grant; did you mean until? (line 3, column`,
-		`viewer.grants.exists(g, has(g.untill) && g.until > now)`:                   `'untill' of a grant; did you mean until? (line 3, column`,
-		`viewer.grants.exists(g, "untill" in g)`:                                    `'untill' of a grant; did you mean until?`,
+		`viewer.grants.exists(g, g.untl > now)`:                                     `rules[0].when: undefined member 'untl' of a grant; did you mean until? (line 3, column 64)`,
+		`viewer.grants.exists(g, g.?untl.orValue(now) > now)`:                       `'untl' of a grant; did you mean until? (line 3, column`,
+		`viewer.grants.exists(g, has(g.untl) && g.until > now)`:                     `'untl' of a grant; did you mean until? (line 3, column`,
+		`viewer.grants.exists(g, "untl" in g)`:                                      `'untl' of a grant; did you mean until?`,
 		`viewer.grants.exists(g, g["tpye"] == "rental")`:                            `'tpye' of a grant; did you mean type?`,
 		`viewer.grants.exists(g, g.scope.asset == asset.id)`:                        `'asset' of a grant's scope; did you mean asset_id?`,
 		`viewer.grants.exists(g, g.?scope.?tags.orValue("") == "x")`:                `'tags' of a grant's scope; did you mean tag?`,
@@ -26,10 +26,10 @@ func TestMisspeltMembersOfGrantsAreFoundWhenTheRulesAreLoaded(t *testing.T) {
 		`viewer.grants.map(g, g.attribute.price).size() > 0`:                        `'attribute' of a grant; did you mean attributes?`,
 		`request.params.widht > 10.0`:                                               `'widht' of request.params; did you mean width?`,
 		`condition.rented`:                                                          `conditions.rented: undefined member 'first_paly' of a grant; did you mean first_play? (line 2, column 50)`,
-		`viewer.grants.exists(g, g.id == "x" && viewer.claims.?untill.orValue("") == "" && asset.meta.typ == "" && g.attributes.untill == "")`: "",
-		`viewer.claims.rights.exists(g, g.untill > 1)`:                                "",
-		`viewer.grants.exists(g, viewer.claims.rights.exists(g, g.untill > 1))`:       "",
-		`viewer.grants.map(g, g.attributes).exists(a, a.untill == "")`:                "",
+		`viewer.grants.exists(g, g.id == "x" && viewer.claims.?untl.orValue("") == "" && asset.meta.typ == "" && g.attributes.untl == "")`: "",
+		`viewer.claims.rights.exists(g, g.untl > 1)`:                                  "",
+		`viewer.grants.exists(g, viewer.claims.rights.exists(g, g.untl > 1))`:         "",
+		`viewer.grants.map(g, g.attributes).exists(a, a.untl == "")`:                  "",
 		`viewer.grants.exists(g, g.product == "film-1")`:                              "",
 		`viewer.grants.exists(request, request.type == "rental") && viewer.id == "a"`: "",
 	} {

@@ -115,7 +115,7 @@ func (s *search) values(c *collector, d *domain, works func(ref.Val) bool, only 
 		return []option{{at: d.at, values: fresh[:1], text: anyBut(d.at, failing, now, works(nothing(d.at)))}}
 	}
 	switch zero := nothing(d.at); {
-	case len(equals) > 0 && !(len(equals) == 1 && isNothing(d.at, equals[0])):
+	case len(equals) > 1, len(equals) == 1 && !isNothing(d.at, equals[0]):
 		return []option{{at: d.at, values: equals, text: oneOf(d.at, equals)}}
 	case d.at.isPlaybackID() || c.readsBelow(d.at): // there is one; what is below says it better
 	case len(equals) > 0, only && known && works(zero):

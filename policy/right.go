@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -42,9 +43,7 @@ func (g *givenGrant) asGiven() map[string]any {
 	if text, err := json.Marshal(playback.HeldInputsOf(&g.held)); err == nil {
 		_ = json.Unmarshal(text, &m)
 	}
-	for name, value := range g.extra {
-		m[name] = value
-	}
+	maps.Copy(m, g.extra)
 	return m
 }
 
@@ -127,13 +126,13 @@ func (w wish) right(o *playback.Object) (g givenGrant, ok bool) {
 			if !isTime {
 				return g, false
 			}
-			*map[string]*time.Time{"from": &h.From, "until": &h.Until, "first_play": &h.FirstPlay}[name] = at.Time.Truncate(time.Second)
+			*map[string]*time.Time{"from": &h.From, "until": &h.Until, "first_play": &h.FirstPlay}[name] = at.Truncate(time.Second)
 		case "play_within":
 			d, isDuration := v.(types.Duration)
 			if !isDuration || d.Duration < time.Second {
 				return g, false
 			}
-			h.PlayWithin = d.Duration.Truncate(time.Second)
+			h.PlayWithin = d.Truncate(time.Second)
 		case "attributes":
 			if h.Attributes, ok = withMember(h.Attributes, below, v); !ok {
 				return g, false
