@@ -85,8 +85,15 @@ type catalogueEntry struct {
 	PlaybackID playback.ID                `json:"playback_id"`
 	Policy     playback.Policy            `json:"policy"`
 	Known      bool                       `json:"known"`
-	Asset      *playback.AssetInputs      `json:"asset"`
+	Asset      *catalogueAsset            `json:"asset"`
 	LiveStream *playback.LiveStreamInputs `json:"live_stream"`
+}
+
+// catalogueAsset is an asset with its time as /v1 writes times.
+type catalogueAsset struct {
+	*playback.AssetInputs
+
+	CreatedAt int64 `json:"created_at,omitempty"` // Unix seconds
 }
 
 type explainedType struct {
@@ -109,8 +116,11 @@ func explanationOf(x *middleware.Exchange, viewer *playback.Viewer, e *issuer.Ex
 	in := playback.InputsOf(&playback.Question{Object: e.Object})
 	out := &explanation{
 		Environment: x.Environment.ID, Effect: "allow", Status: fiber.StatusOK, Revision: e.Revision, Now: e.Now.Unix(),
-		Catalogue: catalogueEntry{e.Object.ID, e.Object.Policy, e.Object.Known, in.Asset, in.LiveStream},
+		Catalogue: catalogueEntry{e.Object.ID, e.Object.Policy, e.Object.Known, nil, in.LiveStream},
 		Grants:    []heldJSON{}, Idle: []idleGrant{}, Types: []explainedType{},
+	}
+	if in.Asset != nil {
+		out.Catalogue.Asset = &catalogueAsset{in.Asset, unixOrZero(e.Object.Asset.CreatedAt)}
 	}
 	for i := range e.Grants {
 		out.Grants = append(out.Grants, heldOf(&e.Grants[i], viewer.Issuer, viewer.ID))

@@ -20,7 +20,7 @@ func (f *fakeIssuer) Explain(_ context.Context, _ *issuer.Environment, req *issu
 		return nil, playback.Errorf(playback.CodeUnknownPlaybackID, "There is no such playback ID.")
 	}
 	x := &issuer.Explanation{
-		Object: &playback.Object{ID: req.PlaybackID, Policy: playback.PolicySigned, Known: true, Asset: &playback.Asset{ID: "A1", Duration: 60}},
+		Object: &playback.Object{ID: req.PlaybackID, Policy: playback.PolicySigned, Known: true, Asset: &playback.Asset{ID: "A1", Duration: 60, CreatedAt: time.Unix(1_700_000_000, 0)}},
 		Now:    time.Unix(1_900_000_000, 0), Revision: "0123456789ab",
 	}
 	gone := playback.Held{ID: "g2", Type: playback.HeldTicket, Scope: playback.Scope{Kind: playback.ScopeAll}, Until: time.Unix(1_800_000_000, 0)}
@@ -65,7 +65,7 @@ func TestExplainAnswersWithoutMinting(t *testing.T) {
 	k.want(r, http.StatusOK, "")
 	want := map[string]any{"data": map[string]any{
 		"environment_id": "acme-prod", "effect": "allow", "status": 200.0, "policy_revision": "0123456789ab", "now": 1.9e9,
-		"catalogue": map[string]any{"playback_id": "PID1", "policy": "signed", "known": true, "asset": map[string]any{"id": "A1", "duration": 60.0}, "live_stream": nil},
+		"catalogue": map[string]any{"playback_id": "PID1", "policy": "signed", "known": true, "asset": map[string]any{"id": "A1", "duration": 60.0, "created_at": 1.7e9}, "live_stream": nil},
 		"grants": []any{map[string]any{
 			"id": "g1", "viewer": map[string]any{"issuer": "main", "id": "u1"}, "type": "rental", "scope": map[string]any{"asset_id": "A1"},
 			"from": nil, "until": 2e9, "play_within": 3600.0, "first_play": nil, "attributes": map[string]any{},
