@@ -60,11 +60,18 @@ func (a *App) openJournal(cfg *configs.Config, registry prometheus.Registerer) (
 }
 
 // DecisionKey returns the key of the pseudonyms in a configuration's decision
-// log: with it, a viewer's records are found.
-func DecisionKey(path string, environ []string) (playback.Secret, error) {
+// log: with it, records of a viewer of one of its environments are found.
+func DecisionKey(path string, environ []string, env playback.EnvironmentID) (playback.Secret, error) {
 	loaded, err := configs.Load(path, environ)
 	if err != nil {
 		return playback.Secret{}, err
+	}
+	known := false
+	for _, e := range loaded.Config.Environments() {
+		known = known || e.ID == env
+	}
+	if !known {
+		return playback.Secret{}, fmt.Errorf("there is no environment %.80q", env)
 	}
 	key := loaded.Config.Decisions.PseudonymKey
 	if key.Reveal() == "" {

@@ -36,7 +36,7 @@ organizations:
     environments:
       - id: acme
         anonymous: true
-        access_tokens: [{id: backend, secret_sha256: ` + hex.EncodeToString(sum[:]) + `, permissions: [video:read, video:write]}]
+        access_tokens: [{id: backend, secret_sha256: ` + hex.EncodeToString(sum[:]) + `, permissions: [video:read, video:write, system:read]}]
         playback_ids:
           - {id: FILM, asset: {id: A1}}
           - {id: SHORT, asset: {id: A2}}

@@ -108,47 +108,60 @@ func (m policyManager) Promote(_ context.Context, o server.PolicyOrder) (server.
 	defer a.promoting.Unlock()
 	s := a.state.Load()
 	e, shadow := s.configured[o.Environment], s.shadows[o.Environment]
-	if err := mayPromote(e, shadow, o.Revision); err != nil {
+	from := m.State(o.Environment).Revision
+	if err := mayPromote(e, shadow, o.Revision, from); err != nil {
 		return server.PolicyState{}, err
 	}
 	if others := sharers(e, s.loaded.Config); len(others) > 0 {
-		err := conflict("Other environments have the same policy_file: their rules would be replaced too.").
+		return server.PolicyState{}, conflict("Other environments have the same policy_file: their rules would be replaced too; nothing was changed.").
 			Because(fmt.Errorf("policy_file %s is that of %s too", e.Policy.File, others))
-		return server.PolicyState{}, err
 	}
-	from := m.State(o.Environment).Revision
 	old, err := configs.ReadFile(e.Policy.File)
 	if err == nil {
 		err = replaceFile(e.Policy.File, e.Shadow.Document)
 	}
 	if err != nil {
-		return server.PolicyState{}, conflict("policy_file cannot be replaced.").Because(err)
+		return server.PolicyState{}, conflict("policy_file cannot be replaced; revision %s stays in force. The gateway's log says why.", from).Because(err)
 	}
 	var keys *KeysError
 	if err := a.Reload(); err != nil && !errors.As(err, &keys) {
-		return server.PolicyState{}, conflict("The configuration cannot be reloaded; policy_file is as it was before.").
-			Because(errors.Join(err, replaceFile(e.Policy.File, old)))
+		return server.PolicyState{}, notReloaded(from, shadow.Revision(), err, replaceFile(e.Policy.File, old))
 	}
 	state := m.State(o.Environment)
 	a.log.Info("the shadow policy was promoted", "environment", string(o.Environment), "from", from, "to", state.Revision, "by", o.By, "request_id", o.RequestID)
 	return state, nil
 }
 
-func conflict(message string) *playback.Error {
-	return playback.Errorf(playback.CodePolicyConflict, "%s", message)
+// notReloaded is the refusal of a promotion whose reload failed with err; undone
+// is the error, if any, of putting the old policy_file back.
+func notReloaded(from, to string, err, undone error) *playback.Error {
+	message := "The configuration cannot be reloaded with the shadow's revision %s; policy_file is as it was before, and revision %s stays in force. The gateway's log says why."
+	if undone != nil {
+		message = "The configuration cannot be reloaded with the shadow's revision %s, and policy_file could not be put back: it holds the shadow's text, while revision %s stays in force. The gateway's log says why."
+	}
+	return conflict(message, to, from).Because(errors.Join(err, undone))
 }
 
-// mayPromote says what stands in the way of a promotion.
-func mayPromote(e *configs.Environment, shadow *policy.Policy, meant string) error {
+func conflict(format string, args ...any) *playback.Error {
+	return playback.Errorf(playback.CodePolicyConflict, format, args...)
+}
+
+// mayPromote says what stands in the way of promoting the shadow over the
+// revision that is in force.
+func mayPromote(e *configs.Environment, shadow *policy.Policy, meant, inForce string) error {
 	switch {
+	case shadow == nil && meant != "" && meant == inForce:
+		return conflict("Revision %.40q is in force already; there is no shadow policy beside it.", meant)
+	case shadow == nil && meant != "":
+		return conflict("There is no shadow policy, so revision %.40q cannot be promoted; revision %s is in force.", meant, inForce)
 	case shadow == nil:
-		return conflict("There is no shadow policy.")
+		return conflict("There is no shadow policy; revision %s is in force.", inForce)
 	case meant != "" && meant != shadow.Revision():
-		return conflict("The shadow policy is another one: its revision is " + shadow.Revision() + ".")
+		return conflict("Revision %.40q was to be promoted, but the shadow's is %s; revision %s is in force.", meant, shadow.Revision(), inForce)
 	case e.Policy.File == "":
-		return conflict("The rules stand in the configuration itself; only a policy_file can be replaced.")
+		return conflict("The rules in force, revision %s, stand in the configuration itself; only a policy_file can be replaced by the shadow's revision %s.", inForce, shadow.Revision())
 	case shadow.NamesFiles() && filepath.Dir(e.Policy.File) != filepath.Dir(e.Shadow.File):
-		return conflict("The shadow policy names files relative to its own folder, which is not that of policy_file.")
+		return conflict("The shadow, revision %s, names files relative to its own folder, which is not that of policy_file; revision %s stays in force.", shadow.Revision(), inForce)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -137,8 +138,10 @@ func promote(t *testing.T, a *app.App, path string, afterwards func()) {
 	t.Helper()
 	_, before := backend(t, a, http.MethodGet, "/v1/policy", "")
 	shadow, _ := before["shadow"].(map[string]any)
-	if code, answer := backend(t, a, http.MethodPost, "/v1/policy/promote", `{"revision":"000000000000"}`); code != http.StatusConflict {
-		t.Errorf("promoting another revision: %d %v, want 409", code, answer)
+	code, answer := backend(t, a, http.MethodPost, "/v1/policy/promote", `{"revision":"000000000000"}`)
+	want := fmt.Sprintf("Revision \"000000000000\" was to be promoted, but the shadow's is %s; revision %s is in force.", shadow["revision"], before["revision"])
+	if code != http.StatusConflict || !strings.Contains(fmt.Sprint(answer), want) {
+		t.Errorf("promoting another revision: %d %v, want 409 and %s", code, answer, want)
 	}
 	code, after := backend(t, a, http.MethodPost, "/v1/policy/promote", "")
 	if code != http.StatusOK || after["revision"] != shadow["revision"] || after["revision"] == before["revision"] {

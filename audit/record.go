@@ -59,6 +59,12 @@ func Pseudonym(key playback.Secret, env playback.EnvironmentID, issuer, id strin
 	return pseudonyms{[]byte(key.Reveal())}.of(env, issuer, id)
 }
 
+// IsPseudonym reports whether a text has the form of a pseudonym.
+func IsPseudonym(text string) bool {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	return err == nil && len(raw) == pseudonymBytes
+}
+
 func (p pseudonyms) of(env playback.EnvironmentID, issuer, id string) string {
 	if id == "" {
 		return ""

@@ -15,7 +15,7 @@ type accessCommands struct {
 
 type accessCreateCommand struct {
 	Name        string   `required:"" help:"What the token is called; shown in logs."`
-	Permissions []string `default:"video:read" help:"What it may do: video:read, video:write, data:read, data:write, system:read, system:write."`
+	Permissions []string `default:"video:read" help:"What it may do: video:read mints and reads grants, video:write writes grants, system:read explains, lists keys and tells the rules, system:write changes keys and promotes rules; data:read and data:write are taken and give nothing yet."`
 }
 
 // Run prints ID and secret, and the YAML entry that holds only the hash.

@@ -46,7 +46,7 @@ type decisionFilter struct {
 func (f *decisionFilter) filter(p *Process, now time.Time) (audit.Filter, error) {
 	out := audit.Filter{
 		Environment: playback.EnvironmentID(f.Environment), Rule: f.Rule, Reason: playback.Code(f.Reason),
-		PlaybackID: playback.ID(f.PlaybackID), AssetID: playback.AssetID(f.Asset), Type: f.Type, Viewer: f.Viewer,
+		PlaybackID: playback.ID(f.PlaybackID), AssetID: playback.AssetID(f.Asset), Type: f.Type,
 		Country: f.Country, Revision: f.Revision, RequestID: f.RequestID,
 	}
 	if f.Decision != "any" {
@@ -59,17 +59,26 @@ func (f *decisionFilter) filter(p *Process, now time.Time) (audit.Filter, error)
 	if out.Until, err = momentOrAgo(f.Until, now); err != nil {
 		return out, fmt.Errorf("--until: %w", err)
 	}
-	if f.Viewer != "" && f.Config != "" {
-		if f.Environment == "" {
-			return out, errors.New("--config and --environment go together")
-		}
-		key, err := app.DecisionKey(f.Config, p.Environ)
-		if err != nil {
-			return out, err
-		}
-		out.Viewer = audit.Pseudonym(key, out.Environment, f.Issuer, f.Viewer)
+	out.Viewer, err = f.viewer(p)
+	return out, err
+}
+
+// viewer returns the pseudonym of the viewer that is meant. The log has no IDs:
+// without the key, one would be compared with pseudonyms and found nowhere.
+func (f *decisionFilter) viewer(p *Process) (string, error) {
+	switch {
+	case f.Viewer == "" || f.Config == "" && audit.IsPseudonym(f.Viewer):
+		return f.Viewer, nil
+	case f.Config == "":
+		return "", fmt.Errorf("--viewer: %.80q is no pseudonym, and the log has no viewer's ID: add --config FILE and --environment E, whose key finds it", f.Viewer)
+	case f.Environment == "":
+		return "", errors.New("--config and --environment go together")
 	}
-	return out, nil
+	key, err := app.DecisionKey(f.Config, p.Environ, playback.EnvironmentID(f.Environment))
+	if err != nil {
+		return "", err
+	}
+	return audit.Pseudonym(key, playback.EnvironmentID(f.Environment), f.Issuer, f.Viewer), nil
 }
 
 // momentOrAgo reads a time, or how long ago it was.

@@ -20,7 +20,8 @@ type policyExplainCommand struct {
 	Given       string `required:"" placeholder:"JSON" help:"The question, as a test's given has it: {\"viewer\": {…}, \"playback_id\": …, \"request\": {…}, \"now\": …}; @FILE reads a file. The inputs of a recorded decision will do."`
 	Config      string `placeholder:"FILE" help:"Configuration whose environment the rules are for."`
 	Environment string `help:"Environment in that configuration."`
-	JSON        bool   `name:"json" help:"Print the whole explanation as JSON."`
+	JSON        bool   `name:"json" xor:"form" help:"Print the whole explanation as JSON."`
+	Tests       bool   `name:"tests" xor:"form" help:"Print the question, and each change that flips the answer, as entries for the document's tests."`
 }
 
 // Run explains the answer of one document.
@@ -45,6 +46,13 @@ func (c *policyExplainCommand) Run(p *Process) error {
 		switch {
 		case err != nil:
 			return false, err
+		case c.Tests:
+			tests, err := policy.WriteCases(policy.Cases(x))
+			if err != nil {
+				return false, err
+			}
+			_, err = p.Stdout.Write(tests)
+			return true, err
 		case c.JSON:
 			enc := json.NewEncoder(p.Stdout)
 			enc.SetEscapeHTML(false)
@@ -86,6 +94,9 @@ func printExplanation(w io.Writer, x *playback.Explanation) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	for _, g := range x.Idle {
+		fmt.Fprintf(&b, "not in force: %s\n", idleText(g))
+	}
 	for _, f := range x.Flips {
 		fmt.Fprintf(&b, "%s", f.Text)
 		if f.Rule != "" {
@@ -98,6 +109,19 @@ func printExplanation(w io.Writer, x *playback.Explanation) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// idleText says which right is not in force and why.
+func idleText(g playback.IdleGrant) string {
+	var why []string
+	for _, o := range g.Why {
+		why = append(why, o.Text)
+	}
+	name := "grant " + g.ID
+	if g.ID == "" {
+		name = "the grant without an ID"
+	}
+	return fmt.Sprintf("%s (%s): %s", name, g.Held.Type, strings.Join(why, "; "))
 }
 
 // readings lists what a rule reads: request.country=US.

@@ -78,6 +78,36 @@ func TestPolicyExplain(t *testing.T) {
 	}
 }
 
+// TestExplanationsAreTests: what explain prints with --tests can be put below a
+// document's tests as it is, and passes.
+func TestExplanationsAreTests(t *testing.T) {
+	t.Parallel()
+	files := rules()
+	files["held.yaml"] = "version: 1\nrules: [{id: r, effect: allow, when: 'viewer.grants.exists(g, g.type == \"rental\") && request.country in [\"DE\"]'}]\n"
+	const given = `{"viewer": {"id": "u1", "grants": [
+		{"id": "g1", "type": "rental", "until": "2026-06-01T00:00:00Z"}, {"id": "g2", "type": "rental", "scope": {"asset_id": "A2"}, "play_within": "48h", "attributes": {"price": "4.99"}}]},
+		"asset": {"id": "A1", "created_at": "2026-01-01T00:00:00Z"}, "playback_id": "P1", "now": "2026-07-01T12:00:00Z", "request": {"country": "DE", "type": "video", "params": {"max_resolution": "720p"}}}`
+	run := folder(t, files)
+	status, out, errs := run("policy", "explain", "@held.yaml", "--given", given)
+	for _, want := range []string{
+		"not in force: grant g1 (rental): ended at 2026-06-01T00:00:00Z\n", "not in force: grant g2 (rental): is for asset A2\n",
+		"allowed if grant g1 is extended (it ended at 2026-06-01T00:00Z)  (rule r)\n", "allowed if grant g2 is for asset A1 (it is for asset A2)  (rule r)\n",
+	} {
+		if status != 0 || !strings.Contains(out, want) {
+			t.Errorf("status %d, %s%s, want %q", status, out, errs, want)
+		}
+	}
+	status, out, errs = run("policy", "explain", "@held.yaml", "--tests", "--given", given)
+	if status != 0 || strings.Count(out, "\n") < 4 {
+		t.Fatalf("status %d, %s%s, want tests", status, out, errs)
+	}
+	files["held.yaml"] += "tests:\n" + out
+	run = folder(t, files)
+	if status, out, errs := run("policy", "test", "@held.yaml"); status != 0 {
+		t.Errorf("status %d, %s%s", status, out, errs)
+	}
+}
+
 func TestPolicyTestFailsOnWhatIsNeverReachedAndWritesJUnit(t *testing.T) {
 	t.Parallel()
 	files := rules()
@@ -114,7 +144,6 @@ func TestDecisionsAreFoundAndReplayed(t *testing.T) {
 		{nil, 2},
 		{[]string{"--decision", "deny"}, 1},
 		{[]string{"--rule", "licensed"}, 1},
-		{[]string{"--viewer", "alice"}, 0},
 		{[]string{"--viewer", name}, 1},
 		{[]string{"--viewer", "alice", "--config", "@config.yaml", "--environment", "acme"}, 1},
 		{[]string{"--since", "2026-06-01T00:00:01Z"}, 1},
@@ -132,6 +161,10 @@ func TestDecisionsAreFoundAndReplayed(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"decisions", "grep", "@d.log", "--since", "10x"},
+		{"decisions", "grep", "@d.log", "--viewer", "alice"},
+		{"decisions", "tail", "@d.log", "--viewer", "alice"},
+		{"decisions", "grep", "@d.log", "--viewer", "alice", "--config", "@config.yaml"},
+		{"decisions", "grep", "@d.log", "--viewer", "alice", "--config", "@config.yaml", "--environment", "acne"},
 		{"decisions", "grep", "@nowhere.log"},
 		{"decisions", "grep", "@p.yaml"},
 		{"decisions", "tail", "@nowhere.log"},

@@ -56,6 +56,22 @@ func New(cfg Config) *Holder {
 // then, in the order of their IDs. An anonymous viewer has none. The error is a
 // *playback.Error: dependency_unavailable.
 func (h *Holder) InForce(ctx context.Context, env playback.EnvironmentID, q *playback.Question) ([]playback.Held, error) {
+	held, err := h.Held(ctx, env, q)
+	inForce := held[:0]
+	for i := range held {
+		if held[i].Scope.Covers(q.Object) && held[i].InForce(q.Now) {
+			inForce = append(inForce, held[i])
+		}
+	}
+	if len(inForce) == 0 {
+		return nil, err
+	}
+	return inForce, err
+}
+
+// Held returns all rights of the question's viewer, in force or not, as InForce
+// does.
+func (h *Holder) Held(ctx context.Context, env playback.EnvironmentID, q *playback.Question) ([]playback.Held, error) {
 	if q.Viewer == nil || q.Viewer.ID == "" {
 		return nil, nil
 	}
@@ -63,11 +79,9 @@ func (h *Holder) InForce(ctx context.Context, env playback.EnvironmentID, q *pla
 	if err != nil {
 		return nil, err
 	}
-	var held []playback.Held
+	held := make([]playback.Held, len(all))
 	for i := range all {
-		if all[i].Scope.Covers(q.Object) && all[i].InForce(q.Now) {
-			held = append(held, all[i].Held)
-		}
+		held[i] = all[i].Held
 	}
 	return held, nil
 }

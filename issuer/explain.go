@@ -9,7 +9,8 @@ import (
 
 // Explainer says why the rules answer a question as they do.
 type Explainer interface {
-	Explain(q *playback.Question) *playback.Explanation
+	// held is all that the viewer holds; the question has what is in force.
+	Explain(q *playback.Question, held []playback.Held) *playback.Explanation
 	// Consider is Decide without what it leaves behind.
 	Consider(q *playback.Question) playback.Decision
 }
@@ -25,7 +26,8 @@ type Holds interface {
 type Explanation struct {
 	Object   *playback.Object
 	Now      time.Time
-	Grants   []playback.Held // what the viewer holds, if the rules want to know
+	Grants   []playback.Held      // what the viewer holds and the rules see, if they want to know
+	Idle     []playback.IdleGrant // what the viewer holds besides, and why the rules do not see it
 	Types    []TypeExplanation
 	Revision string
 	// Refusal is what a request would get; nil: tokens. Types may hold the
@@ -71,14 +73,22 @@ func (i *Issuer) Explain(ctx context.Context, env *Environment, req *Request) (*
 	}
 	q := &inquiry{env: &quiet, object: object, req: req, now: i.cfg.Now()}
 	x := &Explanation{Object: object, Now: q.now, Revision: env.Revision}
+	var held []playback.Held
 	if env.ReadsGrants {
 		question := playback.Question{Viewer: req.Viewer, Object: object, Now: q.now}
-		if q.grants, err = i.cfg.Grants.InForce(ctx, env.ID, &question); err != nil {
+		if held, err = i.cfg.Grants.Held(ctx, env.ID, &question); err != nil {
 			return nil, err
 		}
-		x.Grants = q.grants
+		for n := range held {
+			if why := held[n].Obstacles(object, q.now); why != nil {
+				x.Idle = append(x.Idle, playback.IdleGrant{ID: held[n].ID, Why: why, Held: held[n]})
+			} else {
+				x.Grants = append(x.Grants, held[n])
+			}
+		}
+		q.grants = x.Grants
 	}
-	all := q.explain(x)
+	all := q.explain(x, held)
 	if x.Refusal == nil {
 		x.Refusal = i.explainPlan(q, x, all)
 	}
@@ -86,7 +96,7 @@ func (i *Issuer) Explain(ctx context.Context, env *Environment, req *Request) (*
 }
 
 // explain asks the rules about every type, and keeps the first refusal.
-func (q *inquiry) explain(x *Explanation) []granted {
+func (q *inquiry) explain(x *Explanation, held []playback.Held) []granted {
 	explainer, _ := q.env.Rules.(Explainer)
 	var all []granted
 	for _, t := range q.req.Types {
@@ -94,7 +104,7 @@ func (q *inquiry) explain(x *Explanation) []granted {
 		item := TypeExplanation{Type: t}
 		var d playback.Decision
 		if explainer != nil {
-			d, item.Rules = explainer.Consider(&question), explainer.Explain(&question)
+			d, item.Rules = explainer.Consider(&question), explainer.Explain(&question, held)
 		} else {
 			d = q.env.Rules.Decide(&question)
 		}

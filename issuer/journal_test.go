@@ -135,6 +135,10 @@ func TestAnExplanationHasNoEffects(t *testing.T) {
 // answering answers for the store.
 type answering struct{ err error }
 
+func (h answering) Held(ctx context.Context, env playback.EnvironmentID, q *playback.Question) ([]playback.Held, error) {
+	return h.InForce(ctx, env, q)
+}
+
 func (h answering) InForce(context.Context, playback.EnvironmentID, *playback.Question) ([]playback.Held, error) {
 	return []playback.Held{{ID: "g", Type: playback.HeldTicket}}, h.err
 }

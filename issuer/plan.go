@@ -14,6 +14,8 @@ type Holder interface {
 	// InForce returns the rights of the question's viewer that hold for its
 	// object then.
 	InForce(ctx context.Context, env playback.EnvironmentID, q *playback.Question) ([]playback.Held, error)
+	// Held returns all of the viewer's rights, in force or not.
+	Held(ctx context.Context, env playback.EnvironmentID, q *playback.Question) ([]playback.Held, error)
 	// Start begins the time of a right, unless it has begun, and returns when it
 	// did, in whole seconds. gone: the right was deleted meanwhile.
 	Start(ctx context.Context, env playback.EnvironmentID, id string, now time.Time) (first time.Time, gone bool, err error)

@@ -34,6 +34,15 @@ func (h *holder) InForce(_ context.Context, _ playback.EnvironmentID, q *playbac
 	return out, h.down
 }
 
+func (h *holder) Held(context.Context, playback.EnvironmentID, *playback.Question) (out []playback.Held, _ error) {
+	h.asked++
+	for _, right := range h.held {
+		right.FirstPlay = h.started[right.ID]
+		out = append(out, right)
+	}
+	return out, h.down
+}
+
 func (h *holder) Start(_ context.Context, _ playback.EnvironmentID, id string, now time.Time) (time.Time, bool, error) {
 	h.starts++
 	if _, ok := h.started[id]; !ok {

@@ -10,8 +10,19 @@ type Explanation struct {
 	Code     Code         `json:"code"`   // "" allowed
 	Rules    []RuleResult `json:"rules"`  // every rule, in the order in which they are asked
 	Flips    []Flip       `json:"flips"`
+	// Given is the question as the given of a document's test.
+	Given map[string]any `json:"given,omitempty"`
+	// Idle are the rights that the viewer holds and that the rules did not see.
+	Idle []IdleGrant `json:"grants_not_in_force,omitempty"`
 	// Partial: there were more changes to try than an explanation has time for.
 	Partial bool `json:"flips_partial"`
+}
+
+// Case is a test of a document: a question and its answer.
+type Case struct {
+	Name   string         `json:"name"`
+	Given  map[string]any `json:"given"`
+	Expect map[string]any `json:"expect"`
 }
 
 // RuleResult is what one rule made of a question.
@@ -52,4 +63,39 @@ type Change struct {
 	Remove bool   `json:"remove,omitempty"`
 	Sample any    `json:"sample"`
 	Text   string `json:"text"`
+	// Request is how a change of viewer.grants is made; nil: that is for the
+	// caller to know, as no grant can be so.
+	Request *GrantRequest `json:"request,omitempty"`
+}
+
+// GrantRequest is a request to the API that changes what a viewer holds.
+type GrantRequest struct {
+	Method string     `json:"method"` // PUT or DELETE
+	Path   string     `json:"path"`   // /v1/grants/order-4711
+	Body   *GrantBody `json:"body,omitempty"`
+}
+
+// GrantBody is a right as PUT /v1/grants/{id} takes it.
+type GrantBody struct {
+	Viewer     GrantViewer    `json:"viewer"`
+	Type       HeldType       `json:"type"`
+	Scope      map[string]any `json:"scope"`
+	From       int64          `json:"from,omitempty"` // Unix seconds
+	Until      int64          `json:"until,omitempty"`
+	PlayWithin int64          `json:"play_within,omitempty"` // seconds
+	Attributes map[string]any `json:"attributes,omitempty"`
+}
+
+// GrantViewer says whose a right is.
+type GrantViewer struct {
+	Issuer string `json:"issuer"`
+	ID     string `json:"id"`
+}
+
+// IdleGrant is a right that cannot be used now, for what is asked about, and
+// why not.
+type IdleGrant struct {
+	ID   string     `json:"id"`
+	Why  []Obstacle `json:"why"`
+	Held Held       `json:"-"`
 }

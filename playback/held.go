@@ -45,6 +45,46 @@ type Scope struct {
 	Value string // "" for ScopeAll
 }
 
+// String returns "asset A1", "everything".
+func (s Scope) String() string {
+	switch s.Kind {
+	case ScopeAll:
+		return "everything"
+	case ScopePlaybackID:
+		return "playback ID " + s.Value
+	case ScopeAsset:
+		return "asset " + s.Value
+	case ScopeLiveStream:
+		return "live stream " + s.Value
+	case ScopeTag:
+		return "tag " + s.Value
+	}
+	return "nothing"
+}
+
+// JSON returns the scope as the API writes it: {"asset_id": "A1"}.
+func (s Scope) JSON() map[string]any {
+	if s.Kind == ScopeAll {
+		return map[string]any{string(ScopeAll): true}
+	}
+	return map[string]any{string(s.Kind): s.Value}
+}
+
+// ScopeOf returns the narrowest scope that outlives a playback ID: its asset,
+// else its live stream, else the ID itself; everything if there is none of them.
+func ScopeOf(o *Object) Scope {
+	switch {
+	case o == nil:
+	case o.Asset != nil && o.Asset.ID != "":
+		return Scope{ScopeAsset, string(o.Asset.ID)}
+	case o.LiveStream != nil && o.LiveStream.ID != "":
+		return Scope{ScopeLiveStream, string(o.LiveStream.ID)}
+	case o.ID != "":
+		return Scope{ScopePlaybackID, string(o.ID)}
+	}
+	return Scope{Kind: ScopeAll}
+}
+
 // Covers reports whether the scope holds a playback ID. A live stream's holds
 // what was recorded from it too; a tag's what carries the tag in meta.tags, a
 // list of texts or one text with commas.
@@ -132,6 +172,43 @@ func (h *Held) End(now time.Time) time.Time {
 		return h.Until
 	}
 	return end
+}
+
+// Obstacle is a reason why a right cannot be used.
+type Obstacle struct {
+	Code string `json:"code"`         // other_scope, not_begun, ended or rental_over
+	At   int64  `json:"at,omitempty"` // Unix seconds: when it begins or ended
+	Text string `json:"text"`
+}
+
+// The codes of obstacles.
+const (
+	ObstacleScope  = "other_scope" // it is for something else
+	ObstacleFrom   = "not_begun"   // it begins later
+	ObstacleUntil  = "ended"
+	ObstacleRental = "rental_over" // its time after the first play is over
+)
+
+// Obstacles says why the right cannot be used at now for an object, nil if it
+// can.
+func (h *Held) Obstacles(o *Object, now time.Time) []Obstacle {
+	var all []Obstacle
+	note := func(code, words string, at time.Time) {
+		all = append(all, Obstacle{code, at.Unix(), words + " " + at.UTC().Format(time.RFC3339)})
+	}
+	if !h.Scope.Covers(o) {
+		all = append(all, Obstacle{Code: ObstacleScope, Text: "is for " + h.Scope.String()})
+	}
+	if now.Before(h.From) {
+		note(ObstacleFrom, "begins at", h.From)
+	}
+	if !h.Until.IsZero() && !now.Before(h.Until) {
+		note(ObstacleUntil, "ended at", h.Until)
+	}
+	if over := h.FirstPlay.Add(h.PlayWithin); h.PlayWithin > 0 && !h.FirstPlay.IsZero() && !now.Before(over) {
+		note(ObstacleRental, "its time after the first play was over at", over)
+	}
+	return all
 }
 
 // InForce reports whether the right can be used at now.

@@ -55,6 +55,8 @@ type AssetInputs struct {
 	Passthrough string         `json:"passthrough,omitempty"`
 	Meta        map[string]any `json:"meta,omitempty"`
 	CreatedAt   *time.Time     `json:"created_at,omitempty"`
+	// LiveStreamID is no variable; it decides which rights are for the asset.
+	LiveStreamID LiveStreamID `json:"live_stream_id,omitempty"`
 }
 
 // LiveStreamInputs is the variable live_stream.
@@ -83,13 +85,13 @@ func InputsOf(q *Question) *Inputs {
 	if v := q.Viewer; v != nil {
 		in.Viewer = &ViewerInputs{Issuer: v.Issuer, ID: v.ID, Authenticated: v.Authenticated, Claims: v.Claims}
 		for i := range q.Grants {
-			in.Viewer.Grants = append(in.Viewer.Grants, heldInputs(&q.Grants[i]))
+			in.Viewer.Grants = append(in.Viewer.Grants, HeldInputsOf(&q.Grants[i]))
 		}
 	}
 	if o := q.Object; o != nil {
 		in.Playback = &IDInputs{ID: o.ID, Policy: o.Policy, Known: o.Known}
 		if a := o.Asset; a != nil {
-			in.Asset = &AssetInputs{a.ID, a.Duration, a.Status, a.Passthrough, a.Meta, optionalTime(a.CreatedAt)}
+			in.Asset = &AssetInputs{a.ID, a.Duration, a.Status, a.Passthrough, a.Meta, optionalTime(a.CreatedAt), a.LiveStreamID}
 		}
 		if l := o.LiveStream; l != nil {
 			in.LiveStream = &LiveStreamInputs{l.ID, l.Status}
@@ -112,13 +114,10 @@ func InputsOf(q *Question) *Inputs {
 	return in
 }
 
-func heldInputs(h *Held) HeldInputs {
-	scope := map[string]any{string(h.Scope.Kind): h.Scope.Value}
-	if h.Scope.Kind == ScopeAll {
-		scope = map[string]any{string(ScopeAll): true}
-	}
+// HeldInputsOf writes a right down.
+func HeldInputsOf(h *Held) HeldInputs {
 	return HeldInputs{
-		h.ID, h.Type, scope, optionalTime(h.From), optionalTime(h.Until), optionalTime(h.FirstPlay),
+		h.ID, h.Type, h.Scope.JSON(), optionalTime(h.From), optionalTime(h.Until), optionalTime(h.FirstPlay),
 		int64(h.PlayWithin / time.Second), h.Attributes,
 	}
 }
@@ -158,7 +157,7 @@ func (in *Inputs) Question() (*Question, error) {
 		q.Object.ID, q.Object.Policy, q.Object.Known = p.ID, p.Policy, p.Known
 	}
 	if a := in.Asset; a != nil {
-		q.Object.Asset = &Asset{ID: a.ID, Duration: a.Duration, Status: a.Status, Passthrough: a.Passthrough, Meta: a.Meta, CreatedAt: timeOf(a.CreatedAt)}
+		q.Object.Asset = &Asset{ID: a.ID, Duration: a.Duration, Status: a.Status, Passthrough: a.Passthrough, Meta: a.Meta, CreatedAt: timeOf(a.CreatedAt), LiveStreamID: a.LiveStreamID}
 	}
 	if l := in.LiveStream; l != nil {
 		q.Object.LiveStream = &LiveStream{ID: l.ID, Status: l.Status}

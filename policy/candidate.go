@@ -1,6 +1,9 @@
 package policy
 
 import (
+	"maps"
+	"slices"
+
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
@@ -21,6 +24,7 @@ type domain struct {
 	equal   []ref.Val // values that it is compared with for equality
 	borders []ref.Val // values that it is compared with for order
 	noted   []noted   // values that stand for many: "in 203.0.113.0/24"
+	wishes  []wish    // of viewer.grants: rights that a condition looks for
 }
 
 // noted is a value that stands for all that a note describes.
@@ -35,6 +39,7 @@ type noted struct {
 type collector struct {
 	language *language
 	base     *activation
+	rights   []givenGrant // what the viewer holds, in force or not
 	domains  map[string]*domain
 	order    []string
 	clock    bool // the conditions take the time apart: hours, weekdays
@@ -51,8 +56,8 @@ type element struct {
 	fields map[string][]ref.Val // members of the member, by dotted path
 }
 
-func newCollector(l *language, base *activation) *collector {
-	return &collector{language: l, base: base, domains: map[string]*domain{}}
+func newCollector(l *language, base *activation, rights []givenGrant) *collector {
+	return &collector{language: l, base: base, rights: rights, domains: map[string]*domain{}}
 }
 
 // condition collects what one condition compares.
@@ -60,9 +65,10 @@ func (c *collector) condition(e ast.Expr, checked *cel.Ast) {
 	c.checked, c.elements = checked.NativeRep(), map[string]*element{}
 	c.truth(e)
 	c.walk(e)
-	for _, member := range c.elements {
-		c.addMember(member)
+	for _, name := range slices.Sorted(maps.Keys(c.elements)) {
+		c.addMember(c.elements[name])
 	}
+	c.grantMoments()
 }
 
 func (c *collector) domain(at place) *domain {
@@ -160,7 +166,7 @@ func (c *collector) membership(what, list ast.Expr) {
 			c.reach(what, it.Next(), asEqual)
 		}
 	}
-	if v, ok := c.value(what); ok {
+	if v, ok := c.value(what); ok && v != types.String("") { // nobody writes nothing into a list
 		c.include(list, []ref.Val{v})
 	}
 }
@@ -224,8 +230,13 @@ func (c *collector) include(list ast.Expr, members []ref.Val) {
 
 // addMember notes that a list could hold a member such as a loop looks for.
 func (c *collector) addMember(member *element) {
+	if member.list.isGrants() {
+		d := c.domain(member.list)
+		d.wishes = append(d.wishes, wishesOf(member)...)
+		return
+	}
 	samples := append([]ref.Val(nil), member.value...)
-	if len(member.fields) > 0 || member.list.isGrants() {
+	if len(member.fields) > 0 {
 		samples = append(samples, recordsOf(member)...)
 	}
 	old, _ := c.base.at(member.list)
@@ -243,10 +254,6 @@ func (c *collector) addMember(member *element) {
 	if len(kept) > 0 {
 		d.noted = append(d.noted, noted{listOf(nil), "is empty"})
 	}
-}
-
-func (p place) isGrants() bool {
-	return p.shape == viewerShape && p.field == viewerGrants && len(p.keys) == 0
 }
 
 func contains(list []ref.Val, v ref.Val) bool {

@@ -22,52 +22,6 @@ const (
 	maxDiffGroups = 10_000  // values of one dimension that are told apart
 )
 
-// DiffOptions says which recorded decisions are asked again, and how they are
-// told apart.
-type DiffOptions struct {
-	Environment playback.EnvironmentID // "" all
-	PlanClaim   string                 // the claim that names a viewer's plan; "" is plan
-}
-
-// DiffReport says what a new document changes, over recorded decisions.
-type DiffReport struct {
-	Old, New string // revisions
-	Records  int    // lines whose decisions were asked again, or are Unknown
-	// Decisions is how many they stand for, being a sample; so is what follows.
-	Decisions int
-	Skipped   int // lines that hold no inputs
-	Bad       int // lines that are no records
-	// Unknown counts those of which the log does not have what a document reads,
-	// because the rules of that time did not: who gains or loses cannot be told.
-	Unknown int
-	// Otherwise counts records to which the old document does not give the answer
-	// that was recorded: it is not the one that was in force, or the log does not
-	// have all that it reads.
-	Otherwise int
-	Gained    int // refused by the old document, allowed by the new one
-	Lost      int
-	Changed   int // allowed by both, by another rule or with another grant
-	Groups    []DiffGroup
-	Examples  []DiffExample
-	Notes     []string // what cannot be told from the log
-}
-
-// DiffGroup counts the differences that have something in common.
-type DiffGroup struct {
-	By     string // rule, country, plan or asset
-	Value  string
-	Gained int
-	Lost   int
-}
-
-// DiffExample is a record to which the documents give different answers.
-type DiffExample struct {
-	Line     int
-	Effect   string // gained, lost or changed
-	Old, New string // who decided: "premium", "embargo (not_released)"
-	Inputs   json.RawMessage
-}
-
 // record is what a line of the decision log says that a diff needs.
 type record struct {
 	Environment playback.EnvironmentID `json:"environment"`
@@ -146,6 +100,7 @@ type diffPart struct {
 	DiffReport
 
 	groups  map[[2]string]*DiffGroup // by dimension and value
+	changes map[string]int           // decisions by DecisionChange.group
 	samples map[string]int           // examples by effect and deciders
 	lacking map[string]int           // decisions by what the log does not have of them
 	good    int                      // lines that are records
@@ -153,7 +108,7 @@ type diffPart struct {
 }
 
 func newDiffPart() *diffPart {
-	return &diffPart{groups: map[[2]string]*DiffGroup{}, samples: map[string]int{}, lacking: map[string]int{}}
+	return &diffPart{groups: map[[2]string]*DiffGroup{}, changes: map[string]int{}, samples: map[string]int{}, lacking: map[string]int{}}
 }
 
 func (d *differ) batch(p *diffPart, b batch) {
@@ -234,6 +189,7 @@ type difference struct {
 
 func (d *differ) compare(p *diffPart, x *difference) {
 	var effect string
+	var changes []DecisionChange
 	switch was, is := x.was.Refusal == nil, x.is.Refusal == nil; {
 	case !was && is:
 		effect = "gained"
@@ -241,16 +197,21 @@ func (d *differ) compare(p *diffPart, x *difference) {
 	case was && !is:
 		effect = "lost"
 		p.Lost += x.weight
-	case was && !sameGrant(x.was, x.is):
+	case !sameAnswer(&x.was, &x.is):
 		effect = "changed"
 		p.Changed += x.weight
+		changes = changesOf(&x.was, &x.is)
+		p.countChanges(changes, x.weight)
+	case x.was.Rule != x.is.Rule:
+		p.Moved += x.weight
+		return
 	default:
 		return
 	}
 	decidedBefore, decidedAfter := decider(x.was), decider(x.is)
 	key := effect + "\x00" + decidedBefore + "\x00" + decidedAfter
 	if p.samples[key]++; p.samples[key] <= diffExamples {
-		p.Examples = append(p.Examples, DiffExample{x.line, effect, decidedBefore, decidedAfter, x.raw})
+		p.Examples = append(p.Examples, DiffExample{x.line, effect, decidedBefore, decidedAfter, changes, x.raw})
 	}
 	if effect == "changed" {
 		return
@@ -270,24 +231,6 @@ func (d *differ) compare(p *diffPart, x *difference) {
 	count("asset", asset)
 }
 
-// sameGrant reports whether two allow rules give the same: they may have other
-// names.
-func sameGrant(a, b playback.Decision) bool {
-	if a.Custom != b.Custom || !a.Until.Equal(b.Until) {
-		return false
-	}
-	x, y := a.Grant, b.Grant
-	if x.TTL != y.TTL || x.CoverDuration != y.CoverDuration || x.Types != y.Types || x.RestrictionID != y.RestrictionID || x.BoundToSession != y.BoundToSession {
-		return false
-	}
-	for t := range playback.TokenTypes {
-		if !slices.Equal(x.Forced[t], y.Forced[t]) || len(x.ViewerParams[t]) != len(y.ViewerParams[t]) {
-			return false
-		}
-	}
-	return slices.Equal(x.Renditions, y.Renditions)
-}
-
 // decider names what decided: a rule, with the code if it refused.
 func decider(d playback.Decision) string {
 	switch {
@@ -297,6 +240,16 @@ func decider(d playback.Decision) string {
 		return string(d.Refusal.Code)
 	}
 	return d.Rule + " (" + string(d.Refusal.Code) + ")"
+}
+
+func (p *diffPart) countChanges(changes []DecisionChange, weight int) {
+	for _, c := range changes {
+		what := c.group()
+		if _, known := p.changes[what]; !known && len(p.changes) >= maxDiffGroups {
+			what = "others"
+		}
+		p.changes[what] += weight
+	}
 }
 
 func (p *diffPart) count(by, value, effect string, weight int) {
@@ -331,6 +284,10 @@ func (p *diffPart) merge(other *diffPart) {
 	p.Gained += other.Gained
 	p.Lost += other.Lost
 	p.Changed += other.Changed
+	p.Moved += other.Moved
+	for what, n := range other.changes {
+		p.changes[what] += n
+	}
 	p.Examples = append(p.Examples, other.Examples...)
 	p.err = errors.Join(p.err, other.err)
 	for key, g := range other.groups {
@@ -355,6 +312,10 @@ func (d *differ) report(p *diffPart) *DiffReport {
 	slices.SortFunc(r.Groups, func(a, b DiffGroup) int {
 		return cmp.Or(slices.Index(order, a.By)-slices.Index(order, b.By), b.Gained+b.Lost-a.Gained-a.Lost, cmp.Compare(a.Value, b.Value))
 	})
+	for what, n := range p.changes {
+		r.Changes = append(r.Changes, DiffChange{what, n})
+	}
+	slices.SortFunc(r.Changes, func(a, b DiffChange) int { return cmp.Or(b.Decisions-a.Decisions, cmp.Compare(a.What, b.What)) })
 	slices.SortFunc(r.Examples, func(a, b DiffExample) int { return a.Line - b.Line })
 	kept, seen := r.Examples[:0], map[string]int{}
 	for _, e := range r.Examples {

@@ -26,6 +26,9 @@ func (r *DiffReport) Print(w io.Writer) error {
 		fmt.Fprintf(&b, ", %d lines that are no records left out", r.Bad)
 	}
 	fmt.Fprintf(&b, "\n  gained   %d\n  lost     %d\n  changed  %d\n", r.Gained, r.Lost, r.Changed)
+	if r.Moved > 0 {
+		fmt.Fprintf(&b, "  the same, by another rule  %d\n", r.Moved)
+	}
 	if r.Unknown > 0 {
 		fmt.Fprintf(&b, "  unknown  %d\n", r.Unknown)
 	}
@@ -49,11 +52,25 @@ func (r *DiffReport) Print(w io.Writer) error {
 			fmt.Fprintf(table, "  %s\t%d\t%d\n", g.Value, g.Gained, g.Lost)
 		}
 	}
+	if len(r.Changes) > 0 {
+		fmt.Fprintf(table, "what changed\tdecisions\n")
+	}
+	for i, c := range r.Changes {
+		if i == diffRows {
+			fmt.Fprintf(table, "  …\t\n")
+			break
+		}
+		fmt.Fprintf(table, "  %s\t%d\n", shortened(c.What, exampleText), c.Decisions)
+	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	for _, e := range r.Examples {
-		fmt.Fprintf(&b, "%s, line %d: %s → %s\n  %s\n", e.Effect, e.Line, e.Old, e.New, shortened(string(e.Inputs), exampleText))
+		fmt.Fprintf(&b, "%s, line %d: %s → %s\n", e.Effect, e.Line, e.Old, e.New)
+		for _, c := range e.Changes {
+			fmt.Fprintf(&b, "  %s\n", shortened(c.String(), exampleText))
+		}
+		fmt.Fprintf(&b, "  %s\n", shortened(string(e.Inputs), exampleText))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -76,9 +76,9 @@ func TestDiffSaysWhoGainsAndWhoLoses(t *testing.T) {
 	}
 	// Of 60 records in a row: RU is 12, a third of them premium and a third
 	// basic, of which A2 stays refused (one of four).
-	got := []int{r.Records, r.Skipped, r.Otherwise, r.Gained, r.Lost, r.Changed}
-	if diff := cmp.Diff([]int{600, 1, 0, 10 * (4 + 3), 10 * 4, 10 * 16}, got); diff != "" {
-		t.Errorf("records, skipped, otherwise, gained, lost, changed (-want +got):\n%s", diff)
+	got := []int{r.Records, r.Skipped, r.Otherwise, r.Gained, r.Lost, r.Changed, r.Moved}
+	if diff := cmp.Diff([]int{600, 1, 0, 10 * (4 + 3), 10 * 4, 10 * (16 + 5), 0}, got); diff != "" {
+		t.Errorf("records, skipped, otherwise, gained, lost, changed, moved (-want +got):\n%s", diff)
 	}
 	groups := map[string]policy.DiffGroup{}
 	for _, g := range r.Groups {
@@ -98,12 +98,56 @@ func TestDiffSaysWhoGainsAndWhoLoses(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	if len(r.Examples) != 12 {
-		t.Errorf("%d examples, want 3 of each of the 4 ways", len(r.Examples))
+	if len(r.Examples) != 15 {
+		t.Errorf("%d examples, want 3 of each of the 5 ways", len(r.Examples))
+	}
+	if diff := cmp.Diff([]policy.DiffChange{{"ttl 1h → 2h", 160}, {"reason ban (banned) → no_matching_rule", 50}}, r.Changes); diff != "" {
+		t.Errorf("what changed (-want +got):\n%s", diff)
 	}
 	var out strings.Builder
-	if err := r.Print(&out); err != nil || !strings.Contains(out.String(), "by country") {
+	if err := r.Print(&out); err != nil || !strings.Contains(out.String(), "by country") || !strings.Contains(out.String(), "premium → premium\n  ttl 1h → 2h\n  {") {
 		t.Errorf("Print = %v\n%s", err, out.String())
+	}
+}
+
+// TestDiffSaysWhatChanged: every member of a grant, and the reason of a refusal.
+func TestDiffSaysWhatChanged(t *testing.T) {
+	t.Parallel()
+	rule := func(members string) string { return `{id: a, effect: allow, when: true, grant: {` + members + `}}` }
+	held := `"viewer":{"id":"u1","authenticated":true,"grants":[{"id":"g1","type":"rental","scope":{"all":true}},{"id":"g2","type":"ticket","scope":{"all":true}}]},`
+	for _, c := range []struct {
+		before, after string
+		want          []policy.DiffChange
+		moved         int
+	}{
+		{rule("ttl: 1h"), rule("ttl: 3600"), nil, 0},
+		{rule("ttl: 1h"), rule("ttl: 5m"), []policy.DiffChange{{"ttl 1h → 5m", 1}}, 0},
+		{rule(""), rule("ttl: 5m"), []policy.DiffChange{{"ttl default → 5m", 1}}, 0},
+		{rule("types: [video]"), rule("types: [video, gif]"), []policy.DiffChange{{"types video → video, gif", 1}}, 0},
+		{rule("params: {video: {max_resolution: 1080p}}"), rule("params: {video: {max_resolution: 720p}}"), []policy.DiffChange{{"params.video.max_resolution 1080p → 720p", 1}}, 0},
+		{rule("params: {video: {max_resolution: 1080p}}"), rule(""), []policy.DiffChange{{"params.video.max_resolution 1080p → none", 1}}, 0},
+		{rule("viewer_params: {video: [max_resolution]}"), rule("viewer_params: {video: [min_resolution]}"), []policy.DiffChange{{"viewer_params.video max_resolution → min_resolution", 1}}, 0},
+		{rule("cover_duration: false"), rule("bound_to_session: true"), []policy.DiffChange{{"bound_to_session false → true", 1}, {"cover_duration false → true", 1}}, 0},
+		{rule("renditions: [audio.m4a]"), rule("playback_restriction_id: R1"), []policy.DiffChange{{"playback_restriction_id none → R1", 1}, {"renditions audio.m4a → none", 1}}, 0},
+		{rule("until: 'now + duration(\"1h\")'"), rule("until: 'now + duration(\"2h\")'"), []policy.DiffChange{{"until", 1}}, 0},
+		{rule("custom: {a: '1', b: '2'}"), rule("custom: {a: '2', c: '3'}"), []policy.DiffChange{{"custom.a", 1}, {"custom.b is gone", 1}, {"custom.c is new", 1}}, 0},
+		{
+			`{id: a, effect: allow, when: 'viewer.grants.exists(g, g.type == "rental")'}`, `{id: a, effect: allow, when: 'viewer.grants.exists(g, g.type == "ticket")'}`,
+			[]policy.DiffChange{{"rests_on", 1}},
+			0,
+		},
+		{`{id: a, effect: deny, when: true, reason: one}`, `{id: a, effect: deny, when: true, reason: two}`, []policy.DiffChange{{"reason a (one) → a (two)", 1}}, 0},
+		{`{id: a, effect: allow, when: true}`, `{id: b, effect: allow, when: true}`, nil, 1},
+		{`{id: a, effect: deny, when: true, reason: one}`, `{id: b, effect: deny, when: true, reason: one}`, nil, 1},
+	} {
+		log := `{"decision":"allow","rule":"a","inputs":{` + held + `"request":{"type":"video"},"now":"2027-01-01T00:00:00Z"}}`
+		r, err := policy.Diff(compiled(t, "version: 1\nrules: ["+c.before+"]"), compiled(t, "version: 1\nrules: ["+c.after+"]"), strings.NewReader(log), policy.DiffOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.want, r.Changes); diff != "" || r.Changed != min(1, len(c.want)) || r.Moved != c.moved {
+			t.Errorf("%s → %s: changed %d, moved %d (-want +got):\n%s", c.before, c.after, r.Changed, r.Moved, diff)
+		}
 	}
 }
 

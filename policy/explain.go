@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"time"
@@ -14,9 +15,13 @@ import (
 // Explain says why the rules answer a question as they do: what each rule makes
 // of it, from which values, and the smallest changes with which the answer is
 // another one. Every change was tried. It takes milliseconds, not microseconds,
-// counts nothing and begins nothing.
-func (p *Policy) Explain(q *playback.Question) *playback.Explanation {
-	return p.explain(q, scene{environment: p.environment})
+// counts nothing and begins nothing. held is all that the viewer holds, in force
+// or not, of which the question has what the rules see; nil: nothing else.
+func (p *Policy) Explain(q *playback.Question, held []playback.Held) *playback.Explanation {
+	if held == nil {
+		held = q.Grants
+	}
+	return p.explain(&world{policy: p, question: *q, scene: scene{environment: p.environment}, rights: rightsOf(held)})
 }
 
 // ExplainGiven explains a document's answer to a question that is written like
@@ -30,12 +35,18 @@ func ExplainGiven(text, given []byte, o Options) (*playback.Explanation, error) 
 	t := newTestCase()
 	if root, ok := d.document(given); ok {
 		d.given(root, &t)
-		t.hold()
 	}
 	if err := d.problems.err(); err != nil {
 		return nil, err
 	}
-	return p.explain(&t.question, t.scene()), nil
+	x := p.explain(&world{policy: p, question: t.question, scene: t.scene(), rights: t.rights})
+	for i := range t.rights {
+		h := &t.rights[i].held
+		if why := h.Obstacles(t.question.Object, t.question.Now); len(why) > 0 {
+			x.Idle = append(x.Idle, playback.IdleGrant{ID: h.ID, Why: why, Held: *h})
+		}
+	}
+	return x, nil
 }
 
 // Consider answers a question as Decide does, for whoever only wants to know: no
@@ -48,10 +59,9 @@ func (p *Policy) Consider(q *playback.Question) playback.Decision {
 	return d
 }
 
-func (p *Policy) explain(q *playback.Question, s scene) *playback.Explanation {
-	w := &world{policy: p, question: *q, scene: s}
+func (p *Policy) explain(w *world) *playback.Explanation {
 	v := w.ruling()
-	x := &playback.Explanation{Revision: p.revision, Effect: v.effect(), Rule: v.ruleID(), Code: v.code, Flips: []playback.Flip{}}
+	x := &playback.Explanation{Revision: p.revision, Effect: v.effect(), Rule: v.ruleID(), Code: v.code, Flips: []playback.Flip{}, Given: w.given()}
 	a := w.activation()
 	for _, list := range [...][]*rule{p.deny, p.allow} {
 		for _, r := range list {
@@ -129,6 +139,7 @@ type world struct {
 	policy   *Policy
 	question playback.Question
 	scene    scene
+	rights   []givenGrant // what the viewer holds, in force or not
 	changes  []assignment
 }
 
@@ -151,7 +162,26 @@ func (w *world) activation() *activation {
 	for _, c := range w.changes {
 		a.put(c.at, c.value)
 	}
+	w.regrant(a)
 	return a
+}
+
+// given writes the question as a test has it.
+func (w *world) given() map[string]any {
+	m := map[string]any{}
+	in := playback.InputsOf(&w.question)
+	if text, err := json.Marshal(in); err != nil || json.Unmarshal(text, &m) != nil {
+		return nil // claims that no token could have held
+	}
+	if viewer, ok := m["viewer"].(map[string]any); ok && len(w.rights) > 0 {
+		viewer["grants"] = asGiven(w.rights)
+	}
+	id, _ := w.scene.environment.member(environmentID).(types.String)
+	name, _ := w.scene.environment.member(environmentName).(types.String)
+	if id != "" {
+		m["environment"] = map[string]any{"id": string(id), "name": string(name)}
+	}
+	return m
 }
 
 // ruling is what the rules say to a world: what Decide says, without what it

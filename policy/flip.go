@@ -25,6 +25,14 @@ type option struct {
 	at     place
 	values []ref.Val // nil member: absent
 	text   string
+
+	also    []assignment           // what comes with any of the values
+	request *playback.GrantRequest // how the first of them is made so, of viewer.grants
+}
+
+// assign is the change to one of the option's values.
+func (o *option) assign(v ref.Val) []assignment {
+	return append(slices.Clip(o.also), assignment{o.at, v})
 }
 
 // search looks for the changes with which a question has another answer.
@@ -36,14 +44,11 @@ type search struct {
 }
 
 func newSearch(w *world, from ruling) *search {
-	s := &search{world: w, from: from, all: newCollector(w.policy.language, w.activation())}
+	s := &search{world: w, from: from, all: newCollector(w.policy.language, w.activation(), w.rights)}
 	for _, r := range w.policy.rules() {
 		s.all.rule(r)
 	}
-	kinds := s.all.domain(place{shape: requestShape, field: requestType})
-	for t := range playback.TokenTypes {
-		kinds.add(types.String(t.String()), asEqual)
-	}
+	s.all.domain(place{shape: requestShape, field: requestType})
 	return s
 }
 
@@ -54,7 +59,7 @@ func (c *collector) rule(r *rule) {
 		until := r.until.ast.NativeRep().Expr()
 		c.condition(until, r.until.ast)
 		if now, ok := c.base.at(place{shape: nowPlace}); ok {
-			c.reach(until, plus(now, types.Duration{Duration: 24 * time.Hour}), asBorder)
+			c.reach(until, now, asBorder)
 		}
 	}
 }
@@ -93,6 +98,9 @@ func (s *search) run() []playback.Flip {
 func (s *search) flips(w *world) bool {
 	s.tries += len(w.policy.deny) + len(w.policy.allow)
 	v := w.ruling()
+	if s.from.allowed && v.code == playback.CodeTypeNotGranted {
+		return false // of what a rule does not grant, the document tells
+	}
 	return v.allowed != s.from.allowed && v.code != playback.CodePolicyError
 }
 
@@ -103,25 +111,47 @@ func (s *search) flip(options []option) playback.Flip {
 	var texts []string
 	var f playback.Flip
 	for _, o := range options {
-		w = w.with(assignment{o.at, o.values[0]})
+		all := o.assign(o.values[0])
+		w = w.with(all...)
 		texts = append(texts, o.text)
-		change := playback.Change{Variable: o.at.String(), Path: o.at.parts(), Text: o.text, Remove: o.values[0] == nil}
-		if o.values[0] != nil {
-			change.Sample, _, _ = toJSON(o.values[0])
+		for _, a := range all {
+			f.Changes = append(f.Changes, a.change())
 		}
-		f.Changes = append(f.Changes, change)
+		last := &f.Changes[len(f.Changes)-1]
+		last.Text, last.Request = o.text, o.request
 	}
 	v := w.ruling()
 	f.Effect, f.Rule, f.Code = v.effect(), v.ruleID(), v.code
-	verb := "allowed "
-	if !v.allowed {
-		verb = "denied "
+	f.Text = "denied"
+	if v.allowed {
+		f.Text = "allowed"
 	}
-	if isTime := options[0].at.shape == nowPlace; !isTime || len(options) > 1 {
-		verb += "if "
+	if i := slices.IndexFunc(options, func(o option) bool { return o.at.shape == nowPlace }); i >= 0 {
+		f.Text += " " + texts[i]
+		texts = slices.Delete(texts, i, i+1)
 	}
-	f.Text = verb + strings.Join(texts, " and ")
+	if len(texts) > 0 {
+		f.Text += " if " + strings.Join(texts, " and ")
+	}
 	return f
+}
+
+// change describes an assignment.
+func (a assignment) change() playback.Change {
+	c := playback.Change{Variable: a.at.String(), Path: a.at.parts()}
+	switch v := a.value.(type) {
+	case nil:
+		c.Remove = true
+		return c
+	case *rightList:
+		c.Sample = asGiven(v.rights)
+	default:
+		if c.Remove = isNothing(a.at, v); !c.Remove {
+			c.Sample, _, _ = toJSON(v)
+		}
+	}
+	c.Text = oneOf(a.at, []ref.Val{a.value})
+	return c
 }
 
 // towards returns the fewest changes with which one allow rule decides: its
@@ -145,7 +175,9 @@ func (s *search) towards(r *rule) []playback.Flip {
 		choices = append(choices, s.mendPart(part))
 	}
 	if kind, _ := a.at(place{shape: requestShape, field: requestType}); !r.grants(kind) {
-		choices = append(choices, []option{r.kinds()})
+		o := r.kinds()
+		o.also = s.comesWith(o.at)
+		choices = append(choices, []option{o})
 	}
 	if len(choices) == 0 || len(choices) > maxChanges || slices.ContainsFunc(choices, func(c []option) bool { return len(c) == 0 }) {
 		return nil
@@ -178,7 +210,7 @@ func (s *search) agree(r *rule, options []option) []option {
 	decides := func(values []ref.Val) bool {
 		w := s.world
 		for i, v := range values {
-			w = w.with(assignment{options[i].at, v})
+			w = w.with(options[i].assign(v)...)
 		}
 		s.tries += len(w.policy.deny) + len(w.policy.allow)
 		v := w.ruling()
@@ -224,13 +256,13 @@ func (s *search) replaceOne(options []option, values []ref.Val, decides func([]r
 }
 
 func (s *search) mend(r *rule, wanted func(*world) bool) []option {
-	c := newCollector(s.world.policy.language, s.all.base)
+	c := newCollector(s.world.policy.language, s.all.base, s.all.rights)
 	c.rule(r)
 	return s.allOptions(c, wanted)
 }
 
 func (s *search) mendPart(part *part) []option {
-	c := newCollector(s.world.policy.language, s.all.base)
+	c := newCollector(s.world.policy.language, s.all.base, s.all.rights)
 	c.condition(part.expr, part.of)
 	return s.allOptions(c, func(w *world) bool {
 		holds, err := part.holds(w.activation())

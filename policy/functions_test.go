@@ -257,6 +257,43 @@ func TestSetsThatWouldLetEverybodyThrough(t *testing.T) {
 	}
 }
 
+// TestSetFilesThatAreWrittenInAnotherFormat: a list with commas, of YAML or in
+// quotes is refused with its line; what may be meant, but probably is not, is a
+// warning.
+func TestSetFilesThatAreWrittenInAnotherFormat(t *testing.T) {
+	t.Parallel()
+	document := []byte(strings.Replace(when(`inSet("s", request.region)`), "rules:", "sets: {s: sets/s.txt}\nrules:", 1))
+	for lines, want := range map[string]string{
+		"# ours\nDE, AT, CH\n": `sets.s: sets/s.txt: line 2: "DE, AT, CH" has a comma`,
+		"DE\nAT,\n":            `line 2: "AT," has a comma`,
+		"\"DE\"\n":             `line 1: "\"DE\"" has quotes`,
+		"u1\n'u2'\n":           `line 2: "'u2'" has quotes`,
+		"- DE\n- AT\n":         `line 1: "- DE" begins with a list mark`,
+		"-\nO'Neill\nu-1\n":    "",
+	} {
+		_, err := policy.Compile(document, policy.Options{ReadFile: setFiles{"sets/s.txt": lines}.read})
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", lines, err, want)
+		}
+	}
+	for lines, want := range map[string]string{
+		"DE\nFilm 1\n":                 `sets.s: sets/s.txt: has members with spaces or commas, each of which is one member: line 2, "Film 1"`,
+		"DE AT\nCH LI\nx\ta\nb c\nd e": `line 1, "DE AT"; line 2, "CH LI"; line 3, "x\ta"; and 2 more`,
+		"# nobody yet\n\n":             "sets.s: sets/s.txt: has no members: nothing is in it",
+		"DE\nAT # and more words\n":    "",
+	} {
+		warnings, err := policy.Check(document, policy.Options{ReadFile: setFiles{"sets/s.txt": lines}.read}, nil)
+		if err != nil || (want == "") != (len(warnings) == 0) || !strings.Contains(strings.Join(warnings, "\n"), want) {
+			t.Errorf("%q: %q, %v, want %q", lines, warnings, err, want)
+		}
+	}
+	inPlace := strings.Replace(when(`inSet("s", request.region) || inSet("t", request.region)`), "rules:", "sets:\n  s: []\n  t:\n    - DE, AT\nrules:", 1)
+	warnings, err := policy.Check([]byte(inPlace), policy.Options{}, nil)
+	if err != nil || len(warnings) != 2 || warnings[0] != "sets.s: has no members: nothing is in it" || !strings.Contains(warnings[1], `sets.t: has members with spaces or commas, each of which is one member: line 5, "DE, AT"`) {
+		t.Errorf("in place: %q, %v", warnings, err)
+	}
+}
+
 // TestASetOfAHundredThousand: it is found in well under a microsecond, which the
 // benchmark shows; here that it is found at all, and part of the revision.
 func TestASetOfAHundredThousand(t *testing.T) {

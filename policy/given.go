@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"net/netip"
 	"time"
@@ -12,9 +13,11 @@ import (
 // testCase is one entry of a document's `tests:`.
 type testCase struct {
 	name        string
+	place       string // line 7
 	question    playback.Question
 	environment *object
-	grants      []givenGrant // viewer.grants
+	rights      []givenGrant // what the viewer holds
+	grants      []givenGrant // those in force: viewer.grants
 	checks      []check
 }
 
@@ -44,6 +47,10 @@ func newTestCase() testCase {
 
 func (d *decoder) test(n node) testCase {
 	t := newTestCase()
+	t.place = fmt.Sprintf("line %d", n.Line)
+	if d.file != "" {
+		t.place = d.file + ", " + t.place
+	}
 	before := len(d.problems)
 	d.fields(n, map[string]func(node){
 		"name":   func(v node) { t.name, _ = d.text(v) },
@@ -82,7 +89,7 @@ func (d *decoder) givenViewer(n node, t *testCase) {
 		"authenticated": func(v node) { viewer.Authenticated = d.boolean(v) },
 		"claims":        func(v node) { viewer.Claims = d.object(v) },
 		"grants": func(v node) {
-			d.items(v, func(item node) { t.grants = append(t.grants, d.givenGrant(item)) })
+			d.items(v, func(item node) { t.rights = append(t.rights, d.givenGrant(item)) })
 		},
 	})
 }
@@ -137,6 +144,12 @@ func (d *decoder) givenAsset(n node) *playback.Asset {
 		"passthrough": func(v node) { asset.Passthrough, _ = d.text(v) },
 		"meta":        func(v node) { asset.Meta = d.object(v) },
 		"created_at":  func(v node) { asset.CreatedAt = d.time(v) },
+		"live_stream_id": func(v node) { // no variable: it decides which grants are for the asset
+			text, ok := d.text(v)
+			if asset.LiveStreamID = playback.LiveStreamID(text); ok && !asset.LiveStreamID.Valid() {
+				d.problem(v, "%.80q is not a live-stream ID", text)
+			}
+		},
 	})
 	return asset
 }

@@ -21,12 +21,16 @@ type givenGrant struct {
 // what is asked about, as whoever asks the rules in earnest does.
 func (t *testCase) hold() {
 	q := &t.question
-	t.grants = slices.DeleteFunc(t.grants, func(g givenGrant) bool {
-		return !g.held.InForce(q.Now) || !g.held.Scope.Covers(q.Object)
-	})
+	t.grants = usable(t.rights, q.Object, q.Now)
+	q.Grants = nil
 	for i := range t.grants {
 		q.Grants = append(q.Grants, t.grants[i].held)
 	}
+}
+
+// usable returns the rights that are in force then for an object.
+func usable(rights []givenGrant, o *playback.Object, now time.Time) []givenGrant {
+	return slices.DeleteFunc(slices.Clone(rights), func(g givenGrant) bool { return len(g.held.Obstacles(o, now)) > 0 })
 }
 
 func grantValues(grants []givenGrant) []ref.Val {

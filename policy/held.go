@@ -25,14 +25,7 @@ func (p *Policy) ReadsPlace() bool { return p.readsPlace }
 // noteReads finds out, once the rules are compiled, what they want to know.
 func (p *Policy) noteReads() {
 	for _, r := range p.rules() {
-		all := []*expression{r.when}
-		if r.until != nil {
-			all = append(all, r.until)
-		}
-		for _, c := range r.custom {
-			all = append(all, c.value)
-		}
-		for _, e := range all {
+		for _, e := range r.expressions() {
 			p.readsGrants = p.readsGrants || e.readsGrants
 			p.readsPlace = p.readsPlace || e.readsPlace
 		}
@@ -40,6 +33,18 @@ func (p *Policy) noteReads() {
 			p.grantDenies = append(p.grantDenies, r)
 		}
 	}
+}
+
+// expressions are all that a rule asks.
+func (r *rule) expressions() []*expression {
+	all := []*expression{r.when}
+	if r.until != nil {
+		all = append(all, r.until)
+	}
+	for _, c := range r.custom {
+		all = append(all, c.value)
+	}
+	return all
 }
 
 // reads reports whether an expression can see a field of a variable: it names

@@ -37,20 +37,20 @@ type JUnit struct{ suites junitSuites }
 // a case that failed.
 func (j *JUnit) Add(name string, r *Report) {
 	s := junitSuite{Name: name}
-	add := func(title string, failures []string) {
+	add := func(title, place string, failures []string) {
 		c := junitCase{Name: printable(title), ClassName: name}
 		if len(failures) > 0 {
-			c.Failure = &junitFailure{printable(failures[0]), printable(strings.Join(failures, "\n"))}
+			c.Failure = &junitFailure{printable(failures[0]), printable(strings.Join(append([]string{place}, failures...), "\n"))}
 			s.Failures++
 		}
 		s.Tests++
 		s.Cases = append(s.Cases, c)
 	}
 	for _, t := range r.Tests {
-		add(t.Name, t.Differences)
+		add(t.Name, t.Place, t.Differences)
 	}
 	for _, u := range r.Unreachable {
-		add("every rule can be reached", []string{u})
+		add("rule "+u.Rule+" can be reached", name, []string{u.Text})
 	}
 	j.suites.Suites = append(j.suites.Suites, s)
 }

@@ -172,6 +172,9 @@ func (l *language) check(source string) (*cel.Ast, []finding) {
 	if issues.Err() != nil {
 		return nil, l.describe(issues)
 	}
+	if found := misspelt(checked.NativeRep()); len(found) > 0 {
+		return nil, found
+	}
 	text, err := l.expand(source)
 	switch {
 	case errors.Is(err, errBroken):

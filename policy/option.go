@@ -48,25 +48,61 @@ func (p *part) holds(a *activation) (bool, error) {
 // options returns what could be done about one place so that something wanted
 // comes true, in as few words as possible.
 func (s *search) options(c *collector, d *domain, wanted func(*world) bool) []option {
+	switch {
+	case d.at.shape == environmentShape:
+		return nil // nobody asks in the name of another one
+	case d.at.isGrants():
+		return s.grantOptions(d, wanted)
+	}
+	for _, w := range vocabulary(d.at) {
+		d.add(types.String(w), asEqual)
+	}
+	also := s.comesWith(d.at)
 	now, known := s.all.base.at(d.at)
 	works := func(v ref.Val) bool {
 		if v == nil && !known || v != nil && known && equal(v, now) || s.spent() {
 			return false
 		}
-		return wanted(s.world.with(assignment{d.at, v}))
+		return wanted(s.world.with(append(slices.Clip(also), assignment{d.at, v})...))
 	}
+	found := s.tried(c, d, works)
+	for i := range found {
+		found[i].also = also
+	}
+	return found
+}
+
+// comesWith is what a change of one place changes, too: parameters are those of
+// one type of token.
+func (s *search) comesWith(at place) []assignment {
+	if len(s.world.question.Params) == 0 || at.shape != requestShape || at.field != requestType {
+		return nil
+	}
+	return []assignment{{place{shape: requestShape, field: requestParams}, emptyMap()}}
+}
+
+func (s *search) tried(c *collector, d *domain, works func(ref.Val) bool) []option {
 	var found []option
 	for _, n := range d.noted {
 		if works(n.value) {
-			found = append(found, option{d.at, []ref.Val{n.value}, d.at.String() + " " + n.note})
+			found = append(found, option{at: d.at, values: []ref.Val{n.value}, text: d.at.String() + " " + n.note})
 		}
 	}
 	if d.at.shape == nowPlace {
 		return append(found, s.times(c, d, works)...)
 	}
 	if len(d.borders) > 0 {
-		found = append(found, ranges(d, works)...)
+		if spans := ranges(d, works); len(spans) > 0 {
+			return append(found, spans...)
+		}
 	}
+	return append(found, s.values(c, d, works, len(found) == 0)...)
+}
+
+// values describes with which single values something wanted is so.
+// only: nothing else is known about the place.
+func (s *search) values(c *collector, d *domain, works func(ref.Val) bool, only bool) []option {
+	now, known := s.all.base.at(d.at)
 	equals, failing := []ref.Val(nil), []ref.Val(nil)
 	for _, v := range d.equal {
 		if works(v) {
@@ -75,28 +111,63 @@ func (s *search) options(c *collector, d *domain, wanted func(*world) bool) []op
 			failing = append(failing, v)
 		}
 	}
-	other := fresh(d, now)
-	switch {
-	case other != nil && len(d.borders) == 0 && works(other):
-		found = append(found, option{d.at, []ref.Val{other}, anyBut(d.at, failing, now, other)})
-	case len(equals) > 0:
-		found = append(found, option{d.at, equals, oneOf(d.at, equals)})
-	case len(found) == 0 && known && works(nothing(d.at)):
-		found = append(found, option{d.at, []ref.Val{nothing(d.at)}, d.at.String() + " is absent"})
+	if fresh := freshValues(d, now); len(fresh) > 0 && !slices.ContainsFunc(fresh, func(v ref.Val) bool { return !works(v) }) {
+		return []option{{at: d.at, values: fresh[:1], text: anyBut(d.at, failing, now, works(nothing(d.at)))}}
 	}
-	return found
+	switch zero := nothing(d.at); {
+	case len(equals) > 1, len(equals) == 1 && !isNothing(d.at, equals[0]):
+		return []option{{at: d.at, values: equals, text: oneOf(d.at, equals)}}
+	case d.at.isPlaybackID() || c.readsBelow(d.at): // there is one; what is below says it better
+	case len(equals) > 0, only && known && works(zero):
+		return []option{{at: d.at, values: []ref.Val{zero}, text: d.at.String() + " is " + d.at.nothingText()}}
+	}
+	return nil
 }
 
-// anyBut says that anything will do, except for the values that do not.
-func anyBut(at place, failing []ref.Val, now, sample ref.Val) string {
-	if now != nil && !isZero(now) && !contains(failing, now) {
-		if len(failing) == 0 {
-			return fmt.Sprintf("%s is not %s (such as %s)", at, text(now), text(sample))
-		}
+// isNothing reports whether a value is the text that stands for none there.
+func isNothing(at place, v ref.Val) bool {
+	return v == types.String("") || at.isCountry() && v == types.String(playback.UnknownCountry)
+}
+
+func (p place) isCountry() bool { return p.shape == requestShape && p.field == requestCountry }
+
+func (p place) isPlaybackID() bool { return p.shape == playbackShape && p.field == playbackID }
+
+func (p place) nothingText() string {
+	if p.isCountry() {
+		return "unknown"
+	}
+	return "absent"
+}
+
+// readsBelow reports whether conditions read members of what is at the place.
+func (c *collector) readsBelow(at place) bool {
+	return slices.ContainsFunc(c.order, func(name string) bool {
+		p := c.domains[name].at
+		return p.shape == at.shape && p.field == at.field && len(p.keys) > len(at.keys) && slices.Equal(p.keys[:len(at.keys)], at.keys)
+	})
+}
+
+// anyBut says that anything will do, except for the values that do not. empty:
+// so will nothing.
+func anyBut(at place, failing []ref.Val, now ref.Val, empty bool) string {
+	if now != nil && !contains(failing, now) {
 		failing = append(failing, now)
 	}
-	if len(failing) == 0 {
-		return fmt.Sprintf("%s is there (such as %s)", at, text(sample))
+	failing = slices.DeleteFunc(failing, func(v ref.Val) bool { return isZero(v) || isNothing(at, v) })
+	var set string
+	if !empty {
+		set = " is set"
+	}
+	switch {
+	case len(failing) == 0:
+		return at.String() + map[bool]string{true: " is known", false: " is set"}[at.isCountry()]
+	case set != "" && len(failing) == 1:
+		return fmt.Sprintf("%s is set, but not %s", at, text(failing[0]))
+	case set != "":
+		return fmt.Sprintf("%s is set, but ∉ {%s}", at, joined(failing))
+	case len(failing) == 1:
+		return fmt.Sprintf("%s ≠ %s", at, text(failing[0]))
 	}
 	return fmt.Sprintf("%s ∉ {%s}", at, joined(failing))
 }
@@ -128,98 +199,85 @@ func nothing(at place) ref.Val {
 	}
 }
 
-// fresh returns a value that no condition compares the place with, of the type
-// that it has now or is compared with; nil if there is none.
-func fresh(d *domain, now ref.Val) ref.Val {
-	if d.at.shape == requestShape && (d.at.field == requestCountry || d.at.field == requestType) {
-		return freshWord(d)
-	}
-	like := now
-	if len(d.equal) > 0 {
-		like = d.equal[0]
-	}
-	switch like.(type) {
-	case types.Double:
-		return types.Double(987_654_321)
-	case types.Int:
-		return types.Int(987_654_321)
-	case types.String:
-	case nil:
-	default:
+// freshValues are values that no condition compares the place with, such as
+// could stand there; none where all that could are tried anyway.
+func freshValues(d *domain, now ref.Val) []ref.Val {
+	if words := vocabulary(d.at); words != nil {
 		return nil
 	}
-	if d.at.shape == requestShape && d.at.field == requestIP {
-		if len(d.noted) > 0 {
-			return nil // the networks say it better
+	var all []ref.Val
+	switch like := likely(d, now).(type) {
+	case types.Double:
+		all = []ref.Val{types.Double(987_654_321), types.Double(-1), types.Double(0.5)}
+	case types.Int:
+		all = []ref.Val{types.Int(987_654_321), types.Int(64_499)}
+	case types.String, nil:
+		all = freshTexts(d)
+		if like == nil && len(d.at.keys) > 0 {
+			all = append(all, types.Double(987_654_321), types.True)
 		}
-		return types.String(elsewhere)
 	}
-	if d.at.shape == playbackShape && d.at.field == playbackPolicy {
-		return freshWord(d)
-	}
-	return types.String("another")
+	return slices.DeleteFunc(all, func(v ref.Val) bool { return contains(d.equal, v) })
 }
 
-// freshWord picks a word of a closed vocabulary.
-func freshWord(d *domain) ref.Val {
-	words := []string{"US", "DE", "GB", "FR", "BR", "IN", "JP", "NG", "AU", "CA", "AQ"}
-	switch {
-	case d.at.shape == playbackShape:
-		words = []string{string(playback.PolicySigned), string(playback.PolicyDRM), string(playback.PolicyPublic)}
-	case d.at.field == requestType:
-		return nil // all of them are tried
+// likely is a value of the type that the place has now or is compared with.
+func likely(d *domain, now ref.Val) ref.Val {
+	if len(d.equal) > 0 {
+		return d.equal[0]
 	}
-	for _, w := range words {
-		if !contains(d.equal, types.String(w)) {
-			return types.String(w)
+	return now
+}
+
+func freshTexts(d *domain) []ref.Val {
+	if d.at.shape == requestShape {
+		switch d.at.field {
+		case requestCountry:
+			return countriesBut(d.equal)
+		case requestIP:
+			if len(d.noted) > 0 {
+				return nil // the networks say it better
+			}
+			return []ref.Val{types.String(elsewhere)}
 		}
+	}
+	return []ref.Val{types.String("another"), types.String("X7")}
+}
+
+// countriesBut are two countries that are not among the given ones.
+func countriesBut(given []ref.Val) []ref.Val {
+	var all []ref.Val
+	for _, code := range []string{"US", "DE", "GB", "FR", "BR", "IN", "JP", "NG", "AU", "CA", "AQ"} {
+		if v := types.String(code); len(all) < 2 && !contains(given, v) {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// vocabulary lists what can stand at a place that has few words; nil: anything.
+func vocabulary(at place) []string {
+	if len(at.keys) > 0 {
+		return nil
+	}
+	switch {
+	case at.shape == playbackShape && at.field == playbackPolicy:
+		return []string{string(playback.PolicyPublic), string(playback.PolicySigned), string(playback.PolicyDRM)}
+	case at.shape == assetShape && at.field == assetStatus:
+		return []string{"preparing", "ready", "errored"}
+	case at.shape == liveStreamShape && at.field == liveStreamStatus:
+		return []string{"idle", "active", "disabled"}
+	case at.shape == requestShape && at.field == requestType:
+		return tokenTypeNames()
 	}
 	return nil
 }
 
-// ranges describes from or up to where a number, or a text in its order, will do.
-func ranges(d *domain, works func(ref.Val) bool) []option {
-	var found []option
-	for _, border := range d.borders {
-		below, above := beside(border)
-		at, over, under := works(border), above != nil && works(above), below != nil && works(below)
-		value := border
-		var sign string
-		switch {
-		case at && over:
-			sign = "≥"
-		case at && under:
-			sign = "≤"
-		case at:
-			sign = "="
-		case over:
-			sign, value = ">", above
-		case under:
-			sign, value = "<", below
-		default:
-			continue
-		}
-		found = append(found, option{d.at, []ref.Val{value}, fmt.Sprintf("%s %s %s", d.at, sign, text(border))})
+func tokenTypeNames() []string {
+	var names []string
+	for t := range playback.TokenTypes {
+		names = append(names, t.String())
 	}
-	return found
-}
-
-// beside returns the values just below and above a border.
-func beside(border ref.Val) (below, above ref.Val) {
-	switch v := border.(type) {
-	case types.Int:
-		return v - 1, v + 1
-	case types.Double:
-		return v - 1, v + 1
-	case types.Timestamp:
-		return types.Timestamp{Time: v.Time.Add(-time.Second)}, types.Timestamp{Time: v.Time.Add(time.Second)}
-	case types.String:
-		if t, err := time.Parse(time.RFC3339, string(v)); err == nil { // a condition makes a timestamp of it
-			return types.String(t.Add(-time.Second).Format(time.RFC3339)), types.String(t.Add(time.Second).Format(time.RFC3339))
-		}
-		return nil, v + "~"
-	}
-	return nil, nil
+	return names
 }
 
 // times describes from or until when something is so: the next moment of the
@@ -237,19 +295,23 @@ func (s *search) times(c *collector, d *domain, works func(ref.Val) bool) []opti
 		}
 	}
 	slices.SortFunc(borders, time.Time.Compare)
+	borders = slices.DeleteFunc(borders, isNoMoment)
 	var found []option
 	try := func(t time.Time, words string, border time.Time) bool {
 		v := types.Timestamp{Time: t}
 		if !works(v) {
 			return false
 		}
-		found = append(found, option{d.at, []ref.Val{v}, words + " " + writeTime(border)})
+		found = append(found, option{at: d.at, values: []ref.Val{v}, text: words + " " + writeTime(border)})
 		return true
 	}
 	for _, t := range borders {
 		if t.After(now) && try(t, "from", t) || !t.Before(now) && try(t.Add(time.Second), "after", t) {
 			break
 		}
+	}
+	if s.from.allowed {
+		return found // when it was otherwise is past
 	}
 	for _, t := range slices.Backward(borders) {
 		if !t.After(now) && (try(t, "until", t) || try(t.Add(-time.Second), "before", t)) {
@@ -258,6 +320,10 @@ func (s *search) times(c *collector, d *domain, works func(ref.Val) bool) []opti
 	}
 	return found
 }
+
+// isNoMoment reports whether a time stands for "always was" or "never": what
+// conditions put in the place of a date that is not there.
+func isNoMoment(t time.Time) bool { return t.Year() <= 1970 || t.Year() >= 9999 }
 
 // momentsOf returns the times that a place is compared with.
 func momentsOf(d *domain) []time.Time {

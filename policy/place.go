@@ -72,6 +72,9 @@ func placeOf(e ast.Expr) (place, bool) {
 	case ast.IdentKind:
 		return place{shape: nowPlace}, e.AsIdent() == "now"
 	case ast.SelectKind:
+		if e.AsSelect().IsTestOnly() {
+			return place{}, false // has() is no value of the place
+		}
 		return memberOfExpr(e.AsSelect().Operand(), e.AsSelect().FieldName())
 	case ast.CallKind:
 		call := e.AsCall()

@@ -63,6 +63,7 @@ type rule struct {
 	id      string
 	index   int // in the document
 	path    string
+	line    int // in its file
 	deny    bool
 	when    *expression
 	steady  bool            // when reads only the viewer, see verdict
@@ -148,7 +149,7 @@ func newRefusals() refusals {
 }
 
 func (l *language) rule(text *ruleText) *rule {
-	r := &rule{id: text.id, path: text.where(), deny: text.deny, grant: text.grant}
+	r := &rule{id: text.id, path: text.where(), line: text.at.Line, deny: text.deny, grant: text.grant}
 	if r.deny {
 		r.grant, r.refusal = nil, playback.Denied(text.reason)
 	}

@@ -27,12 +27,19 @@ type Report struct {
 	Rules []Coverage // in the order of the document
 	// Unreachable are the rules that can never decide, each with the reason why:
 	// no test could cover them.
-	Unreachable []string
+	Unreachable []Unreachable
+}
+
+// Unreachable is a rule that can never decide.
+type Unreachable struct {
+	Rule string
+	Text string // rules[4] (dead): is never reached: … (line 9)
 }
 
 // TestResult is the result of one test.
 type TestResult struct {
 	Name        string
+	Place       string   // line 7; shared.yaml, line 7
 	Differences []string // empty: passed
 }
 
@@ -60,7 +67,7 @@ func Test(text []byte, o Options) (*Report, error) {
 	unreachable := p.unreachable()
 	for _, r := range p.rules() {
 		if reason := unreachable[r.index]; reason != "" {
-			report.Unreachable = append(report.Unreachable, fmt.Sprintf("%s (%s): %s", r.path, r.id, reason))
+			report.Unreachable = append(report.Unreachable, Unreachable{r.id, fmt.Sprintf("%s (%s): %s (line %d)", r.path, r.id, reason, r.line)})
 		}
 	}
 	for i := range tests {
@@ -78,7 +85,7 @@ func (r *rule) effect() string {
 
 func (p *Policy) test(t *testCase, coverage []Coverage) TestResult {
 	decision := p.decide(&t.question, t.scene())
-	result := TestResult{Name: t.name}
+	result := TestResult{Name: t.name, Place: t.place}
 	for _, c := range t.checks {
 		if difference := c(outcome{decision, p.defaultTTL}); difference != "" {
 			result.Differences = append(result.Differences, difference)
@@ -154,11 +161,11 @@ func (r *Report) Print(w io.Writer, name string) error {
 	var b strings.Builder
 	fmt.Fprintln(&b, name)
 	for _, t := range r.Tests {
-		verdict := "ok  "
-		if len(t.Differences) > 0 {
-			verdict = "FAIL"
+		if len(t.Differences) == 0 {
+			fmt.Fprintf(&b, "  ok    %s\n", t.Name)
+			continue
 		}
-		fmt.Fprintf(&b, "  %s  %s\n", verdict, t.Name)
+		fmt.Fprintf(&b, "  FAIL  %s (%s)\n", t.Name, t.Place)
 		for _, difference := range t.Differences {
 			fmt.Fprintf(&b, "        %s\n", difference)
 		}
@@ -166,11 +173,14 @@ func (r *Report) Print(w io.Writer, name string) error {
 	if err := r.printCoverage(&b); err != nil {
 		return err
 	}
-	for _, reason := range r.Unreachable {
-		fmt.Fprintf(&b, "  FAIL  %s\n", reason)
+	for _, u := range r.Unreachable {
+		fmt.Fprintf(&b, "  FAIL  %s\n", u.Text)
 	}
-	fmt.Fprintf(&b, "  %d tests, %d failed; %d of %d rules decided a test\n",
-		len(r.Tests), r.Failures(), len(r.Rules)-len(r.Uncovered()), len(r.Rules))
+	fmt.Fprintf(&b, "  %d tests, %d failed; %d of %d rules decided a test", len(r.Tests), r.Failures(), len(r.Rules)-len(r.Uncovered()), len(r.Rules))
+	if n := len(r.Unreachable); n > 0 {
+		fmt.Fprintf(&b, "; %d can never be reached, which fails too", n)
+	}
+	b.WriteString("\n")
 	_, err := io.WriteString(w, b.String())
 	return err
 }

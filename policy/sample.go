@@ -74,7 +74,7 @@ func (c *collector) standalone(call ast.CallExpr) {
 		if sample, ok := c.language.functions.sets[string(name)].sample(); ok {
 			c.reach(args[1], types.String(sample), reachAs{note: "is in the set " + string(name)})
 		}
-		for _, sample := range []string{elsewhere, "another"} {
+		for _, sample := range []string{elsewhere, "AQ", "another"} {
 			c.reach(args[1], types.String(sample), reachAs{note: "is not in the set " + string(name)})
 		}
 	}
@@ -223,21 +223,13 @@ func recordsOf(m *element) []ref.Val {
 	}
 	out := make([]ref.Val, len(records))
 	for i, r := range records {
-		out[i] = recordOf(r, m.list.isGrants())
+		out[i] = recordOf(r)
 	}
 	return out
 }
 
-func recordOf(members map[string]ref.Val, right bool) ref.Val {
+func recordOf(members map[string]ref.Val) ref.Val {
 	v := emptyMap()
-	if right { // what every right has
-		v = putMember(v, []string{"id"}, types.String("example"))
-		v = putMember(v, []string{"type"}, types.String("subscription"))
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(members)), func(name string) bool { return strings.HasPrefix(name, "scope\x00") }) {
-			v = putMember(v, []string{"scope", "all"}, types.True)
-		}
-		v = putMember(v, []string{"attributes"}, emptyMap())
-	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		v = putMember(v, strings.Split(name, "\x00"), members[name])
 	}

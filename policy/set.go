@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -31,6 +32,7 @@ type set struct {
 	texts    map[string]struct{}
 	networks map[netip.Prefix]struct{}
 	bits     [2][]int // the lengths of the prefixes, of IPv4 and of IPv6
+	doubts   []string // what is legal, but probably not meant
 }
 
 // has reports whether a text is a member. Of a set of networks that is any
@@ -176,7 +178,13 @@ func (s *sources) sets(texts []setText) map[string]*set {
 			members, bad, problem := newSet(t.members)
 			if sets[t.name] = cmp.Or(members, &set{}); problem != "" {
 				t.from.problem(t.items[bad], "%s", problem)
+				continue
 			}
+			lines := make([]int, len(t.items))
+			for i, item := range t.items {
+				lines[i] = item.Line
+			}
+			members.doubts = doubts(t.members, lines, true)
 			continue
 		}
 		sets[t.name] = &set{}
@@ -189,6 +197,9 @@ func (s *sources) sets(texts []setText) map[string]*set {
 		if problem != "" {
 			t.from.problem(t.at, "%s: %s", path, problem)
 			continue
+		}
+		for i, doubt := range members.doubts {
+			members.doubts[i] = path + ": " + doubt
 		}
 		sets[t.name] = members
 	}
@@ -205,7 +216,52 @@ func readSet(text []byte) (s *set, problem string) {
 	if problem != "" {
 		return nil, fmt.Sprintf("line %d: %s", numbers[bad], problem)
 	}
+	s.doubts = doubts(members, numbers, false)
 	return s, ""
+}
+
+// notPlain says why a line of a file is no member but something that is meant
+// for another format: a set of such lines has none of the members that somebody
+// wrote into it, and a block list would block nobody.
+func notPlain(member string) string {
+	const plain = "a file has one member a line, as it is: without quotes, commas and list marks. A member that has them stands in the document: sets: {NAME: [\"a, b\"]}"
+	first, last := member[0], member[len(member)-1]
+	switch {
+	case strings.HasPrefix(member, "- "):
+		return fmt.Sprintf("%.80q begins with a list mark; %s", member, plain)
+	case strings.ContainsRune(member, ','):
+		return fmt.Sprintf("%.80q has a comma; %s", member, plain)
+	case first == '"' || first == '\'' || last == '"' || last == '\'':
+		return fmt.Sprintf("%.80q has quotes; %s", member, plain)
+	}
+	return ""
+}
+
+// maxDoubts bounds the lines that a warning names.
+const maxDoubts = 3
+
+// doubts says what of a set is legal, but probably not meant. lines are those of
+// the members; inPlace: they stand in the document.
+func doubts(members []string, lines []int, inPlace bool) []string {
+	if len(members) == 0 {
+		return []string{"has no members: nothing is in it"}
+	}
+	var several []string
+	n := 0
+	for i, m := range members {
+		if strings.ContainsFunc(m, unicode.IsSpace) || inPlace && strings.ContainsRune(m, ',') {
+			if n++; n <= maxDoubts {
+				several = append(several, fmt.Sprintf("line %d, %.80q", lines[i], m))
+			}
+		}
+	}
+	if n > maxDoubts {
+		several = append(several, fmt.Sprintf("and %d more", n-maxDoubts))
+	}
+	if n > 0 {
+		return []string{"has members with spaces or commas, each of which is one member: " + strings.Join(several, "; ")}
+	}
+	return nil
 }
 
 // readMembers reads one member per line, and says which lines. What follows a #
@@ -226,6 +282,8 @@ func readMembers(text []byte) (members []string, numbers []int, problem string) 
 		case member == "":
 		case len(member) > maxSetMember || !utf8.ValidString(member):
 			return nil, nil, fmt.Sprintf("line %d: want at most %d bytes of UTF-8", number, maxSetMember)
+		case notPlain(member) != "":
+			return nil, nil, fmt.Sprintf("line %d: %s", number, notPlain(member))
 		default:
 			members, numbers = append(members, member), append(numbers, number)
 		}

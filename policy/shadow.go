@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +17,7 @@ const (
 	ShadowSame    = "same"
 	ShadowGained  = "gained"  // the policy refuses, the shadow allows
 	ShadowLost    = "lost"    // the policy allows, the shadow refuses
-	ShadowChanged = "changed" // both allow, but give something else
+	ShadowChanged = "changed" // both allow, but give something else; or both refuse, with another reason
 	ShadowSkipped = "skipped" // it was not asked: what the viewer holds could not be had
 )
 
@@ -87,7 +88,7 @@ func shadowResult(d, other playback.Decision) string {
 		return ShadowGained
 	case allowed && !would:
 		return ShadowLost
-	case allowed && !sameGrant(d, other):
+	case !sameAnswer(&d, &other):
 		return ShadowChanged
 	}
 	return ShadowSame
@@ -107,8 +108,23 @@ func (s *Shadowed) log(q *playback.Question, result string, d, other playback.De
 	if q.Client != nil {
 		country = q.Client.Country
 	}
-	s.cfg.Logger.LogAttrs(context.Background(), slog.LevelInfo, "the shadow policy answers otherwise",
+	attrs := []slog.Attr{
 		slog.String("environment", string(s.cfg.Environment)), slog.String("result", result),
 		slog.String("decided", decider(d)), slog.String("shadow", decider(other)), slog.String("shadow_revision", s.cfg.Shadow.revision),
-		slog.String("playback_id", string(id)), slog.String("type", q.Type.String()), slog.String("country", country))
+		slog.String("playback_id", string(id)), slog.String("type", q.Type.String()), slog.String("country", country),
+	}
+	if result == ShadowChanged {
+		attrs = append(attrs, slog.String("changes", groupsOf(changesOf(&d, &other))))
+	}
+	s.cfg.Logger.LogAttrs(context.Background(), slog.LevelInfo, "the shadow policy answers otherwise", attrs...)
+}
+
+// groupsOf writes changes down without what may say who the viewer is: custom
+// claims, the names of grants.
+func groupsOf(changes []DecisionChange) string {
+	names := make([]string, len(changes))
+	for i, c := range changes {
+		names[i] = c.group()
+	}
+	return strings.Join(names, "; ")
 }

@@ -58,6 +58,9 @@ func TestAShadowCountsAndDecidesNothing(t *testing.T) {
 	if n := strings.Count(log.String(), "\n"); n != 3 {
 		t.Errorf("%d lines, want one of each kind:\n%s", n, log.String())
 	}
+	if !strings.Contains(log.String(), `changes="ttl 1h → 2h"`) {
+		t.Errorf("the log does not say what changed:\n%s", log.String())
+	}
 	if strings.Contains(log.String(), "u1") {
 		t.Errorf("the log names the viewer:\n%s", log.String())
 	}
@@ -113,7 +116,7 @@ tests:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report.Passed() || len(report.Unreachable) != 1 || !strings.Contains(report.Unreachable[0], "rules[1] (dead): is never reached") {
+	if report.Passed() || len(report.Unreachable) != 1 || report.Unreachable[0].Rule != "dead" || !strings.HasSuffix(report.Unreachable[0].Text, "decides before it (line 5)") {
 		t.Errorf("Unreachable = %q, want the dead rule", report.Unreachable)
 	}
 	var j policy.JUnit
@@ -137,7 +140,8 @@ tests:
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	if len(read.Suites) != 2 || read.Suites[0].Tests != 3 || read.Suites[0].Failures != 2 || read.Suites[1].Failures != 1 ||
-		read.Suites[0].Cases[0].Failure != nil || read.Suites[0].Cases[1].Failure == nil {
+		read.Suites[0].Cases[0].Failure != nil || read.Suites[0].Cases[1].Failure == nil ||
+		!strings.HasPrefix(*read.Suites[0].Cases[1].Failure, "line 8\n") || read.Suites[0].Cases[2].Name != "rule dead can be reached" {
 		t.Errorf("JUnit:\n%s", out.String())
 	}
 }

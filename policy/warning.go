@@ -43,6 +43,11 @@ func (p *Policy) Warnings(known []*playback.Object) []string {
 			warnings = append(warnings, fmt.Sprintf("conditions.%s: is used by no rule", name))
 		}
 	}
+	for _, name := range p.language.functions.names() {
+		for _, doubt := range p.language.functions.sets[name].doubts {
+			warnings = append(warnings, fmt.Sprintf("sets.%s: %s", name, doubt))
+		}
+	}
 	longest := longestAsset(known)
 	unreachable := p.unreachable()
 	for _, r := range p.rules() {
@@ -52,6 +57,9 @@ func (p *Policy) Warnings(known []*playback.Object) []string {
 		}
 		if testsCountryNegated(r.when.ast) {
 			found = append(found, r.countryWarning())
+		}
+		for _, e := range r.expressions() {
+			found = append(found, memberWarnings(e.ast.NativeRep())...)
 		}
 		if !r.deny {
 			found = append(found, p.grantWarnings(r, longest)...)

@@ -43,7 +43,7 @@ func postExplain(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) e
 	if err != nil {
 		return err
 	}
-	return sendData(c, x, explanationOf(x, explained))
+	return sendData(c, x, explanationOf(x, k.Viewer, explained))
 }
 
 // sendData sends {"data": …}, written the slow and easy way: these answers are
@@ -69,17 +69,31 @@ type explanation struct {
 	Revision    string                 `json:"policy_revision"`
 	Now         int64                  `json:"now"`
 	Catalogue   catalogueEntry         `json:"catalogue"`
-	Grants      []playback.HeldInputs  `json:"grants"`
+	Grants      []heldJSON             `json:"grants"` // that the rules saw
+	Idle        []idleGrant            `json:"grants_not_in_force"`
 	Types       []explainedType        `json:"types"`
 	Plan        *explainedPlan         `json:"plan"`
+}
+
+// idleGrant is a grant that the viewer holds, and why the rules did not see it.
+type idleGrant struct {
+	Grant heldJSON            `json:"grant"`
+	Why   []playback.Obstacle `json:"why"`
 }
 
 type catalogueEntry struct {
 	PlaybackID playback.ID                `json:"playback_id"`
 	Policy     playback.Policy            `json:"policy"`
 	Known      bool                       `json:"known"`
-	Asset      *playback.AssetInputs      `json:"asset"`
+	Asset      *catalogueAsset            `json:"asset"`
 	LiveStream *playback.LiveStreamInputs `json:"live_stream"`
+}
+
+// catalogueAsset is an asset with its time as /v1 writes times.
+type catalogueAsset struct {
+	*playback.AssetInputs
+
+	CreatedAt int64 `json:"created_at,omitempty"` // Unix seconds
 }
 
 type explainedType struct {
@@ -98,12 +112,21 @@ type explainedPlan struct {
 	Degraded  bool           `json:"degraded,omitempty"`
 }
 
-func explanationOf(x *middleware.Exchange, e *issuer.Explanation) *explanation {
-	in := playback.InputsOf(&playback.Question{Object: e.Object, Viewer: &playback.Viewer{}, Grants: e.Grants})
+func explanationOf(x *middleware.Exchange, viewer *playback.Viewer, e *issuer.Explanation) *explanation {
+	in := playback.InputsOf(&playback.Question{Object: e.Object})
 	out := &explanation{
 		Environment: x.Environment.ID, Effect: "allow", Status: fiber.StatusOK, Revision: e.Revision, Now: e.Now.Unix(),
-		Catalogue: catalogueEntry{e.Object.ID, e.Object.Policy, e.Object.Known, in.Asset, in.LiveStream},
-		Grants:    append([]playback.HeldInputs{}, in.Viewer.Grants...), Types: []explainedType{},
+		Catalogue: catalogueEntry{e.Object.ID, e.Object.Policy, e.Object.Known, nil, in.LiveStream},
+		Grants:    []heldJSON{}, Idle: []idleGrant{}, Types: []explainedType{},
+	}
+	if in.Asset != nil {
+		out.Catalogue.Asset = &catalogueAsset{in.Asset, unixOrZero(e.Object.Asset.CreatedAt)}
+	}
+	for i := range e.Grants {
+		out.Grants = append(out.Grants, heldOf(&e.Grants[i], viewer.Issuer, viewer.ID))
+	}
+	for i := range e.Idle {
+		out.Idle = append(out.Idle, idleGrant{heldOf(&e.Idle[i].Held, viewer.Issuer, viewer.ID), e.Idle[i].Why})
 	}
 	if r := e.Refusal; r != nil {
 		out.Effect, out.Status, out.Code, out.Message, out.Available = "deny", Status(r.Kind), r.Code, r.Message, unixOrZero(r.AvailableFrom)

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"testing"
 	"time"
@@ -19,9 +20,12 @@ func (f *fakeIssuer) Explain(_ context.Context, _ *issuer.Environment, req *issu
 		return nil, playback.Errorf(playback.CodeUnknownPlaybackID, "There is no such playback ID.")
 	}
 	x := &issuer.Explanation{
-		Object: &playback.Object{ID: req.PlaybackID, Policy: playback.PolicySigned, Known: true, Asset: &playback.Asset{ID: "A1", Duration: 60}},
+		Object: &playback.Object{ID: req.PlaybackID, Policy: playback.PolicySigned, Known: true, Asset: &playback.Asset{ID: "A1", Duration: 60, CreatedAt: time.Unix(1_700_000_000, 0)}},
 		Now:    time.Unix(1_900_000_000, 0), Revision: "0123456789ab",
 	}
+	gone := playback.Held{ID: "g2", Type: playback.HeldTicket, Scope: playback.Scope{Kind: playback.ScopeAll}, Until: time.Unix(1_800_000_000, 0)}
+	x.Grants = []playback.Held{{ID: "g1", Type: playback.HeldRental, Scope: playback.ScopeOf(x.Object), Until: time.Unix(2_000_000_000, 0), PlayWithin: time.Hour}}
+	x.Idle = []playback.IdleGrant{{ID: "g2", Why: gone.Obstacles(x.Object, x.Now), Held: gone}}
 	for _, t := range req.Types {
 		item := issuer.TypeExplanation{Type: t, Cached: true, Params: req.Params[t], Rules: &playback.Explanation{
 			Revision: "0123456789ab", Effect: "allow", Rule: "all", Rules: []playback.RuleResult{}, Flips: []playback.Flip{},
@@ -61,8 +65,18 @@ func TestExplainAnswersWithoutMinting(t *testing.T) {
 	k.want(r, http.StatusOK, "")
 	want := map[string]any{"data": map[string]any{
 		"environment_id": "acme-prod", "effect": "allow", "status": 200.0, "policy_revision": "0123456789ab", "now": 1.9e9,
-		"catalogue": map[string]any{"playback_id": "PID1", "policy": "signed", "known": true, "asset": map[string]any{"id": "A1", "duration": 60.0}, "live_stream": nil},
-		"grants":    []any{},
+		"catalogue": map[string]any{"playback_id": "PID1", "policy": "signed", "known": true, "asset": map[string]any{"id": "A1", "duration": 60.0, "created_at": 1.7e9}, "live_stream": nil},
+		"grants": []any{map[string]any{
+			"id": "g1", "viewer": map[string]any{"issuer": "main", "id": "u1"}, "type": "rental", "scope": map[string]any{"asset_id": "A1"},
+			"from": nil, "until": 2e9, "play_within": 3600.0, "first_play": nil, "attributes": map[string]any{},
+		}},
+		"grants_not_in_force": []any{map[string]any{
+			"grant": map[string]any{
+				"id": "g2", "viewer": map[string]any{"issuer": "main", "id": "u1"}, "type": "ticket", "scope": map[string]any{"all": true},
+				"from": nil, "until": 1.8e9, "play_within": nil, "first_play": nil, "attributes": map[string]any{},
+			},
+			"why": []any{map[string]any{"code": "ended", "at": 1.8e9, "text": "ended at 2027-01-15T08:00:00Z"}},
+		}},
 		"types": []any{map[string]any{
 			"type": "thumbnail", "params": map[string]any{"time": 5.0}, "cache": "hit",
 			"rules": map[string]any{"policy_revision": "0123456789ab", "effect": "allow", "rule": "all", "code": "", "rules": []any{}, "flips": []any{}, "flips_partial": false},
@@ -71,6 +85,13 @@ func TestExplainAnswersWithoutMinting(t *testing.T) {
 	}}
 	if diff := cmp.Diff(want, r.decode(t)); diff != "" {
 		t.Errorf("explanation (-want +got):\n%s", diff)
+	}
+	for _, body := range []any{want["data"].(map[string]any)["grants"].([]any)[0], want["data"].(map[string]any)["grants_not_in_force"].([]any)[0].(map[string]any)["grant"]} {
+		text, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.want(k.put("/v1/grants/"+body.(map[string]any)["id"].(string), string(text), basicAuth(acmeBackend, secret)), http.StatusCreated, "")
 	}
 	refused := k.post("/v1/explain", `{"playback_id":"PID1"}`, operator)
 	k.want(refused, http.StatusOK, "")

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -70,7 +71,10 @@ func (s *Server) putGrant(ctx context.Context, c *fiber.Ctx, x *middleware.Excha
 	if refusal != nil {
 		return refusal
 	}
-	e.Environment, e.ID = x.Environment.ID, id
+	if err := s.checkAnswered(ctx, x, &e, id); err != nil {
+		return err
+	}
+	e.Environment, e.ID, e.FirstPlay = x.Environment.ID, id, time.Time{}
 	stored, created, err := s.cfg.Grants.Put(ctx, e)
 	if err != nil {
 		return err
@@ -79,6 +83,23 @@ func (s *Server) putGrant(ctx context.Context, c *fiber.Ctx, x *middleware.Excha
 		return sendGrant(c, x, &stored, fiber.StatusCreated)
 	}
 	return sendGrant(c, x, &stored, fiber.StatusOK)
+}
+
+// checkAnswered checks what a body has of an answer to GET, which may be sent
+// back as it is: it must be what it was.
+func (s *Server) checkAnswered(ctx context.Context, x *middleware.Exchange, e *playback.Entitlement, id string) error {
+	if e.ID != "" && e.ID != id {
+		return fieldError("id", "is not the ID in the path")
+	}
+	if e.FirstPlay.IsZero() {
+		return nil
+	}
+	kept, err := s.cfg.Grants.Get(ctx, x.Environment.ID, id)
+	switch {
+	case errors.Is(err, playback.CodeNotFound), err == nil && !kept.FirstPlay.Equal(e.FirstPlay):
+		return fieldError("first_play", "is set by the first play: leave it out")
+	}
+	return err
 }
 
 // listGrants answers GET /v1/grants?viewer=…&issuer=….
@@ -161,7 +182,7 @@ func readGrant(v *jsonValue) (e playback.Entitlement, err *playback.Error) {
 
 func isGrantMember(name string) bool {
 	switch name {
-	case "viewer", "type", "scope", "from", "until", "play_within", "attributes":
+	case "viewer", "type", "scope", "from", "until", "play_within", "attributes", "id", "first_play", "created_at", "updated_at":
 		return true
 	}
 	return false
@@ -182,6 +203,12 @@ func grantMember(e *playback.Entitlement, m *jsonMember) (err *playback.Error) {
 		e.From, err = readUnix(v, "from")
 	case "until":
 		e.Until, err = readUnix(v, "until")
+	case "id":
+		e.ID, err = text(v, "id", maxName)
+	case "first_play":
+		e.FirstPlay, err = readUnix(v, m.name)
+	case "created_at", "updated_at":
+		_, err = readUnix(v, m.name) // of an answer that is sent back
 	case "play_within":
 		if v.kind != jsonNumber && v.kind != jsonString {
 			return fieldError("play_within", "want a number or a string")
@@ -282,13 +309,10 @@ func sendGrant(c *fiber.Ctx, x *middleware.Exchange, e *playback.Entitlement, st
 	return nil
 }
 
-// grantJSON is a grant as the API has it.
-type grantJSON struct {
-	ID     string `json:"id"`
-	Viewer struct {
-		Issuer string `json:"issuer"`
-		ID     string `json:"id"`
-	} `json:"viewer"`
+// heldJSON is a grant as PUT takes it.
+type heldJSON struct {
+	ID         string            `json:"id"`
+	Viewer     grantOwner        `json:"viewer"`
 	Type       playback.HeldType `json:"type"`
 	Scope      map[string]any    `json:"scope"`
 	From       *int64            `json:"from"`
@@ -296,27 +320,37 @@ type grantJSON struct {
 	PlayWithin *int64            `json:"play_within"`
 	FirstPlay  *int64            `json:"first_play"`
 	Attributes map[string]any    `json:"attributes"`
-	CreatedAt  *int64            `json:"created_at"`
-	UpdatedAt  *int64            `json:"updated_at"`
 }
 
-func appendGrant(b []byte, e *playback.Entitlement) ([]byte, error) {
-	out := grantJSON{
-		ID: e.ID, Type: e.Type, Scope: map[string]any{string(e.Scope.Kind): e.Scope.Value},
-		From: unix(e.From), Until: unix(e.Until), FirstPlay: unix(e.FirstPlay), Attributes: e.Attributes,
-		CreatedAt: unix(e.CreatedAt), UpdatedAt: unix(e.UpdatedAt),
+type grantOwner struct {
+	Issuer string `json:"issuer"`
+	ID     string `json:"id"`
+}
+
+// grantJSON is a grant as the API answers it.
+type grantJSON struct {
+	heldJSON
+
+	CreatedAt *int64 `json:"created_at"`
+	UpdatedAt *int64 `json:"updated_at"`
+}
+
+func heldOf(h *playback.Held, alias, viewer string) heldJSON {
+	out := heldJSON{
+		ID: h.ID, Viewer: grantOwner{alias, viewer}, Type: h.Type, Scope: h.Scope.JSON(),
+		From: unix(h.From), Until: unix(h.Until), FirstPlay: unix(h.FirstPlay), Attributes: h.Attributes,
 	}
-	out.Viewer.Issuer, out.Viewer.ID = e.Issuer, e.Viewer
-	if e.Scope.Kind == playback.ScopeAll {
-		out.Scope[string(e.Scope.Kind)] = true
-	}
-	if e.PlayWithin > 0 {
-		out.PlayWithin = new(int64(e.PlayWithin / time.Second))
+	if h.PlayWithin > 0 {
+		out.PlayWithin = new(int64(h.PlayWithin / time.Second))
 	}
 	if out.Attributes == nil {
 		out.Attributes = map[string]any{}
 	}
-	text, err := json.Marshal(out)
+	return out
+}
+
+func appendGrant(b []byte, e *playback.Entitlement) ([]byte, error) {
+	text, err := json.Marshal(grantJSON{heldOf(&e.Held, e.Issuer, e.Viewer), unix(e.CreatedAt), unix(e.UpdatedAt)})
 	if err != nil {
 		return b, fmt.Errorf("writing grant %s: %w", e.ID, err)
 	}

@@ -63,6 +63,12 @@ func TestGrantsOverHTTP(t *testing.T) {
 		t.Errorf("a namesake's grants: %s", r.body)
 	}
 
+	sent := strings.TrimSuffix(strings.TrimPrefix(got.body, `{"data":`), "}")
+	if back := k.put("/v1/grants/order-1", sent, backend); back.StatusCode != http.StatusOK || back.body != got.body {
+		t.Errorf("what GET answered, sent back: %d %s", back.StatusCode, back.body)
+	}
+	k.want(k.put("/v1/grants/order-2", sent, backend), http.StatusBadRequest, playback.CodeInvalidField)
+
 	k.want(k.call("DELETE", "/v1/grants/order-1", backend), http.StatusNoContent, "")
 	k.want(k.call("DELETE", "/v1/grants/order-1", backend), http.StatusNotFound, playback.CodeNotFound)
 	k.want(k.get("/v1/grants/order-1", backend), http.StatusNotFound, playback.CodeNotFound)
@@ -127,10 +133,10 @@ func TestBodiesThatAreNoGrant(t *testing.T) {
 		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"play_within":0}`:                   "play_within",
 		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"play_within":"soon"}`:              "play_within",
 		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"attributes":[1]}`:                  "attributes: want an object",
-		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"first_play":1}`:                    "first_play: is not known",
+		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"first_play":1}`:                    "first_play: is set by the first play",
 		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"type":"rental"}`:                   "type: is given twice",
 		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"attributes":{"x":1e999}}`:          "attributes.x",
-		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"id":"other"}`:                      "id: is not known",
+		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"id":"other"}`:                      "id: is not the ID in the path",
 		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"attributes":{"a":{"b":1,"b":2}}}`:  "attributes.a.b: is given twice",
 		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"attributes":{"a":"` + long + `"}}`: "attributes: is larger than 4096 bytes",
 	} {
