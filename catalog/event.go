@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/store"
@@ -74,11 +75,14 @@ func (b *Inbox) Take(ctx context.Context, body []byte) (EventOutcome, error) {
 	if err := json.Unmarshal(body, &e); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrEvent, err)
 	}
-	if e.ID == "" || len(e.ID) > maxEventID || e.Type == "" || e.CreatedAt.IsZero() {
+	switch {
+	case e.ID == "" || e.Type == "" || e.CreatedAt.IsZero():
 		return "", fmt.Errorf("%w: type, id or created_at is missing", ErrEvent)
-	}
-	if b.MuxEnvironment != "" && e.Environment.ID != b.MuxEnvironment {
-		return "", ErrEventEnvironment
+	case len(e.ID) > maxEventID || strings.ContainsFunc(e.ID, unicode.IsControl):
+		// No store need keep what cannot be a UUID: PostgreSQL has no NUL in texts.
+		return "", fmt.Errorf("%w: want an id of 1 to %d characters, none of control", ErrEvent, maxEventID)
+	case b.MuxEnvironment != "" && e.Environment.ID != b.MuxEnvironment:
+		return "", fmt.Errorf("%w: environment.id is %.80q, mux.environment_id is %q", ErrEventEnvironment, e.Environment.ID, b.MuxEnvironment)
 	}
 	kind, id, meaning := e.meaning()
 	event := &store.Event{Environment: b.Environment, ID: e.ID, At: b.Now()}
