@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"database/sql"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,24 @@ func open(t *testing.T, dsn string) store.Store {
 func TestStore(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.StartPostgres(t).DSN() + "?pool_max_conns=4"
+	t.Run("suite", func(t *testing.T) {
+		storetest.Run(t, func(t *testing.T) store.Store { return open(t, dsn) })
+	})
+}
+
+// TestStoreInADatabaseOfALanguage: such a database orders texts as people do.
+func TestStoreInADatabaseOfALanguage(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.StartPostgres(t).DSN()
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), `CREATE DATABASE english TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en'`); err != nil {
+		t.Fatal(err)
+	}
+	dsn = strings.TrimSuffix(dsn, "/postgres") + "/english?pool_max_conns=4"
 	t.Run("suite", func(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) store.Store { return open(t, dsn) })
 	})
