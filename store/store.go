@@ -164,7 +164,7 @@ var ErrNoTurn = errors.New("there is no turn in time")
 // Turn is the wish for a turn.
 type Turn struct {
 	Name   string        // those of one name share their turns
-	Every  time.Duration // between two of them
-	Now    time.Time
+	Every  time.Duration // until the next one after it
+	Now    time.Time     // where the store has no clock of its own, which all agree on
 	Within time.Duration // the longest wait
 }

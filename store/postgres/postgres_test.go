@@ -76,6 +76,21 @@ func TestARestartIsSurvived(t *testing.T) {
 	t.Errorf("the store does not come back: %v", err)
 }
 
+// TestAClockThatIsWrongTakesNobodysTurn: turns go by the database's.
+func TestAClockThatIsWrongTakesNobodysTurn(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.StartPostgres(t).DSN()
+	right, wrong := open(t, dsn), open(t, dsn)
+	for range 3 {
+		for s, off := range map[store.Store]time.Duration{right: 0, wrong: time.Hour} {
+			wait, err := s.Turn(t.Context(), store.Turn{Name: "mux", Every: time.Second, Now: time.Now().Add(off), Within: time.Minute})
+			if err != nil || wait > 10*time.Second {
+				t.Errorf("a turn waits %s, %v", wait, err)
+			}
+		}
+	}
+}
+
 func TestReplicasMigrateOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.StartPostgres(t).DSN()
