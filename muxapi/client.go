@@ -93,7 +93,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	if cfg.Turn != nil {
 		share := func(name string) func(context.Context, time.Duration) (time.Duration, error) {
-			return func(ctx context.Context, every time.Duration) (time.Duration, error) { return cfg.Turn(ctx, name, every) }
+			return func(ctx context.Context, every time.Duration) (time.Duration, error) {
+				return cfg.Turn(ctx, name, every)
+			}
 		}
 		c.posts.shared, c.others.shared = share("post"), share("other")
 	}

@@ -13,7 +13,7 @@ func turns(t *testing.T, open func(*testing.T) store.Store) {
 	// Hours, because a store may go by its own clock.
 	const every = time.Hour
 	turn := func(s store.Store, name string, every, within time.Duration) (time.Duration, error) {
-		return s.Turn(t.Context(), store.Turn{Name: name, Every: every, Now: time.Now(), Within: within})
+		return s.Turn(t.Context(), store.Turn{Name: name, Every: every, Now: time.Now(), Within: within}) //nolint:forbidigo // see above
 	}
 	name := string(environment())
 	for i, want := range []time.Duration{0, every, 2 * every} {
