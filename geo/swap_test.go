@@ -23,7 +23,7 @@ const networks = 20_000 // /24s from 1.0.0.0 on
 
 func network(n int) netip.Addr {
 	var b [4]byte
-	binary.BigEndian.PutUint32(b[:], 1<<24+uint32(n)<<8) //nolint:gosec // below 2^32
+	binary.BigEndian.PutUint32(b[:], 1<<24+uint32(n)<<8)
 	return netip.AddrFrom4(b)
 }
 
@@ -34,7 +34,7 @@ func large(t testing.TB, path, edition string) {
 	records := make(map[string]mmdbtype.Map, networks)
 	for n := range networks {
 		record := city(edition, fmt.Sprintf("%s%d", edition, n))
-		record["traits"] = asn(uint32(edition[0])<<16 + uint32(n)) //nolint:gosec // below 2^24
+		record["traits"] = asn(uint32(edition[0])<<16 + uint32(n))
 		records[network(n).String()+"/24"] = record
 	}
 	write(t, path, "GeoIP2-Enterprise", 6, records)
