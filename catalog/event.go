@@ -113,15 +113,19 @@ func (b *Inbox) write(ctx context.Context, event *store.Event, kind store.Kind, 
 	}
 	o.Environment, o.Version = b.Environment, e.CreatedAt.UnixMicro()
 	applied, fresh, err := b.Library.store.Apply(ctx, event, []store.Object{o})
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case !fresh:
-		return EventDuplicate, nil
-	case !applied[0]:
-		return EventStale, nil
 	}
-	return EventApplied, b.Library.Follow(ctx)
+	outcome := EventApplied
+	switch {
+	case !fresh:
+		outcome = EventDuplicate
+	case !applied[0]:
+		outcome = EventStale
+	}
+	// Whoever took this event, or a newer one, may have been another replica: who
+	// answers knows what it says.
+	return outcome, b.Library.Follow(ctx)
 }
 
 // wholeAsset and wholeStream are the events whose data is the whole object.
