@@ -3,6 +3,7 @@ package muxapi
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,11 +48,14 @@ func TestASharedTurnThatComesTooLateIsNotTakenAlone(t *testing.T) {
 func TestWhoIsToldToWaitTellsTheOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		var taken []time.Duration
 		p := pace{every: time.Second}
 		for _, sharing := range []bool{false, true} {
 			if sharing {
 				p.shared = func(_ context.Context, every time.Duration) (time.Duration, error) {
+					mu.Lock()
+					defer mu.Unlock()
 					taken = append(taken, every)
 					return time.Second, nil
 				}
