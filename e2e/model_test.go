@@ -25,39 +25,6 @@ rules:
 // modelTime is how long the model is tried.
 const modelTime = 10 * time.Second
 
-// filmState is what Mux said of a film at one time.
-type filmState struct{ listed, secret, deleted bool }
-
-// film is a film and all that Mux ever said of it. Which of that a gateway goes
-// by is known only in part: at least what the newest webhook said that it took,
-// or that the other took a while ago; at most what is so at Mux.
-type film struct {
-	asset, id string
-	states    []filmState
-	taken     []taken
-	least     [2]int // of the states, what each gateway must know
-}
-
-type taken struct {
-	gateway, state int
-	at             time.Time
-}
-
-// heard is how soon a gateway hears of what the other one took: a second, by the
-// documentation, and time for a busy machine.
-const heardOf = 3 * time.Second
-
-// possible are the states that a gateway may go by. up is since when the database
-// has been there, zero if it is not: without it nobody hears of anything.
-func (f *film) possible(gateway int, up time.Time) []filmState {
-	for _, t := range f.taken {
-		if t.gateway == gateway || !up.IsZero() && time.Since(t.at) > heardOf && time.Since(up) > heardOf {
-			f.least[gateway] = max(f.least[gateway], t.state)
-		}
-	}
-	return f.states[f.least[gateway]:]
-}
-
 // held is what a grant may be: "" nothing, else what it is for.
 type held []string
 
@@ -93,10 +60,10 @@ func (m *model) fail(format string, args ...any) {
 }
 
 func (m *model) possible(f *film, g int) []filmState {
-	if m.up {
-		return f.possible(g, m.since)
+	if !m.up {
+		return f.possible(g, time.Time{})
 	}
-	return f.possible(g, time.Time{})
+	return f.possible(g, m.since)
 }
 
 // excused reports whether 503 is an answer now.
@@ -140,10 +107,12 @@ func (m *model) became(id, what string, status int, good ...int) {
 	switch {
 	case slices.Contains(good, status):
 		m.grants[id] = held{what}
-	case status == http.StatusServiceUnavailable:
-		m.grants[id] = append(m.grants[id], what)
-	default:
+	case status != http.StatusServiceUnavailable:
 		m.fail("%s: %d", id, status)
+	case m.grants[id] == nil:
+		m.grants[id] = held{"", what}
+	default:
+		m.grants[id] = append(m.grants[id], what)
 	}
 }
 
@@ -240,12 +209,11 @@ func (m *model) deliver() {
 // play asks for a token and checks the answer.
 func (m *model) play() {
 	g, f := m.rand.IntN(2), m.anyFilm()
-	viewer, mine := fmt.Sprintf("rental-%d", m.rand.IntN(modelViewers)), []string{}
-	if m.rand.IntN(3) > 0 {
-		n := m.rand.IntN(modelViewers)
-		viewer, mine = fmt.Sprintf("v%d", n), []string{grantID(n, 0), grantID(n, 1)}
-	} else {
-		mine = append(mine, viewer)
+	n := m.rand.IntN(modelViewers)
+	viewer, mine := fmt.Sprintf("v%d", n), []string{grantID(n, 0), grantID(n, 1)}
+	if m.rand.IntN(3) == 0 {
+		viewer = fmt.Sprintf("rental-%d", n)
+		mine = []string{viewer}
 	}
 	r, err := call(http.MethodPost, m.gateways[g].url+"/v1/tokens", fmt.Sprintf(`{"playback_id":%q,"viewer":{"id":%q}}`, f.id, viewer), "Authorization", basic("tok-acme"))
 	if err != nil {
