@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -27,8 +28,16 @@ func openDecisions(cfg *configs.Decisions, log *slog.Logger, registry prometheus
 	}
 	return audit.New(audit.Config{
 		Sink: sink, Allow: audit.Sampling(cfg.Allow), Rules: rules, KeepInputs: cfg.Inputs == "full", PseudonymKey: cfg.PseudonymKey,
-		Queue: cfg.Queue, Logger: log, Registerer: registry,
+		Queue: cfg.Queue, Gather: gather(cfg.Output), Logger: log, Registerer: registry,
 	}), nil
+}
+
+// gather is how long records wait for others: each time costs a request there.
+func gather(output string) time.Duration {
+	if output == "otlp" {
+		return time.Second
+	}
+	return 0
 }
 
 func openSink(cfg *configs.Decisions) (audit.Sink, error) {
@@ -55,9 +64,19 @@ func (a *App) openJournal(cfg *configs.Config, registry prometheus.Registerer) (
 	if log == nil {
 		return nil, nil //nolint:nilnil // no log at all
 	}
-	a.life.onStop("the decision log", log.Stop)
+	a.life.onStop("the decision log", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, decisionsTime)
+		defer cancel()
+		if err := log.Stop(ctx); err != nil { // no reason to call the stop a failure
+			a.log.Error("the last decisions are lost", "error", err)
+		}
+		return nil
+	})
 	return log, nil
 }
+
+// decisionsTime bounds how long a sink that does not answer may hold up a stop.
+const decisionsTime = 5 * time.Second
 
 // DecisionKey returns the key of the pseudonyms in a configuration's decision
 // log: with it, records of a viewer of one of its environments are found.

@@ -22,8 +22,9 @@ func orGone(err error) error {
 // webhooks takes what Mux sends to any environment.
 type webhooks struct{ app *App }
 
-// Take verifies a webhook and gives it to the environment's catalogue. What is
-// not signed for the environment learns nothing, not even whether there is one.
+// Take verifies a webhook and gives it to the environment's catalogue. Who did
+// not sign for the environment learns nothing, not even whether there is one;
+// the log has the cause.
 func (w webhooks) Take(ctx context.Context, env playback.EnvironmentID, signature string, body []byte) (string, error) {
 	outcome, err := w.take(ctx, env, signature, body)
 	if err != nil && outcome == "" {
@@ -38,10 +39,10 @@ func (w webhooks) take(ctx context.Context, env playback.EnvironmentID, signatur
 	e, inbox := s.configured[env], s.inboxes[env]
 	refused := playback.Errorf(playback.CodeInvalidCredentials, "The signature is missing, too old, or not by a secret of this environment.")
 	if e == nil || inbox == nil {
-		return "", refused
+		return "", refused.Because(errors.New("there is no such environment"))
 	}
 	if err := catalog.VerifySignature(signature, body, e.Webhooks.Secrets, time.Now().Add(-e.Webhooks.Tolerance)); err != nil {
-		return "", refused
+		return "", refused.Because(err)
 	}
 	outcome, err := inbox.Take(ctx, body)
 	switch {

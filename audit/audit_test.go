@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -162,7 +161,7 @@ type stuck struct {
 	let     chan struct{}
 }
 
-func (s stuck) Write([]audit.Entry) error {
+func (s stuck) Write(context.Context, []audit.Entry) error {
 	s.entered <- struct{}{}
 	<-s.let
 	return io.ErrClosedPipe
@@ -197,7 +196,7 @@ func TestARestartBeginsALineOfItsOwn(t *testing.T) {
 	}
 	sink, err := audit.OpenFile(audit.FileConfig{Path: path, MaxSize: 1000, Keep: 1})
 	if err == nil {
-		err = sink.Write([]audit.Entry{{Line: []byte("{\"rule\":\"b\"}\n")}})
+		err = sink.Write(t.Context(), []audit.Entry{{Line: []byte("{\"rule\":\"b\"}\n")}})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -293,7 +292,7 @@ func TestOnlyAsManyFilesAreKeptAsAreWanted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, line := range []string{"0123456789\n", "1\n", "2\n", "3456789012\n", "4\n"} {
-		if err := sink.Write([]audit.Entry{{Line: []byte(line)}}); err != nil {
+		if err := sink.Write(t.Context(), []audit.Entry{{Line: []byte(line)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -322,7 +321,7 @@ func TestFollowGoesOnOverRotations(t *testing.T) {
 		return []audit.Entry{{Line: fmt.Appendf(nil, `{"rule":%q,"request_id":"r%d"}`+"\n", rule, i)}}
 	}
 	for i := range 3 {
-		if err := sink.Write(entry(i, "a")); err != nil {
+		if err := sink.Write(t.Context(), entry(i, "a")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -354,7 +353,7 @@ func TestFollowGoesOnOverRotations(t *testing.T) {
 	<-ready
 	for i := 3; i < 13; i++ { // some of these begin a new file
 		for _, rule := range []string{"a", "b"} {
-			if err := sink.Write(entry(i, rule)); err != nil {
+			if err := sink.Write(t.Context(), entry(i, rule)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -419,33 +418,40 @@ func TestReadLeavesOutLinesThatAreNoRecords(t *testing.T) {
 	}
 }
 
-func TestACollectorGetsTheRecords(t *testing.T) {
+// writes is a sink that notes how many records came together.
+type writes chan int
+
+func (w writes) Write(_ context.Context, entries []audit.Entry) error {
+	w <- len(entries)
+	return nil
+}
+
+func (writes) Close(context.Context) error { return nil }
+
+// TestRecordsAreGathered for a sink to which each time is dear, no longer than
+// that, and not at the end.
+func TestRecordsAreGathered(t *testing.T) {
 	t.Parallel()
-	bodies := make(chan []byte, 10)
-	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		if r.URL.Path != "/v1/logs" {
-			t.Errorf("path %s, want /v1/logs", r.URL.Path)
+	synctest.Test(t, func(t *testing.T) {
+		sink := make(writes, 10)
+		l, stop := open(t, audit.Config{Sink: sink, Gather: time.Second})
+		began := time.Now()
+		for range 3 {
+			l.Keep(refused())
+			time.Sleep(300 * time.Millisecond)
 		}
-		bodies <- body
-		w.Header().Set("Content-Type", "application/x-protobuf")
-	}))
-	defer collector.Close()
-	sink, err := audit.OpenOTLP(context.Background(), collector.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, stop := open(t, audit.Config{Sink: sink})
-	l.Keep(refused())
-	stop()
-	select {
-	case body := <-bodies:
-		for _, want := range []string{"playgate.decision", `"reason":"not_released"`, "acme-prod"} {
-			if !bytes.Contains(body, []byte(want)) {
-				t.Errorf("the body has no %s", want)
-			}
+		if n := <-sink; n != 3 || time.Since(began) != time.Second {
+			t.Errorf("%d records came after %s, want 3 after a second", n, time.Since(began))
 		}
-	default:
-		t.Error("the collector got nothing before Stop returned")
-	}
+		for range 300 {
+			l.Keep(refused())
+		}
+		if n := <-sink; n != 256 || time.Since(began) != time.Second {
+			t.Errorf("%d records came after %s, want 256 at once", n, time.Since(began))
+		}
+		stop()
+		if n := <-sink; n != 44 || time.Since(began) != time.Second {
+			t.Errorf("%d records came after %s, want the rest at the end", n, time.Since(began))
+		}
+	})
 }

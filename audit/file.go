@@ -53,7 +53,7 @@ func (s *file) open() error {
 }
 
 // Write appends the lines, over as many files as it takes.
-func (s *file) Write(entries []Entry) error {
+func (s *file) Write(_ context.Context, entries []Entry) error {
 	var pending bytes.Buffer
 	for _, e := range entries {
 		if total := s.size + int64(pending.Len()); total > 0 && total+int64(len(e.Line)) > s.cfg.MaxSize {
@@ -144,7 +144,7 @@ type stream struct{ w io.Writer }
 // as are ready.
 func NewStream(w io.Writer) Sink { return stream{w} }
 
-func (s stream) Write(entries []Entry) error {
+func (s stream) Write(_ context.Context, entries []Entry) error {
 	var all bytes.Buffer
 	for _, e := range entries {
 		all.Write(e.Line)

@@ -25,9 +25,11 @@ type RuleSampling struct {
 	Sampling    Sampling
 }
 
-// Sink takes finished records. Write gets as many as are ready, at least one.
+// Sink takes finished records. Write gets as many as are ready, at least one, and
+// returns when they are kept or lost; one goroutine calls it, and its context
+// ends when there is no time left. Close is called after the last Write.
 type Sink interface {
-	Write(entries []Entry) error
+	Write(ctx context.Context, entries []Entry) error
 	Close(ctx context.Context) error
 }
 
@@ -45,9 +47,12 @@ type Config struct {
 	KeepInputs   bool            // else only their digest
 	PseudonymKey playback.Secret // required: all replicas share it
 	Queue        int             // records that may wait, > 0
-	Logger       *slog.Logger
-	Registerer   prometheus.Registerer // nil: metrics are counted, not published
-	Rand         func(n uint32) uint32 // in [0, n); nil: math/rand/v2
+	// Gather is how long a record waits for others before the sink gets them
+	// together: for one to which each time is dear. 0: not at all.
+	Gather     time.Duration
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer // nil: metrics are counted, not published
+	Rand       func(n uint32) uint32 // in [0, n); nil: math/rand/v2
 }
 
 // Log keeps decisions.
@@ -61,6 +66,8 @@ type Log struct {
 	mu      sync.RWMutex // guards stopped, and the queue against being closed
 	stopped bool
 	done    chan struct{}
+	ctx     context.Context //nolint:containedctx // of run: it ends when Stop has no time left
+	cancel  context.CancelFunc
 }
 
 const (
@@ -81,6 +88,7 @@ func New(cfg Config) *Log {
 			Help: "Records of the decision log by what became of them: written, dropped (the queue was full) or failed (they could not be written).",
 		}, []string{"result"}),
 	}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
 	for _, r := range cfg.Rules {
 		l.rules[string(r.Environment)+"\x00"+r.Rule] = r.Sampling
 	}
@@ -145,6 +153,7 @@ func (l *Log) Stop(ctx context.Context) error {
 		close(l.queue)
 	}
 	l.mu.Unlock()
+	defer l.cancel()
 	select {
 	case <-l.done:
 		return l.cfg.Sink.Close(ctx)
@@ -158,21 +167,11 @@ func (l *Log) run() {
 	defer close(l.done)
 	var complained time.Time
 	for r := range l.queue {
-		entries := l.finish(nil, r)
-		for more := true; more && len(entries) < maxBatch; {
-			select {
-			case next, ok := <-l.queue:
-				if more = ok; ok {
-					entries = l.finish(entries, next)
-				}
-			default:
-				more = false
-			}
-		}
+		entries := l.gather(l.finish(nil, r))
 		if len(entries) == 0 {
 			continue
 		}
-		err := l.cfg.Sink.Write(entries)
+		err := l.cfg.Sink.Write(l.ctx, entries)
 		if err == nil {
 			l.results.WithLabelValues("written").Add(float64(len(entries)))
 			continue
@@ -182,6 +181,43 @@ func (l *Log) run() {
 			complained = at
 			l.cfg.Logger.Error("the decision log cannot be written", "error", err)
 		}
+	}
+}
+
+// gather adds what is ready, or becomes so in time.
+func (l *Log) gather(entries []Entry) []Entry {
+	var enough <-chan time.Time
+	if l.cfg.Gather > 0 {
+		timer := time.NewTimer(l.cfg.Gather)
+		defer timer.Stop()
+		enough = timer.C
+	}
+	for len(entries) < maxBatch {
+		r := l.next(enough)
+		if r == nil {
+			break
+		}
+		entries = l.finish(entries, r)
+	}
+	return entries
+}
+
+// next returns the next record, nil if there is none until enough (nil: now) or
+// the queue is closed.
+func (l *Log) next(enough <-chan time.Time) *Record {
+	select {
+	case r := <-l.queue:
+		return r
+	default:
+	}
+	if enough == nil {
+		return nil
+	}
+	select {
+	case r := <-l.queue:
+		return r
+	case <-enough:
+		return nil
 	}
 }
 

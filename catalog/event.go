@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/store"
@@ -74,11 +75,14 @@ func (b *Inbox) Take(ctx context.Context, body []byte) (EventOutcome, error) {
 	if err := json.Unmarshal(body, &e); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrEvent, err)
 	}
-	if e.ID == "" || len(e.ID) > maxEventID || e.Type == "" || e.CreatedAt.IsZero() {
+	switch {
+	case e.ID == "" || e.Type == "" || e.CreatedAt.IsZero():
 		return "", fmt.Errorf("%w: type, id or created_at is missing", ErrEvent)
-	}
-	if b.MuxEnvironment != "" && e.Environment.ID != b.MuxEnvironment {
-		return "", ErrEventEnvironment
+	case len(e.ID) > maxEventID || strings.ContainsFunc(e.ID, unicode.IsControl):
+		// No store need keep what cannot be a UUID: PostgreSQL has no NUL in texts.
+		return "", fmt.Errorf("%w: want an id of 1 to %d characters, none of control", ErrEvent, maxEventID)
+	case b.MuxEnvironment != "" && e.Environment.ID != b.MuxEnvironment:
+		return "", fmt.Errorf("%w: environment.id is %.80q, mux.environment_id is %q", ErrEventEnvironment, e.Environment.ID, b.MuxEnvironment)
 	}
 	kind, id, meaning := e.meaning()
 	event := &store.Event{Environment: b.Environment, ID: e.ID, At: b.Now()}
@@ -109,15 +113,19 @@ func (b *Inbox) write(ctx context.Context, event *store.Event, kind store.Kind, 
 	}
 	o.Environment, o.Version = b.Environment, e.CreatedAt.UnixMicro()
 	applied, fresh, err := b.Library.store.Apply(ctx, event, []store.Object{o})
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case !fresh:
-		return EventDuplicate, nil
-	case !applied[0]:
-		return EventStale, nil
 	}
-	return EventApplied, b.Library.Follow(ctx)
+	outcome := EventApplied
+	switch {
+	case !fresh:
+		outcome = EventDuplicate
+	case !applied[0]:
+		outcome = EventStale
+	}
+	// Whoever took this event, or a newer one, may have been another replica: who
+	// answers knows what it says.
+	return outcome, b.Library.Follow(ctx)
 }
 
 // wholeAsset and wholeStream are the events whose data is the whole object.

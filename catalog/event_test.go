@@ -167,6 +167,7 @@ func TestWhatIsNoEventIsRefused(t *testing.T) {
 		"an array":        []byte("[]"),
 		"an empty object": []byte("{}"),
 		"no ID":           event("", "video.asset.ready", "A1", at, nil),
+		"an ID with NUL":  event("e\x00", "video.asset.ready", "A1", at, nil),
 		"a huge ID":       event(strings.Repeat("e", 129), "video.asset.ready", "A1", at, nil),
 		"no type":         event("e1", "", "A1", at, nil),
 		"no time":         event("e1", "video.asset.ready", "A1", time.Time{}, nil),

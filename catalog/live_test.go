@@ -15,6 +15,7 @@ import (
 	"github.com/playgate/playgate/muxsim"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/store"
+	"github.com/playgate/playgate/store/memory"
 	"github.com/playgate/playgate/store/sqlite"
 )
 
@@ -256,6 +257,39 @@ func TestAReplicaFollows(t *testing.T) {
 	late.Keep(nil)
 	if late.Len() != 0 {
 		t.Error("an environment that is no more is kept")
+	}
+}
+
+// TestWhoAnswersAWebhookKnowsIt, also one that another replica took before, or
+// a newer one.
+func TestWhoAnswersAWebhookKnowsIt(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1_700_000_000, 0)
+	said := func(id, playbackID string, at time.Time) []byte {
+		ids := []any{map[string]any{"id": playbackID, "policy": "signed"}}
+		return event(id, "video.asset.updated", "A1", at, map[string]any{"id": "A1", "playback_ids": ids})
+	}
+	for name, c := range map[string]struct {
+		again []byte
+		want  catalog.EventOutcome
+	}{
+		"the same": {said("e2", "P2", at), catalog.EventDuplicate},
+		"an older": {said("e1", "P1", at.Add(-time.Second)), catalog.EventStale},
+	} {
+		records := memory.New()
+		one, two := newWorld(t, records), newWorld(t, records)
+		taken := said("e2", "P2", at)
+		if name == "an older" {
+			taken = said("e3", "P2", at)
+		}
+		_, err := one.inbox.Take(t.Context(), taken)
+		must(t, err)
+		if outcome, err := two.inbox.Take(t.Context(), c.again); err != nil || outcome != c.want {
+			t.Errorf("%s: %s, %v, want %s", name, outcome, err, c.want)
+		}
+		if _, ok := two.view(t).Lookup("P2"); !ok {
+			t.Errorf("%s: who answered does not know it", name)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -13,7 +14,8 @@ import (
 )
 
 // ErrSignature says that a webhook was not signed with any of the secrets, or
-// too long ago.
+// too long ago. What wraps it says what was wrong, for the log: whoever is
+// refused has proved nothing and learns nothing.
 var ErrSignature = errors.New("the webhook's signature is not good")
 
 // maxSignatures bounds the v1 entries that are looked at: who sends a webhook
@@ -23,15 +25,19 @@ const maxSignatures = 16
 // VerifySignature checks a webhook's Mux-Signature header (mux.md §7):
 // "t=<unix>,v1=<hex>", of which several v1 may be there, over "<t>.<body>". Any
 // of them may be by any of the secrets. Like Mux's SDKs, it minds signatures
-// that are older than the tolerance, not those of a clock that is ahead.
+// that are older than the tolerance, not those of a clock that is ahead. The
+// error wraps ErrSignature and holds neither a secret nor a signature.
 func VerifySignature(header string, body []byte, secrets []playback.Secret, notBefore time.Time) error {
-	stamp, signatures, ok := parseSignature(header)
-	if !ok {
-		return ErrSignature
+	stamp, signatures, err := parseSignature(header)
+	if err != nil {
+		return err
 	}
-	at, err := strconv.ParseInt(stamp, 10, 64)
-	if err != nil || at < notBefore.Unix() {
-		return ErrSignature
+	unix, err := strconv.ParseInt(stamp, 10, 64)
+	if err != nil {
+		return badSignature("its t is not a number of seconds")
+	}
+	if len(secrets) == 0 {
+		return badSignature("no secret is configured (webhooks.secret_files)")
 	}
 	good := 0
 	for _, secret := range secrets {
@@ -47,25 +53,49 @@ func VerifySignature(header string, body []byte, secrets []playback.Secret, notB
 		}
 	}
 	if good == 0 {
-		return ErrSignature
+		return badSignature("none of its %d v1 is by one of the %d secrets", len(signatures), len(secrets))
+	}
+	if unix < notBefore.Unix() {
+		return badSignature("it is by one of the secrets, but too old: of %s, with webhooks.tolerance none before %s may be",
+			time.Unix(unix, 0).UTC().Format(time.RFC3339), notBefore.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
 
-func parseSignature(header string) (stamp string, signatures [][]byte, ok bool) {
+func badSignature(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrSignature, fmt.Sprintf(format, args...))
+}
+
+// parseSignature reads the header's parts. Its error says what is missing,
+// without a word of what was sent.
+func parseSignature(header string) (stamp string, signatures [][]byte, err error) {
+	if header == "" {
+		return "", nil, badSignature("there is no Mux-Signature header")
+	}
+	unreadable := 0
 	for part := range strings.SplitSeq(header, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
 		switch name {
 		case "t":
 			if stamp != "" {
-				return "", nil, false
+				return "", nil, badSignature("its header is malformed: it has two t")
 			}
 			stamp = value
 		case "v1":
-			if signature, err := hex.DecodeString(value); err == nil && len(signature) == sha256.Size && len(signatures) < maxSignatures {
+			signature, err := hex.DecodeString(value)
+			switch {
+			case err != nil || len(signature) != sha256.Size:
+				unreadable++
+			case len(signatures) < maxSignatures:
 				signatures = append(signatures, signature)
 			}
 		}
 	}
-	return stamp, signatures, stamp != "" && len(signatures) > 0
+	switch {
+	case stamp == "":
+		return "", nil, badSignature("its header is malformed: it has no t")
+	case len(signatures) == 0:
+		return "", nil, badSignature("its header is malformed: it has no v1 of 64 hexadecimal digits (%d others)", unreadable)
+	}
+	return stamp, signatures, nil
 }

@@ -36,7 +36,13 @@ func asn(n uint32) mmdbtype.Map {
 // write writes a database with the records, as a new file in the place of path.
 func write(t testing.TB, path, kind string, version int, records map[string]mmdbtype.Map) {
 	t.Helper()
-	tree, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: kind, IPVersion: version, IncludeReservedNetworks: true, RecordSize: 24})
+	writeSized(t, path, mmdbwriter.Options{DatabaseType: kind, IPVersion: version, RecordSize: 24}, records)
+}
+
+func writeSized(t testing.TB, path string, o mmdbwriter.Options, records map[string]mmdbtype.Map) {
+	t.Helper()
+	o.IncludeReservedNetworks = true
+	tree, err := mmdbwriter.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,7 +122,10 @@ func (h *Holder) Put(ctx context.Context, e playback.Entitlement) (_ playback.En
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	kept, created, err := h.cfg.Store.PutGrant(ctx, record)
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrOtherViewer):
+		return playback.Entitlement{}, false, refuse("viewer", "the grant of this ID is another viewer's: delete it first, or choose another ID")
+	case err != nil:
 		return playback.Entitlement{}, false, h.unavailable(err)
 	}
 	stored, err := fromRecord(&kept)

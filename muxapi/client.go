@@ -45,11 +45,11 @@ type Config struct {
 	// proxy of the process's environment.
 	Transport http.RoundTripper
 	Now       func() time.Time // nil: time.Now
-	// Turn takes the next turn of all who share the account, one of which comes
-	// every so often, and returns how long it is until then; name tells POST from
-	// the rest. If that is after the context's deadline, it takes none and returns
-	// context.DeadlineExceeded. While it fails otherwise, and where it is nil, the
-	// client minds its own pace alone.
+	// Turn takes the next turn of all who share the account and returns how long
+	// it is until then; name tells POST from the rest, and the turn after it comes
+	// that much later. If it is after the context's deadline, it takes none and
+	// returns context.DeadlineExceeded. While it fails otherwise, and where it is
+	// nil, the client minds its own pace alone.
 	Turn func(ctx context.Context, name string, every time.Duration) (time.Duration, error)
 	// Rand is in [0,1) and spreads the waiting; nil: math/rand/v2.
 	Rand func() float64
@@ -69,7 +69,8 @@ type Client struct {
 
 	posts, others pace
 
-	checked atomic.Bool // the environment is the wanted one
+	checked atomic.Bool  // the environment is the wanted one
+	ahead   atomic.Int64 // how far the clock was ahead of Mux's, as of the last answer with a Date, ns
 }
 
 // New returns a Client. It does no I/O; WhoAmI is the first thing to ask.
@@ -91,8 +92,12 @@ func New(cfg Config) (*Client, error) {
 		posts: pace{every: postPace}, others: pace{every: otherPace},
 	}
 	if cfg.Turn != nil {
-		c.posts.shared = func(ctx context.Context) (time.Duration, error) { return cfg.Turn(ctx, "post", postPace) }
-		c.others.shared = func(ctx context.Context) (time.Duration, error) { return cfg.Turn(ctx, "other", otherPace) }
+		share := func(name string) func(context.Context, time.Duration) (time.Duration, error) {
+			return func(ctx context.Context, every time.Duration) (time.Duration, error) {
+				return cfg.Turn(ctx, name, every)
+			}
+		}
+		c.posts.shared, c.others.shared = share("post"), share("other")
 	}
 	if c.now == nil {
 		c.now = time.Now //nolint:forbidigo // the one default
@@ -123,7 +128,7 @@ func (c *Client) Format(s fmt.State, _ rune) {
 type answer struct {
 	status     int
 	retryAfter time.Duration
-	date       time.Time // by Mux's clock; zero: it did not say
+	date       time.Time // by Mux's clock; zero: it did not say, or nothing to be believed
 	body       []byte
 }
 
@@ -158,17 +163,38 @@ func (c *Client) once(ctx context.Context, method, path string) (*answer, error)
 	case len(text) > maxAnswer:
 		return nil, fmt.Errorf("reading Mux's answer: it is larger than %d bytes", maxAnswer)
 	}
-	date, _ := http.ParseTime(response.Header.Get("Date")) // zero if there is none
-	return &answer{response.StatusCode, c.retryAfter(response.Header.Get("Retry-After")), date, text}, nil
+	date := c.date(response.Header.Get("Date"))
+	return &answer{response.StatusCode, c.retryAfter(response.Header.Get("Retry-After"), date), date, text}, nil
 }
 
-// retryAfter reads Retry-After (RFC 9110 §10.2.3), 0 for none.
-func (c *Client) retryAfter(text string) time.Duration {
+// maxOff is how far Mux's clock and the client's may be apart: a Date beyond is
+// none, for who believed it would take whatever Mux says for older than anything
+// that is known, for ever.
+const maxOff = 24 * time.Hour
+
+// date reads a Date header, zero if there is none to be believed, and notes how
+// far the client's clock is ahead.
+func (c *Client) date(text string) time.Time {
+	date, err := http.ParseTime(text)
+	off := c.now().Sub(date)
+	if err != nil || off.Abs() > maxOff {
+		return time.Time{}
+	}
+	c.ahead.Store(int64(max(0, off)))
+	return date
+}
+
+// retryAfter reads Retry-After (RFC 9110 §10.2.3), 0 for none. A time there is by
+// Mux's clock, like the answer's Date.
+func (c *Client) retryAfter(text string, date time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
 		return time.Duration(seconds) * time.Second
 	}
+	if date.IsZero() {
+		date = c.now().Add(-time.Duration(c.ahead.Load()))
+	}
 	if at, err := http.ParseTime(text); err == nil {
-		return max(0, at.Sub(c.now()))
+		return max(0, at.Sub(date))
 	}
 	return 0
 }
@@ -178,18 +204,32 @@ func (r *answer) temporary() bool {
 	return r.status == http.StatusTooManyRequests || r.status >= http.StatusInternalServerError
 }
 
-// backoff waits before attempt n (from 1): as long as Mux asks, else half a
-// second, doubled each time, and spread so that many clients do not meet again.
-// It returns false if there is no time or no sense in waiting.
+// relent tells all who share the pace to wait where Mux says that it was too
+// much: the limit is the account's, not the request's.
+func (c *Client) relent(ctx context.Context, p *pace, n int, r *answer) {
+	if r.status == http.StatusTooManyRequests {
+		p.hold(ctx, c.now(), min(longestWait, c.pause(n, r.retryAfter)))
+	}
+}
+
+// pause is how long to wait after attempt n (from 1): as long as Mux asks, else
+// half a second, doubled each time, and spread so that many clients do not meet
+// again.
+func (c *Client) pause(n int, asked time.Duration) time.Duration {
+	if asked > 0 {
+		return asked + time.Duration(c.rand()*float64(firstBackoff))
+	}
+	full := firstBackoff << (n - 1)
+	return full/2 + time.Duration(c.rand()*float64(full))
+}
+
+// backoff waits after attempt n. It returns false if there is no time or no sense
+// in waiting.
 func (c *Client) backoff(ctx context.Context, n int, asked time.Duration) bool {
 	if n >= attempts || asked > longestWait {
 		return false
 	}
-	full := firstBackoff << (n - 1)
-	wait := asked + time.Duration(c.rand()*float64(firstBackoff))
-	if asked == 0 {
-		wait = full/2 + time.Duration(c.rand()*float64(full))
-	}
+	wait := c.pause(n, asked)
 	if end, ok := ctx.Deadline(); ok && end.Sub(c.now()) < wait {
 		return false // waiting would only hide what is wrong
 	}
@@ -209,6 +249,7 @@ func (c *Client) ask(ctx context.Context, op, method, path string) (*answer, err
 				return nil, fmt.Errorf("%s: %w", op, err)
 			}
 		case r.temporary():
+			c.relent(ctx, &c.others, n, r)
 			if !c.backoff(ctx, n, r.retryAfter) {
 				return nil, c.newError(op, r)
 			}

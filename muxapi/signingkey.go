@@ -81,6 +81,7 @@ func (c *Client) CreateSigningKey(ctx context.Context) (SigningKey, error) {
 			return c.created(op, r)
 		}
 		failure := c.newError(op, r)
+		c.relent(ctx, &c.posts, n, r)
 		if !c.backoff(ctx, n, r.retryAfter) {
 			return SigningKey{}, c.settle(ctx, failure, before)
 		}

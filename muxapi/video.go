@@ -21,7 +21,9 @@ var ErrNotFound = errors.New("there is no such object at Mux")
 type Object struct {
 	Data json.RawMessage
 	// At is a time at which it was so: the earlier of when it was asked for, by
-	// the client's clock, and of when Mux answered, by Mux's.
+	// the client's clock, and of when Mux answered, by Mux's, which dates webhooks,
+	// too. Of an answer without a Date it is the former, less what the client's
+	// clock was ahead when an answer last had one.
 	At time.Time
 }
 
@@ -115,7 +117,9 @@ func (c *Client) get(ctx context.Context, op, path string) (got, error) {
 	if err != nil {
 		return got{}, err
 	}
-	if !r.date.IsZero() && r.date.Before(at) {
+	if r.date.IsZero() {
+		at = at.Add(-time.Duration(c.ahead.Load()))
+	} else if r.date.Before(at) {
 		at = r.date
 	}
 	return got{r, at}, nil

@@ -119,8 +119,8 @@ func listGrants(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) er
 		switch {
 		case *into != "":
 			return repeated(q.Name)
-		case q.Err != nil || q.Value == "":
-			return playback.Errorf(playback.CodeInvalidParam, "%s: want a text in percent-encoded UTF-8", q.Name)
+		case q.Err != nil || !isIdentity(q.Value):
+			return playback.Errorf(playback.CodeInvalidParam, "%s: want 1 to %d characters in percent-encoded UTF-8, none of control", q.Name, maxViewerID)
 		}
 		*into = strings.Clone(q.Value)
 	}

@@ -45,6 +45,11 @@ func TestGrantsOverHTTP(t *testing.T) {
 		t.Errorf("HEAD = %d %q", head.StatusCode, head.body)
 	}
 
+	k.want(k.put("/v1/grants/order-1", strings.Replace(aRental, `"u1"`, `"u2"`, 1), backend), http.StatusBadRequest, playback.CodeInvalidField)
+	if kept := k.get("/v1/grants/order-1", backend); kept.body != r.body {
+		t.Errorf("after a PUT for another viewer: %s", kept.body)
+	}
+
 	k.want(k.put("/v1/grants/pass", `{"viewer":{"id":"u1"},"type":"subscription","scope":{"all":true}}`, backend), http.StatusCreated, "")
 	k.want(k.put("/v1/grants/pass-2", `{"viewer":{"id":"u 2/ü"},"type":"ticket","scope":{"tag":"sport"}}`, backend), http.StatusCreated, "")
 	list := k.get("/v1/grants?viewer=u1", backend)
@@ -94,6 +99,9 @@ func TestGrantsAreForBackendsOfTheirEnvironment(t *testing.T) {
 		{"GET", "/v1/grants", basicAuth(acmeBackend, secret), http.StatusBadRequest, playback.CodeInvalidParam},
 		{"GET", "/v1/grants?viewer=u1&viewer=u2", basicAuth(acmeBackend, secret), http.StatusBadRequest, playback.CodeInvalidParam},
 		{"GET", "/v1/grants?viewer=%ff", basicAuth(acmeBackend, secret), http.StatusBadRequest, playback.CodeInvalidParam},
+		{"GET", "/v1/grants?viewer=u%00", basicAuth(acmeBackend, secret), http.StatusBadRequest, playback.CodeInvalidParam},
+		{"GET", "/v1/grants?viewer=u1&issuer=%7f", basicAuth(acmeBackend, secret), http.StatusBadRequest, playback.CodeInvalidParam},
+		{"GET", "/v1/grants?viewer=" + strings.Repeat("x", 256), basicAuth(acmeBackend, secret), http.StatusBadRequest, playback.CodeInvalidParam},
 		{"GET", "/v1/grants/..%2fg1", basicAuth(acmeBackend, secret), http.StatusNotFound, playback.CodeNotFound},
 	} {
 		var headers []string
@@ -119,6 +127,9 @@ func TestBodiesThatAreNoGrant(t *testing.T) {
 		`[]`: "", `{}`: "viewer.id", `{"viewer":{"id":"u1"},"type":"ticket"}`: "scope", `{"viewer":{"id":"u1"},"scope":{"all":true}}`: "type",
 		`{"viewer":"u1","type":"ticket","scope":{"all":true}}`:                                          "viewer: want an object",
 		`{"viewer":{"id":""},"type":"ticket","scope":{"all":true}}`:                                     "viewer.id",
+		`{"viewer":{"id":"u\u0000"},"type":"ticket","scope":{"all":true}}`:                              "viewer.id",
+		`{"viewer":{"id":"u1","issuer":"\n"},"type":"ticket","scope":{"all":true}}`:                     "viewer.issuer",
+		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"tag":"\u0000"}}`:                               "scope.tag",
 		`{"viewer":{"id":"u1","name":"x"},"type":"ticket","scope":{"all":true}}`:                        "viewer.name: is not known",
 		`{"viewer":{"id":"u1"},"type":"gift","scope":{"all":true}}`:                                     "type: want one of subscription, purchase, rental, ticket",
 		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":false}}`:                                  "scope.all: want true",

@@ -248,6 +248,7 @@ type kit struct {
 	issuer   *fakeIssuer
 	keys     *fakeManager
 	grants   *grant.Holder
+	hooks    *fakeWebhooks
 	identity *fakeIdentity
 	clock    *clock
 	log      *logBuffer
@@ -295,7 +296,7 @@ type options struct {
 func start(t testing.TB, o options) *kit {
 	t.Helper()
 	k := &kit{
-		t: t, issuer: &fakeIssuer{}, keys: newFakeManager(), identity: &fakeIdentity{}, clock: &clock{}, log: &logBuffer{},
+		t: t, issuer: &fakeIssuer{}, keys: newFakeManager(), identity: &fakeIdentity{}, clock: &clock{}, log: &logBuffer{}, hooks: &fakeWebhooks{},
 		grants:   grant.New(grant.Config{Store: memory.New(), Now: func() time.Time { return time.Unix(1_900_000_000, 0) }}),
 		registry: prometheus.NewPedanticRegistry(), listener: fasthttputil.NewInmemoryListener(),
 	}
@@ -309,7 +310,7 @@ func start(t testing.TB, o options) *kit {
 	}
 	k.configure(o)
 	k.server = server.New(server.Config{
-		Snapshot: k.snapshot.Load, Issuer: k.issuer, Identity: k.identity, JWKS: fakeKeys{}, Keys: k.keys, Grants: k.grants, Explainer: k.issuer, Policies: fakePolicies{},
+		Snapshot: k.snapshot.Load, Issuer: k.issuer, Identity: k.identity, JWKS: fakeKeys{}, Keys: k.keys, Grants: k.grants, Webhooks: k.hooks, Explainer: k.issuer, Policies: fakePolicies{},
 		Logger: o.logger, AccessLog: o.accessLog, Registerer: k.registry,
 		Now: k.clock.Now, Rand: func() float64 { return 0 }, Pages: o.pages,
 	})

@@ -3,6 +3,8 @@ package server
 import (
 	"net/netip"
 	"strconv"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/playgate/playgate/playback"
@@ -103,12 +105,19 @@ func text(v *jsonValue, at string, limit int) (string, *playback.Error) {
 	return v.text, nil
 }
 
-// name returns a string that identifies: it is not empty.
+// name returns a string that identifies: it is not empty, and has no control
+// characters, which a viewer token's sub has not either, and of which NUL could
+// not be asked for in every store.
 func name(v *jsonValue, at string) (string, *playback.Error) {
-	if v.kind == jsonString && v.text == "" {
-		return "", fieldError(at, "want a string of 1 to "+strconv.Itoa(maxViewerID)+" characters")
+	if v.kind != jsonString || !isIdentity(v.text) {
+		return "", fieldError(at, "want a string of 1 to "+strconv.Itoa(maxViewerID)+" characters, none of control")
 	}
-	return text(v, at, maxViewerID)
+	return v.text, nil
+}
+
+// isIdentity reports whether a text can name a viewer or an issuer.
+func isIdentity(s string) bool {
+	return s != "" && utf8.RuneCountInString(s) <= maxViewerID && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
 func isCountry(s string) bool {

@@ -11,6 +11,9 @@ import (
 // ErrNotFound says that there is no such record.
 var ErrNotFound = errors.New("there is no such record")
 
+// ErrOtherViewer says that the grant of an ID is another viewer's.
+var ErrOtherViewer = errors.New("the grant is another viewer's")
+
 // Store is everything that a driver offers.
 type Store interface {
 	Catalogue
@@ -117,9 +120,9 @@ type Grant struct {
 // in UTC; the zero time comes back as such.
 type Grants interface {
 	// PutGrant writes a grant, in place of the one of its ID if there is one.
-	// CreatedAt stays then, and FirstPlay too as long as it is the same
-	// viewer's: writing a rental again does not start it anew. It returns what
-	// is kept, and whether it is new.
+	// CreatedAt stays then, and FirstPlay: writing a rental again does not start
+	// it anew. One that is another viewer's stays as it is: ErrOtherViewer. It
+	// returns what is kept, and whether it is new.
 	PutGrant(ctx context.Context, g *Grant) (kept Grant, created bool, err error)
 	// Grant returns a grant, or ErrNotFound.
 	Grant(ctx context.Context, env playback.EnvironmentID, id string) (Grant, error)
@@ -161,7 +164,7 @@ var ErrNoTurn = errors.New("there is no turn in time")
 // Turn is the wish for a turn.
 type Turn struct {
 	Name   string        // those of one name share their turns
-	Every  time.Duration // between two of them
-	Now    time.Time
+	Every  time.Duration // until the next one after it
+	Now    time.Time     // where the store has no clock of its own, which all agree on
 	Within time.Duration // the longest wait
 }

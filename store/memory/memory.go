@@ -187,17 +187,18 @@ func (s *Store) PutGrant(_ context.Context, g *store.Grant) (kept store.Grant, c
 	kept.FirstPlay = time.Time{}
 	have, known := s.grants[key]
 	if known {
-		kept.CreatedAt = have.CreatedAt
-		if viewerOf(&have) == viewerOf(&kept) {
-			kept.FirstPlay = have.FirstPlay
+		if viewerOf(&have) != viewerOf(&kept) {
+			return store.Grant{}, false, store.ErrOtherViewer
 		}
-		s.release(&have)
+		kept.CreatedAt, kept.FirstPlay = have.CreatedAt, have.FirstPlay
+		s.grants[key] = kept
+		return kept, false, nil
 	}
 	s.grants[key] = kept
 	ids := s.held[viewerOf(&kept)]
 	at, _ := slices.BinarySearch(ids, kept.ID)
 	s.held[viewerOf(&kept)] = slices.Insert(ids, at, kept.ID)
-	return kept, !known, nil
+	return kept, true, nil
 }
 
 func viewerOf(g *store.Grant) viewerKey { return viewerKey{g.Environment, g.Issuer, g.Viewer} }

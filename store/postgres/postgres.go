@@ -20,6 +20,8 @@ const (
 	statementTimeout = "5000" // milliseconds
 	maxConnections   = 16
 	maxLifetime      = 30 * time.Minute
+
+	clock = "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000 AS BIGINT)"
 )
 
 // Open connects to the database of the DSN (a URL or "key=value …", as libpq
@@ -49,7 +51,7 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 		pool.Close()
 		return nil, errors.Join(err, db.Close())
 	}
-	return &Store{sqldb.New(db, db), pool}, nil
+	return &Store{sqldb.New(db, db, clock), pool}, nil
 }
 
 func migrate(ctx context.Context, db *sql.DB) error {

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"database/sql"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,24 @@ func TestStore(t *testing.T) {
 	})
 }
 
+// TestStoreInADatabaseOfALanguage: such a database orders texts as people do.
+func TestStoreInADatabaseOfALanguage(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.StartPostgres(t).DSN()
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), `CREATE DATABASE english TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en'`); err != nil {
+		t.Fatal(err)
+	}
+	dsn = strings.TrimSuffix(dsn, "/postgres") + "/english?pool_max_conns=4"
+	t.Run("suite", func(t *testing.T) {
+		storetest.Run(t, func(t *testing.T) store.Store { return open(t, dsn) })
+	})
+}
+
 func TestARestartIsSurvived(t *testing.T) {
 	t.Parallel()
 	server := storetest.StartPostgres(t)
@@ -55,6 +74,21 @@ func TestARestartIsSurvived(t *testing.T) {
 		}
 	}
 	t.Errorf("the store does not come back: %v", err)
+}
+
+// TestAClockThatIsWrongTakesNobodysTurn: turns go by the database's.
+func TestAClockThatIsWrongTakesNobodysTurn(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.StartPostgres(t).DSN()
+	right, wrong := open(t, dsn), open(t, dsn)
+	for range 3 {
+		for s, off := range map[store.Store]time.Duration{right: 0, wrong: time.Hour} {
+			wait, err := s.Turn(t.Context(), store.Turn{Name: "mux", Every: time.Second, Now: time.Now().Add(off), Within: time.Minute})
+			if err != nil || wait > 10*time.Second {
+				t.Errorf("a turn waits %s, %v", wait, err)
+			}
+		}
+	}
 }
 
 func TestReplicasMigrateOneAfterTheOther(t *testing.T) {

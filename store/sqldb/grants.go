@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/playgate/playgate/playback"
@@ -16,16 +18,15 @@ const (
 		INSERT INTO grants (environment, id, issuer, viewer, type, scope_kind, scope_id, starts, ends, play_within, attributes, created_at, updated_at, revision)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 1)
 		ON CONFLICT (environment, id) DO UPDATE SET
-			issuer = excluded.issuer, viewer = excluded.viewer, type = excluded.type,
-			scope_kind = excluded.scope_kind, scope_id = excluded.scope_id,
+			type = excluded.type, scope_kind = excluded.scope_kind, scope_id = excluded.scope_id,
 			starts = excluded.starts, ends = excluded.ends, play_within = excluded.play_within,
-			attributes = excluded.attributes, updated_at = excluded.updated_at, revision = grants.revision + 1,
-			first_play = CASE WHEN grants.issuer = excluded.issuer AND grants.viewer = excluded.viewer THEN grants.first_play END
+			attributes = excluded.attributes, updated_at = excluded.updated_at, revision = grants.revision + 1
+		WHERE grants.issuer = excluded.issuer AND grants.viewer = excluded.viewer
 		RETURNING first_play, created_at, revision`
 
 	grantColumns = `environment, id, issuer, viewer, type, scope_kind, scope_id, starts, ends, play_within, first_play, attributes, created_at, updated_at`
 	getGrant     = `SELECT ` + grantColumns + ` FROM grants WHERE environment = $1 AND id = $2`
-	grantsOf     = `SELECT ` + grantColumns + ` FROM grants WHERE environment = $1 AND issuer = $2 AND viewer = $3 ORDER BY id`
+	grantsOf     = `SELECT ` + grantColumns + ` FROM grants WHERE environment = $1 AND issuer = $2 AND viewer = $3`
 	deleteGrant  = `DELETE FROM grants WHERE environment = $1 AND id = $2`
 
 	// Who comes second waits for the first and then sees its time.
@@ -38,7 +39,11 @@ func (d *DB) PutGrant(ctx context.Context, g *store.Grant) (kept store.Grant, cr
 	var revision int64
 	row := d.write.QueryRowContext(ctx, putGrant, g.Environment, g.ID, g.Issuer, g.Viewer, g.Type, g.ScopeKind, g.ScopeID,
 		seconds(g.From), seconds(g.Until), int64(g.PlayWithin/time.Second), g.Attributes, g.CreatedAt.Unix(), g.UpdatedAt.Unix())
-	if err := row.Scan(&first, &began, &revision); err != nil {
+	err = row.Scan(&first, &began, &revision)
+	switch {
+	case errors.Is(err, sql.ErrNoRows): // neither inserted nor updated
+		return store.Grant{}, false, store.ErrOtherViewer
+	case err != nil:
 		return store.Grant{}, false, fmt.Errorf("writing the grant: %w", err)
 	}
 	kept = *g
@@ -87,7 +92,8 @@ func (d *DB) DeleteGrant(ctx context.Context, env playback.EnvironmentID, id str
 	return err
 }
 
-// GrantsOf returns a viewer's grants.
+// GrantsOf returns a viewer's grants. They are sorted here: databases order texts
+// by their language.
 func (d *DB) GrantsOf(ctx context.Context, env playback.EnvironmentID, issuer, viewer string) ([]store.Grant, error) {
 	rows, err := d.read.QueryContext(ctx, grantsOf, env, issuer, viewer)
 	if err != nil {
@@ -105,6 +111,7 @@ func (d *DB) GrantsOf(ctx context.Context, env playback.EnvironmentID, issuer, v
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("reading the viewer's grants: %w", err)
 	}
+	slices.SortFunc(out, func(a, b store.Grant) int { return strings.Compare(a.ID, b.ID) })
 	return out, nil
 }
 

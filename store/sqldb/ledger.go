@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/playgate/playgate/playback"
@@ -17,14 +18,14 @@ const (
 		ON CONFLICT (environment, key_id) DO UPDATE SET exp = excluded.exp WHERE key_ledger.exp < excluded.exp`
 	getExpiry = `SELECT exp FROM key_ledger WHERE environment = $1 AND key_id = $2`
 
-	// The turn that was free, or now if that is over; the next is one later. No
+	// The turn that was free, or NOW if that is over; the next is one later. No
 	// row if the wait would be too long.
 	takeTurn = `
-		INSERT INTO paces (name, next_at) VALUES ($1, CAST($2 AS BIGINT) + CAST($3 AS BIGINT))
+		INSERT INTO paces (name, next_at) VALUES ($1, NOW + CAST($2 AS BIGINT))
 		ON CONFLICT (name) DO UPDATE SET
-			next_at = CASE WHEN paces.next_at > CAST($2 AS BIGINT) THEN paces.next_at ELSE CAST($2 AS BIGINT) END + CAST($3 AS BIGINT)
-		WHERE paces.next_at <= CAST($2 AS BIGINT) + CAST($4 AS BIGINT)
-		RETURNING next_at`
+			next_at = CASE WHEN paces.next_at > NOW THEN paces.next_at ELSE NOW END + CAST($2 AS BIGINT)
+		WHERE paces.next_at <= NOW + CAST($3 AS BIGINT)
+		RETURNING next_at - NOW`
 )
 
 // RaiseExpiries writes later ends; see store.Ledger.
@@ -51,13 +52,17 @@ func (d *DB) Expiry(ctx context.Context, env playback.EnvironmentID, key playbac
 
 // Turn takes the next turn; see store.Paces.
 func (d *DB) Turn(ctx context.Context, t store.Turn) (time.Duration, error) {
+	clock, args := d.clock, []any{t.Name, t.Every.Microseconds(), t.Within.Microseconds()}
+	if clock == "" {
+		clock, args = "CAST($4 AS BIGINT)", append(args, t.Now.UnixMicro())
+	}
 	var next int64
-	err := d.write.QueryRowContext(ctx, takeTurn, t.Name, t.Now.UnixMicro(), t.Every.Microseconds(), t.Within.Microseconds()).Scan(&next)
+	err := d.write.QueryRowContext(ctx, strings.ReplaceAll(takeTurn, "NOW", clock), args...).Scan(&next)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return 0, store.ErrNoTurn
 	case err != nil:
 		return 0, fmt.Errorf("taking a turn: %w", err)
 	}
-	return max(0, time.Duration(next-t.Now.UnixMicro())*time.Microsecond-t.Every), nil
+	return max(0, time.Duration(next)*time.Microsecond-t.Every), nil
 }

@@ -83,16 +83,19 @@ func grantPutAgain(t *testing.T, open func(*testing.T) store.Store) {
 		t.Error("a grant that is there is new")
 	}
 
-	others := again
-	others.Viewer = "u2"
-	kept, _, err = s.PutGrant(t.Context(), &others)
+	for _, other := range [][2]string{{"main", "u2"}, {"partner", "u1"}} {
+		others := again
+		others.Issuer, others.Viewer = other[0], other[1]
+		if _, created, err := s.PutGrant(t.Context(), &others); !errors.Is(err, store.ErrOtherViewer) || created {
+			t.Errorf("put for another viewer: %v, %v, want that it is not theirs", created, err)
+		}
+		if list, err := s.GrantsOf(t.Context(), env, other[0], other[1]); err != nil || len(list) != 0 {
+			t.Errorf("the other viewer has %v, %v", list, err)
+		}
+	}
+	got, err := s.Grant(t.Context(), env, "g1")
 	must(t, err)
-	if !kept.FirstPlay.IsZero() {
-		t.Error("another viewer's rental has begun already")
-	}
-	if list, err := s.GrantsOf(t.Context(), env, "main", "u1"); err != nil || len(list) != 0 {
-		t.Errorf("the former viewer has %v, %v", list, err)
-	}
+	equal(t, "what another's PUT left", want, got)
 	must(t, s.DeleteGrant(t.Context(), env, "g1"))
 	kept, created, err = s.PutGrant(t.Context(), &g)
 	must(t, err)
@@ -104,7 +107,7 @@ func grantPutAgain(t *testing.T, open func(*testing.T) store.Store) {
 func grantsOfViewer(t *testing.T, open func(*testing.T) store.Store) {
 	s := open(t)
 	env := environment()
-	for _, g := range []store.Grant{rental(env, "b", "u1"), rental(env, "a", "u1"), rental(env, "c", "u2"), rental(environment(), "d", "u1")} {
+	for _, g := range []store.Grant{rental(env, "b", "u1"), rental(env, "a", "u1"), rental(env, "B", "u1"), rental(env, "c", "u2"), rental(environment(), "d", "u1")} {
 		_, _, err := s.PutGrant(t.Context(), &g)
 		must(t, err)
 	}
@@ -114,7 +117,7 @@ func grantsOfViewer(t *testing.T, open func(*testing.T) store.Store) {
 	must(t, err)
 	got, err := s.GrantsOf(t.Context(), env, "main", "u1")
 	must(t, err)
-	equal(t, "u1", []store.Grant{rental(env, "a", "u1"), rental(env, "b", "u1")}, got)
+	equal(t, "u1", []store.Grant{rental(env, "B", "u1"), rental(env, "a", "u1"), rental(env, "b", "u1")}, got)
 	if got, err := s.GrantsOf(t.Context(), env, "main", "nobody"); err != nil || len(got) != 0 {
 		t.Errorf("nobody has %v, %v", got, err)
 	}
