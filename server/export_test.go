@@ -1,5 +1,10 @@
 package server
 
+import (
+	"net"
+	"time"
+)
+
 // CanonicalJSON reads a body and returns it in canonical form, for the fuzz
 // test; the error is the code.
 func CanonicalJSON(body []byte) (canonical []byte, code string) {
@@ -15,3 +20,13 @@ func CanonicalJSON(body []byte) (canonical []byte, code string) {
 	}
 	return appendCanonical(nil, &v), ""
 }
+
+// Conn is a connection that keeps the server's timeouts.
+type Conn struct{ *conn }
+
+// NewConn returns one whose first request is due after patience.
+func NewConn(inner net.Conn, patience time.Duration) Conn { return Conn{newConn(inner, patience)} }
+
+// Begin and Rest tell it of a request.
+func (c Conn) Begin()             { c.begin() }
+func (c Conn) Rest(now time.Time) { c.rest(now) }
