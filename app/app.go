@@ -58,7 +58,7 @@ type App struct {
 	admin    *http.Server
 
 	listener      net.Listener
-	secure        *tls.Config // nil: plain HTTP
+	secure        *tls.Config  // nil: plain HTTP
 	adminListener net.Listener // nil: switched off
 
 	life    lifecycle

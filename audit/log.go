@@ -51,7 +51,7 @@ type Config struct {
 // Log keeps decisions.
 type Log struct {
 	cfg     Config
-	clerk   clerk // of the goroutine that writes
+	clerk   clerk               // of the goroutine that writes
 	rules   map[string]Sampling // by environment and rule
 	queue   chan *Record
 	results *prometheus.CounterVec

@@ -80,7 +80,7 @@ func (c *conn) rest(now time.Time) {
 }
 
 func (c *conn) elapsed() int64 {
-	return max(1, int64(time.Since(c.epoch))) //nolint:forbidigo // deadlines are the runtime's, whatever the tests inject
+	return max(1, int64(time.Since(c.epoch))) // the runtime's clock, whatever the tests inject
 }
 
 func (c *conn) Read(b []byte) (int, error) {
