@@ -58,8 +58,8 @@ type App struct {
 	server   *server.Server
 	admin    *http.Server
 
-	socket        net.Listener // what listener accepts from: itself, or below TLS
 	listener      net.Listener
+	secure        *tls.Config  // nil: plain HTTP
 	adminListener net.Listener // nil: switched off
 
 	life    lifecycle
@@ -149,7 +149,7 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 		Snapshot: func() *server.Snapshot { return a.state.Load().edge },
 		Issuer:   pipeline, Explainer: pipeline, Policies: policyManager{a},
 		Identity: a.identity, JWKS: a.ring, Keys: keyManager{manager, a.settings}, Grants: holder, Logger: a.log, AccessLog: cfg.Log.Access.String(),
-		Webhooks: webhooks{a}, Registerer: registry, Now: time.Now, Pages: a.opts.Pages,
+		Webhooks: webhooks{a}, Registerer: registry, Pages: a.opts.Pages,
 	})
 	a.admin = newAdminServer(adminConfig{ready: a.readiness, gatherer: registry, pprof: cfg.Server.AdminPprof})
 	return a.listen(cfg)
@@ -175,9 +175,9 @@ func (a *App) listen(cfg *configs.Config) error {
 	if err != nil {
 		return fmt.Errorf("listening on server.listen: %w", err)
 	}
-	a.socket, a.listener = listener, server.LazyDeadlines(listener)
+	a.listener = listener
 	if cfg.Server.TLS.Enabled() {
-		a.listener = tls.NewListener(a.listener, &tls.Config{
+		a.secure = &tls.Config{
 			MinVersion: tls.VersionTLS12,
 			NextProtos: []string{"http/1.1"},
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -186,7 +186,7 @@ func (a *App) listen(cfg *configs.Config) error {
 				}
 				return nil, errors.New("no certificate is configured")
 			},
-		})
+		}
 	}
 	a.life.onStop("the listener", func(context.Context) error { return ignoreClosed(a.listener.Close()) })
 	if cfg.Server.AdminListen == "" {
@@ -239,7 +239,7 @@ func (a *App) Start(ctx context.Context) error {
 		a.serving.Go(func() { a.watchServer("the admin listener", a.admin.Serve(a.adminListener)) })
 		a.life.onStop("the admin server", a.admin.Shutdown)
 	}
-	a.serving.Go(func() { a.watchServer("the listener", a.server.Serve(a.listener)) })
+	a.serving.Go(func() { a.watchServer("the listener", a.server.Serve(a.listener, a.secure)) })
 	a.life.onStop("the server", a.server.Shutdown)
 	a.serving.Go(func() { a.rotation.run(background) })
 	if a.geo != nil {

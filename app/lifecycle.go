@@ -121,7 +121,7 @@ func (a *App) Stop() error {
 		delay := a.state.Load().loaded.Config.Server.DrainDelay
 		a.log.Info("draining", "delay", delay.String())
 		wait(delay, a.hurry)
-		if quiesce(a.socket) {
+		if quiesce(a.listener) {
 			wait(emptyQueue, nil)
 		}
 	}

@@ -2,11 +2,9 @@ package audit
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"time"
 
@@ -58,7 +56,7 @@ type Config struct {
 // Log keeps decisions.
 type Log struct {
 	cfg     Config
-	names   pseudonyms
+	clerk   clerk               // of the goroutine that writes
 	rules   map[string]Sampling // by environment and rule
 	queue   chan *Record
 	results *prometheus.CounterVec
@@ -81,7 +79,7 @@ func New(cfg Config) *Log {
 		cfg.Rand = rand.Uint32N
 	}
 	l := &Log{
-		cfg: cfg, names: pseudonyms{[]byte(cfg.PseudonymKey.Reveal())}, rules: map[string]Sampling{},
+		cfg: cfg, clerk: clerk{names: newPseudonyms(cfg.PseudonymKey), keepInputs: cfg.KeepInputs}, rules: map[string]Sampling{},
 		queue: make(chan *Record, cfg.Queue), done: make(chan struct{}),
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "playgate_decisions_total",
@@ -222,14 +220,9 @@ func (l *Log) next(enough <-chan time.Time) *Record {
 }
 
 func (l *Log) finish(entries []Entry, r *Record) []Entry {
-	err := l.names.finish(r, l.cfg.KeepInputs)
+	line, err := l.clerk.finish(r)
 	if err == nil {
-		var line strings.Builder
-		enc := json.NewEncoder(&line)
-		enc.SetEscapeHTML(false)
-		if err = enc.Encode(r); err == nil {
-			return append(entries, Entry{r, []byte(line.String())})
-		}
+		return append(entries, Entry{r, line})
 	}
 	l.results.WithLabelValues("failed").Inc()
 	l.cfg.Logger.Error("a decision cannot be written down", "error", err, "request_id", r.RequestID)

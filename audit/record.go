@@ -1,13 +1,17 @@
 package audit
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"hash"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,8 +51,12 @@ type Record struct {
 }
 
 // pseudonyms are keyed hashes: whoever has the key can find a viewer's records,
-// nobody else can tell who a record is about.
-type pseudonyms struct{ key []byte }
+// nobody else can tell who a record is about. They serve one goroutine.
+type pseudonyms struct{ mac hash.Hash }
+
+func newPseudonyms(key playback.Secret) pseudonyms {
+	return pseudonyms{hmac.New(sha256.New, []byte(key.Reveal()))}
+}
 
 const pseudonymBytes = 16 // 128 bits: no two viewers meet by chance
 
@@ -56,7 +64,7 @@ const pseudonymBytes = 16 // 128 bits: no two viewers meet by chance
 // of HMAC-SHA-256 with the log's key over "playgate decisions", the environment,
 // the issuer's alias and the viewer's ID, with zero bytes between them.
 func Pseudonym(key playback.Secret, env playback.EnvironmentID, issuer, id string) string {
-	return pseudonyms{[]byte(key.Reveal())}.of(env, issuer, id)
+	return newPseudonyms(key).of(env, issuer, id)
 }
 
 // IsPseudonym reports whether a text has the form of a pseudonym.
@@ -69,22 +77,13 @@ func (p pseudonyms) of(env playback.EnvironmentID, issuer, id string) string {
 	if id == "" {
 		return ""
 	}
-	mac := hmac.New(sha256.New, p.key)
-	mac.Write([]byte("playgate decisions\x00" + string(env) + "\x00" + issuer + "\x00" + id))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:pseudonymBytes])
+	return base64.RawURLEncoding.EncodeToString(p.sum([]byte("playgate decisions\x00" + string(env) + "\x00" + issuer + "\x00" + id)))
 }
 
-// digest is keyed too: inputs can be guessed.
-func (p pseudonyms) digest(in *playback.Inputs) (string, error) {
-	timeless := *in
-	timeless.Now = time.Time{}
-	text, err := json.Marshal(&timeless)
-	if err != nil {
-		return "", fmt.Errorf("writing inputs: %w", err)
-	}
-	mac := hmac.New(sha256.New, p.key)
-	mac.Write(text)
-	return hex.EncodeToString(mac.Sum(nil)[:pseudonymBytes]), nil
+func (p pseudonyms) sum(text []byte) []byte {
+	p.mac.Reset()
+	p.mac.Write(text)
+	return p.mac.Sum(nil)[:pseudonymBytes]
 }
 
 // note writes down what must be taken from a decision before its caller goes
@@ -118,25 +117,69 @@ func bare(address string) string {
 	return address
 }
 
-// finish hides who the viewer is, and adds the digest.
-func (p pseudonyms) finish(r *Record, keepInputs bool) error {
-	if v := r.Inputs.Viewer; v != nil {
-		r.Issuer, r.Viewer = v.Issuer, p.of(r.Environment, v.Issuer, v.ID)
-		hidden := *v // claims are shared with the viewer's identity
-		hidden.ID = r.Viewer
-		if _, ok := v.Claims["sub"]; ok {
-			hidden.Claims = maps.Clone(v.Claims)
-			hidden.Claims["sub"] = r.Viewer
-		}
-		r.Inputs.Viewer = &hidden
+// hide hides who the viewer is.
+func (p pseudonyms) hide(r *Record) {
+	v := r.Inputs.Viewer
+	if v == nil {
+		return
 	}
-	digest, err := p.digest(r.Inputs)
+	r.Issuer, r.Viewer = v.Issuer, p.of(r.Environment, v.Issuer, v.ID)
+	hidden := *v // claims are shared with the viewer's identity
+	hidden.ID = r.Viewer
+	if _, ok := v.Claims["sub"]; ok {
+		hidden.Claims = maps.Clone(v.Claims)
+		hidden.Claims["sub"] = r.Viewer
+	}
+	r.Inputs.Viewer = &hidden
+}
+
+// clerk writes records down. It serves one goroutine.
+type clerk struct {
+	names      pseudonyms
+	keepInputs bool
+	timeless   bytes.Buffer // inputs without their time
+	line       bytes.Buffer
+}
+
+// noTime is how inputs end that have no time.
+const noTime = `"now":"0001-01-01T00:00:00Z"}` + "\n"
+
+// finish hides who the viewer is, adds the digest, which is keyed as inputs can
+// be guessed, and returns the record's line. The inputs, which are most of a
+// record, are encoded once: what the digest is over is what the line says of them,
+// but for the time.
+func (k *clerk) finish(r *Record) ([]byte, error) {
+	k.names.hide(r)
+	inputs := r.Inputs
+	timeless := *inputs
+	timeless.Now = time.Time{}
+	if err := encode(&k.timeless, &timeless); err != nil {
+		return nil, fmt.Errorf("writing inputs: %w", err)
+	}
+	text, ok := bytes.CutSuffix(k.timeless.Bytes(), []byte(noTime))
+	if !ok {
+		return nil, errors.New("writing inputs: the time is not their last member")
+	}
+	r.InputsDigest, r.Inputs = hex.EncodeToString(k.names.sum(k.timeless.Bytes())), nil
+	if err := encode(&k.line, r); err != nil {
+		return nil, err
+	}
+	if !k.keepInputs {
+		return bytes.Clone(k.line.Bytes()), nil
+	}
+	r.Inputs = inputs
+	at, err := inputs.Now.MarshalJSON()
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("writing inputs: %w", err)
 	}
-	r.InputsDigest = digest
-	if !keepInputs {
-		r.Inputs = nil
-	}
-	return nil
+	head := bytes.TrimSuffix(k.line.Bytes(), []byte("}\n"))
+	return slices.Concat(head, []byte(`,"inputs":`), text, []byte(`"now":`), at, []byte("}}\n")), nil
+}
+
+// encode replaces what a buffer holds by a value in JSON and a newline.
+func encode(b *bytes.Buffer, v any) error {
+	b.Reset()
+	enc := json.NewEncoder(b)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
 }

@@ -28,8 +28,14 @@ type built struct {
 	objects []*playback.Object // catalogue order
 }
 
+// newNode keeps all texts of a record in one piece: a first look-up compares the
+// playback ID and then reads the description, which is not in the processor's
+// caches, and the next line of memory comes by itself.
 func newNode(o *store.Object) *node {
-	n := &node{id: o.ID, data: string(o.Data), ids: joined(o.PlaybackIDs), seq: o.Seq, live: o.Kind == store.LiveStream}
+	ids := joined(o.PlaybackIDs)
+	text := o.ID + ids + string(o.Data)
+	end := len(o.ID) + len(ids)
+	n := &node{id: text[:len(o.ID)], ids: text[len(o.ID):end], data: text[end:], seq: o.Seq, live: o.Kind == store.LiveStream}
 	n.version.Store(o.Version)
 	return n
 }
@@ -72,7 +78,7 @@ func (n *node) under(o *overlay) []*playback.Object {
 	if b := n.built.Load(); b != nil && b.over == o {
 		return b.objects
 	}
-	b := &built{over: o, objects: n.build(o)}
+	b := n.build(o)
 	n.built.Store(b)
 	return b.objects
 }
@@ -87,10 +93,21 @@ func (n *node) find(id playback.ID, o *overlay) *playback.Object {
 	return nil
 }
 
+// single is everything that is made of a node with one playback ID, as nearly all
+// are, in one piece of memory: a viewer waits while it is made.
+type single struct {
+	built  built
+	list   [1]*playback.Object
+	object playback.Object
+	memo   playback.Memo
+	asset  playback.Asset
+}
+
 // build makes the objects: those that the configuration lists for this asset or
 // live stream first, in its order, then the learned ones in Mux's.
-func (n *node) build(o *overlay) []*playback.Object {
+func (n *node) build(o *overlay) *built {
 	d := parse(n.data)
+	room := new(single)
 	base := playback.Object{Known: true}
 	var listed []*pinned
 	if n.live {
@@ -98,21 +115,23 @@ func (n *node) build(o *overlay) []*playback.Object {
 		o.overStream(base.LiveStream)
 		listed = o.byStream[base.LiveStream.ID]
 	} else {
-		base.Asset = &playback.Asset{
+		room.asset = playback.Asset{
 			ID: playback.AssetID(n.id), Duration: d.Duration, Status: d.Status, Passthrough: d.Passthrough, Meta: d.Meta,
 			CreatedAt: d.createdAt(), LiveStreamID: d.LiveStreamID,
 		}
+		base.Asset = &room.asset
 		o.overAsset(base.Asset)
 		listed = o.byAsset[base.Asset.ID]
 	}
-	objects := make([]*playback.Object, 0, len(listed)+len(d.Policies))
+	b := &room.built
+	b.over, b.objects = o, room.list[:0]
 	for _, p := range listed {
 		object := base
-		object.ID, object.Policy, object.Memo = p.entry.ID, p.entry.Policy, new(playback.Memo)
+		object.ID, object.Policy = p.entry.ID, p.entry.Policy
 		if p.entry.Asset != nil && p.entry.LiveStream != nil { // names both; the other half is the entries' own
 			object.Asset, object.LiveStream = p.object.Asset, p.object.LiveStream
 		}
-		objects = append(objects, &object)
+		room.add(&object)
 	}
 	i := -1
 	for id := range n.playbackIDs {
@@ -120,16 +139,28 @@ func (n *node) build(o *overlay) []*playback.Object {
 			break // whoever wrote that into the store gets nothing signed for it
 		}
 		object := base
-		object.ID, object.Policy, object.Memo = id, d.Policies[i], new(playback.Memo)
+		object.ID, object.Policy = id, d.Policies[i]
 		if p := o.pids[id]; p != nil {
 			if p.entry.Asset != nil || p.entry.LiveStream != nil {
 				continue // the configuration says where it belongs
 			}
 			object.Policy = p.entry.Policy
 		}
-		objects = append(objects, &object)
+		room.add(&object)
 	}
-	return objects
+	return b
+}
+
+// add appends a copy of an object, the first in place.
+func (s *single) add(object *playback.Object) {
+	b := &s.built
+	kept, memo := &s.object, &s.memo
+	if len(b.objects) > 0 {
+		kept, memo = new(playback.Object), new(playback.Memo)
+	}
+	*kept = *object
+	kept.Memo = memo
+	b.objects = append(b.objects, kept)
 }
 
 // same reports whether a node says the same as a record.

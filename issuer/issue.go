@@ -187,9 +187,9 @@ func (q *inquiry) decide(out []granted) ([]granted, error) {
 	for _, t := range q.req.Types {
 		d := q.ask(t)
 		if d.Grant == nil {
-			return nil, q.refusal(t, &d)
+			return nil, q.refusal(t, d)
 		}
-		out = append(out, grantedBy(&d, t))
+		out = append(out, grantedBy(d, t))
 	}
 	return out, apply(q.req, out)
 }
@@ -205,9 +205,9 @@ func (q *inquiry) decideAll(out []granted) ([]granted, error) {
 		}
 		d := q.ask(t)
 		if d.Grant != nil {
-			out = append(out, grantedBy(&d, t))
+			out = append(out, grantedBy(d, t))
 		} else if refused.Refusal == nil {
-			refused, first = d, t
+			refused, first = *d, t
 		}
 	}
 	if len(out) == 0 {
@@ -232,12 +232,14 @@ func grantedBy(d *playback.Decision, t playback.TokenType) granted {
 	return granted{kind: t, rule: d.Rule, grant: d.Grant, custom: d.Custom, held: d.Held, until: d.Until}
 }
 
-func (q *inquiry) ask(t playback.TokenType) playback.Decision {
-	question := &q.req.desk.question
-	*question = q.question(t)
-	d := q.env.Rules.Decide(question)
-	q.req.desk.trail.note(t, &d)
-	return d
+// ask asks the rules about one type. The decision stands on the desk until the
+// next is asked for.
+func (q *inquiry) ask(t playback.TokenType) *playback.Decision {
+	desk := &q.req.desk
+	desk.question = q.question(t)
+	desk.decision = q.env.Rules.Decide(&desk.question)
+	desk.trail.note(t, &desk.decision)
+	return &desk.decision
 }
 
 // question is what the rules are asked about one type.

@@ -102,6 +102,7 @@ type desk struct {
 	unknown  playback.Object
 	trail    trail
 	question playback.Question
+	decision playback.Decision
 	granted  [1]granted // more than one type goes to the heap
 	errands  [1]errand  // the same
 	answer   Answer

@@ -48,5 +48,6 @@ func (s Snapshot) Tried(env playback.EnvironmentID) bool { return s.views[env].t
 // LastRead returns when the environment's keys were last read with success,
 // zero if never, and whether reading them has failed since.
 func (s Snapshot) LastRead(env playback.EnvironmentID) (at time.Time, failing bool) {
-	return s.views[env].read, s.views[env].failing
+	v := s.views[env] // asked on every request: one look-up
+	return v.read, v.failing
 }

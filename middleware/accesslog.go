@@ -51,16 +51,19 @@ type AccessLog struct {
 // NewAccessLog returns an AccessLog.
 func NewAccessLog(cfg AccessLogConfig) *AccessLog { return &AccessLog{cfg: cfg} }
 
-// Record observes and logs a request whose answer is written.
-func (l *AccessLog) Record(c *fiber.Ctx, x *Exchange) {
-	took := l.cfg.Now().Sub(x.Started)
+// Record observes and logs a request whose answer is written, and returns when
+// that was.
+func (l *AccessLog) Record(c *fiber.Ctx, x *Exchange) time.Time {
+	now := l.cfg.Now()
+	took := now.Sub(x.Started)
 	l.cfg.Observe(c, x, took)
 	if c.Response().StatusCode() < fiber.StatusBadRequest && x.Outcome.Failed == 0 {
 		if n := uint64(l.cfg.Sampling()); n == 0 || l.seen.Add(1)%n != 0 {
-			return
+			return now
 		}
 	}
 	Log(c, x, l.cfg.Logger, took)
+	return now
 }
 
 // maxLoggedPath bounds what a stranger can put into a log line.

@@ -55,11 +55,15 @@ type tables [classes]map[playback.EnvironmentID]*Counters
 
 // applied is the limit that the answer's RateLimit headers tell of.
 type applied struct {
-	on    bool
-	state limiter.Context
-	// wait is from the request's start until the window ends, never longer
-	// than the window itself.
-	wait int64 // seconds
+	on     bool
+	state  limiter.Context
+	period time.Duration
+}
+
+// wait returns how long it is from the request's start until the window ends,
+// never longer than the window itself, in seconds.
+func (a *applied) wait(started time.Time) int64 {
+	return min(Seconds(time.Unix(a.state.Reset, 0).Sub(started)), Seconds(a.period))
 }
 
 // Limits are the rate limits of contract §3. Counters outlive snapshots: a
@@ -156,13 +160,13 @@ func (l *Limits) charge(x *Exchange, table tableKey, rate limiter.Rate, n int64)
 	if err != nil {
 		return err
 	}
-	x.applied = applied{true, state, min(Seconds(time.Unix(state.Reset, 0).Sub(x.Started)), Seconds(rate.Period))}
+	x.applied = applied{true, state, rate.Period}
 	if !state.Reached {
 		return nil
 	}
 	l.limited[table.class].Inc()
 	return playback.Errorf(playback.CodeRateLimited, "Too many requests: at most %d tokens per %s for each %s.",
-		rate.Limit, period(rate.Period), table.class.noun()).After(time.Duration(x.applied.wait) * time.Second)
+		rate.Limit, period(rate.Period), table.class.noun()).After(time.Duration(x.applied.wait(x.Started)) * time.Second)
 }
 
 func (k class) noun() string {
@@ -220,7 +224,7 @@ func (l *Limits) WriteLimit(c *fiber.Ctx, x *Exchange) {
 	h := &c.Response().Header
 	h.SetCanonical([]byte("RateLimit-Limit"), strconv.AppendInt(text[:0], x.applied.state.Limit, 10))
 	h.SetCanonical([]byte("RateLimit-Remaining"), strconv.AppendInt(text[:0], x.applied.state.Remaining, 10))
-	h.SetCanonical([]byte("RateLimit-Reset"), strconv.AppendInt(text[:0], x.applied.wait, 10))
+	h.SetCanonical([]byte("RateLimit-Reset"), strconv.AppendInt(text[:0], x.applied.wait(x.Started), 10))
 }
 
 // Seconds rounds a wait up to whole seconds, at least one.

@@ -15,6 +15,9 @@ import (
 type Environment struct {
 	*tenant.Environment
 
+	// Server is the server's own counterpart, set before the snapshot is in force.
+	Server any
+
 	viewer, ip, accessToken limiter.Rate // the zero rate: no limit
 }
 

@@ -62,14 +62,14 @@ func hitPath(tb testing.TB) (exchange func()) {
 	s := server.New(server.Config{
 		Snapshot: func() *server.Snapshot { return snapshot },
 		Issuer:   &hit{&playback.Object{ID: "PID1", Policy: playback.PolicySigned}, playback.NewToken(string(token))},
-		Identity: &known{}, JWKS: fakeKeys{}, AccessLog: "1/100", Now: time.Now,
+		Identity: &known{}, JWKS: fakeKeys{}, AccessLog: "1/100",
 		Logger: slog.New(slog.NewJSONHandler(io.Discard, nil)), //nolint:sloglint // what is sampled is to cost what it costs
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	go func() { _ = s.Serve(l) }()
+	go func() { _ = s.Serve(l, nil) }()
 	tb.Cleanup(func() { _ = s.Shutdown(context.Background()) })
 	conn, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {

@@ -1,147 +1,168 @@
 package server
 
 import (
+	"crypto/tls"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// slack is how much earlier than asked for a deadline may end a wait. It is
-// the twentieth part of the shortest that this server sets.
+// slack is how much earlier than due a deadline may end a wait. It is the
+// twentieth part of the shortest that this server sets.
 const slack = 250 * time.Millisecond
 
-// LazyDeadlines returns the listener with connections that tell the runtime of
-// a deadline when a read or write begins, and only if the one in force is later,
-// or earlier by more than a quarter of a second. fasthttp sets three for every
-// request, and nearly always the request is there as a whole and the answer is
-// taken at once; the runtime's timers cost a microsecond for nothing. No wait is
-// ever longer than was asked for. TLS belongs above it.
-func LazyDeadlines(l net.Listener) net.Listener { return lazyListener{l} }
+// timedListener gives connections that keep the server's timeouts themselves.
+// fasthttp would read the clock and set a deadline three times per request, and
+// nearly always the request is there as a whole and the answer is taken at once.
+// The connection is told of each request's beginning and end instead, with the
+// times that the request has anyway, and tells the runtime of a deadline when a
+// read or write begins, unless the one in force is earlier by at most slack. No
+// wait is ever longer than the server's timeouts say. TLS belongs above it.
+type timedListener struct {
+	net.Listener
 
-type lazyListener struct{ net.Listener }
+	patience time.Duration // for the first request to arrive, from accept
+}
 
-func (l lazyListener) Accept() (net.Conn, error) {
+func (l timedListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return newConn(nonblocking(c)), nil
+	return newConn(nonblocking(c), l.patience), nil
 }
 
-// conn is a connection with lazy deadlines. Like any net.Conn it is safe for
-// concurrent use: a deadline that is set while a call waits concerns that call.
+// conn is a connection that keeps the server's timeouts. Like any net.Conn it is
+// safe for concurrent use. Who sets a deadline, as crypto/tls does to take its
+// leave, is obeyed from then on.
 type conn struct {
 	net.Conn
 
-	read, write lazyDeadline
+	epoch time.Time // what all its times are counted from, on the monotonic clock
+	// phase is where the connection is in a request: above 0 between two, and
+	// when the last was answered; 0: one has begun, and nothing has yet been
+	// waited for; below 0 the same, and when the whole of it is due, negated.
+	phase       atomic.Int64
+	read, write deadlines
 }
 
-func newConn(c net.Conn) *conn {
-	out := &conn{Conn: c}
-	epoch := time.Now() //nolint:forbidigo // an origin, not a time: it decides nothing
-	out.read.set, out.write.set = c.SetReadDeadline, c.SetWriteDeadline
-	out.read.epoch, out.write.epoch = epoch, epoch
+func newConn(inner net.Conn, patience time.Duration) *conn {
+	c := &conn{Conn: inner, epoch: time.Now()} //nolint:forbidigo // an origin, not a time: it decides nothing
+	c.phase.Store(-int64(patience))
+	c.read.set, c.write.set = inner.SetReadDeadline, inner.SetWriteDeadline
+	c.read.epoch, c.write.epoch = c.epoch, c.epoch
+	return c
+}
+
+// timed returns the connection that keeps the timeouts, nil if there is none.
+func timed(c net.Conn) *conn {
+	if secure, ok := c.(*tls.Conn); ok {
+		c = secure.NetConn()
+	}
+	out, _ := c.(*conn)
 	return out
 }
 
+// begin is called when a request's header has arrived: also of one that came
+// with the last request, for which nobody has read.
+func (c *conn) begin() {
+	if c != nil && c.phase.Load() > 0 {
+		c.phase.Store(0)
+	}
+}
+
+// rest is called when the answer to a request is ready to be written.
+func (c *conn) rest(now time.Time) {
+	if c != nil {
+		c.phase.Store(max(1, int64(now.Sub(c.epoch))))
+	}
+}
+
+func (c *conn) elapsed() int64 {
+	return max(1, int64(time.Since(c.epoch))) // the runtime's clock, whatever the tests inject
+}
+
 func (c *conn) Read(b []byte) (int, error) {
-	if err := c.read.begin(); err != nil {
+	phase := c.phase.Load()
+	due := -phase
+	switch {
+	case phase > 0:
+		due = phase + int64(idleTimeout)
+	case phase == 0:
+		due = c.elapsed() + int64(readTimeout)
+		c.phase.CompareAndSwap(0, -due)
+	}
+	if err := c.read.arm(due); err != nil {
 		return 0, err
 	}
-	defer c.read.end()
-	return c.Conn.Read(b)
+	n, err := c.Conn.Read(b)
+	if n > 0 && phase > 0 {
+		c.phase.CompareAndSwap(phase, 0)
+	}
+	return n, err
 }
 
 func (c *conn) Write(b []byte) (int, error) {
-	if err := c.write.begin(); err != nil {
+	since := c.phase.Load()
+	if since <= 0 { // TLS's greeting, "100 Continue", the refusal of what is no request
+		since = c.elapsed()
+	}
+	if err := c.write.arm(since + int64(writeTimeout)); err != nil {
 		return 0, err
 	}
-	defer c.write.end()
 	return c.Conn.Write(b)
 }
 
-// SetReadDeadline also puts the deadline for writing off: that of the last answer
-// would end the next write that fasthttp makes without setting one, "100
-// Continue" or the refusal of what is no request, on a connection that idled.
-func (c *conn) SetReadDeadline(t time.Time) error {
-	if err := c.read.want(t); err != nil || t.IsZero() {
-		return err
-	}
-	return c.write.want(t.Add(writeTimeout - readTimeout))
-}
-
-func (c *conn) SetWriteDeadline(t time.Time) error { return c.write.want(t) }
+func (c *conn) SetReadDeadline(t time.Time) error  { return c.read.obey(t) }
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.write.obey(t) }
 
 func (c *conn) SetDeadline(t time.Time) error {
-	if err := c.read.want(t); err != nil {
+	if err := c.read.obey(t); err != nil {
 		return err
 	}
-	return c.write.want(t)
+	return c.write.obey(t)
 }
 
-// never stands for no deadline; it is later than any.
-const never = 1<<63 - 1
-
-// lazyDeadline is a deadline for calls in one direction.
-type lazyDeadline struct {
-	set    func(time.Time) error
-	epoch  time.Time    // what deadlines are counted from, on the monotonic clock
-	wanted atomic.Int64 // what was asked for; 0: nothing ever was
-	busy   atomic.Int32 // calls under way
+// deadlines are those for calls in one direction.
+type deadlines struct {
+	set   func(time.Time) error
+	epoch time.Time
 
 	mu    sync.Mutex   // serializes set
-	armed atomic.Int64 // what set was told
+	armed atomic.Int64 // what set was told; 0: nothing yet
 }
 
-// want takes over a deadline; calls that are under way are told of it at once.
-func (d *lazyDeadline) want(t time.Time) error {
-	at := int64(never)
-	if !t.IsZero() {
-		at = max(1, int64(t.Sub(d.epoch))) // before the connection is as good as now
-	}
-	d.wanted.Store(at)
-	if d.busy.Load() > 0 { // else begin, which counts before it looks, sees what was stored
-		return d.arm()
-	}
-	return nil
-}
+// obeyed stands for a deadline that somebody set: it is not ours to change.
+const obeyed = -1
 
-// begin is called before a call that may wait.
-func (d *lazyDeadline) begin() error {
-	d.busy.Add(1)
-	if d.fits() {
+// arm sees to it that a call which begins now ends when it is due.
+func (d *deadlines) arm(due int64) error {
+	if d.fits(due) {
 		return nil
 	}
-	if err := d.arm(); err != nil {
-		d.end()
-		return err
-	}
-	return nil
-}
-
-func (d *lazyDeadline) end() { d.busy.Add(-1) }
-
-// fits reports whether the deadline in force may stand for the wanted one.
-func (d *lazyDeadline) fits() bool {
-	wanted, armed := d.wanted.Load(), d.armed.Load()
-	return wanted == armed || wanted > armed && armed > 0 && wanted-armed <= int64(slack)
-}
-
-func (d *lazyDeadline) arm() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.fits() {
+	if d.fits(due) {
 		return nil
 	}
-	wanted := d.wanted.Load()
-	var t time.Time
-	if wanted != never {
-		t = d.epoch.Add(time.Duration(wanted))
-	}
-	if err := d.set(t); err != nil {
+	if err := d.set(d.epoch.Add(time.Duration(due))); err != nil {
 		return err
 	}
-	d.armed.Store(wanted)
+	d.armed.Store(due)
 	return nil
+}
+
+// fits reports whether the deadline in force may stand for the one that is due.
+func (d *deadlines) fits(due int64) bool {
+	armed := d.armed.Load()
+	return armed == due || armed == obeyed || armed > 0 && armed < due && due-armed <= int64(slack)
+}
+
+// obey sets a deadline that stays, also for calls that are under way.
+func (d *deadlines) obey(t time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.armed.Store(obeyed)
+	return d.set(t)
 }

@@ -18,9 +18,10 @@ type recorder struct {
 
 	reads, writes []time.Time
 	broken        error
+	read          int // what a Read returns
 }
 
-func (r *recorder) Read([]byte) (int, error)  { return 0, nil }
+func (r *recorder) Read([]byte) (int, error)  { return r.read, nil }
 func (r *recorder) Write([]byte) (int, error) { return 0, nil }
 
 func (r *recorder) SetReadDeadline(t time.Time) error {
@@ -33,94 +34,75 @@ func (r *recorder) SetWriteDeadline(t time.Time) error {
 	return r.broken
 }
 
-// one is a listener of one connection.
-type one struct {
-	net.Listener // nil
-
-	conn net.Conn
-}
-
-func (o one) Accept() (net.Conn, error) {
-	if o.conn == nil {
-		return nil, net.ErrClosed
-	}
-	return o.conn, nil
-}
-
-func lazy(t testing.TB, c net.Conn) net.Conn {
-	t.Helper()
-	out, err := server.LazyDeadlines(one{conn: c}).Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-// TestDeadlineInForceIsNeverLater than what was asked for, nor earlier by more
-// than a quarter of a second, whenever a call begins.
-func TestDeadlineInForceIsNeverLater(t *testing.T) {
+// TestEveryWaitHasItsTimeout plays the life of a connection. No deadline is later
+// than the timeout, nor earlier by more than a quarter of a second.
+func TestEveryWaitHasItsTimeout(t *testing.T) {
 	t.Parallel()
-	start := time.Now().Add(time.Hour) // later than the connection
-	after := start.Add
-	for name, c := range map[string]struct{ asked, want []time.Time }{
-		"none":             {[]time.Time{{}}, []time.Time{{}}},
-		"the same":         {[]time.Time{after(time.Minute), after(time.Minute)}, []time.Time{after(time.Minute)}},
-		"a little later":   {[]time.Time{after(time.Minute), after(time.Minute + 250*time.Millisecond)}, []time.Time{after(time.Minute)}},
-		"later":            {[]time.Time{after(time.Second), after(2 * time.Second)}, []time.Time{after(time.Second), after(2 * time.Second)}},
-		"little by little": {[]time.Time{after(0), after(200 * time.Millisecond), after(400 * time.Millisecond)}, []time.Time{after(0), after(400 * time.Millisecond)}},
-		"earlier":          {[]time.Time{after(time.Minute), after(time.Minute - time.Nanosecond)}, []time.Time{after(time.Minute), after(time.Minute - time.Nanosecond)}},
-		"taken back":       {[]time.Time{after(time.Minute), {}, after(time.Minute)}, []time.Time{after(time.Minute), {}, after(time.Minute)}},
-	} {
+	synctest.Test(t, func(t *testing.T) {
 		inner := &recorder{}
-		conn := lazy(t, inner)
-		for _, at := range c.asked {
-			if err := errors.Join(conn.SetReadDeadline(at), conn.SetWriteDeadline(at)); err != nil {
-				t.Fatal(err)
+		c := server.NewConn(inner, 5*time.Second)
+		check := func(what string, told []time.Time, want time.Duration) {
+			t.Helper()
+			if len(told) == 0 {
+				t.Fatalf("%s: no deadline was set", what)
 			}
-			_, _ = conn.Read(nil)
-			_, _ = conn.Write(nil)
-			_, _ = conn.Read(nil)
-		}
-		for _, got := range [][]time.Time{inner.reads, inner.writes} {
-			if len(got) != len(c.want) {
-				t.Errorf("%s: told %v, want %v", name, got, c.want)
-				continue
-			}
-			for n := range got {
-				if late := got[n].Sub(c.want[n]); got[n].IsZero() != c.want[n].IsZero() || !got[n].IsZero() && late > 0 {
-					t.Errorf("%s: deadline %d is %v, want %v", name, n, got[n], c.want[n])
-				}
+			if left := time.Until(told[len(told)-1]); left > want || left < want-250*time.Millisecond {
+				t.Errorf("%s: it may take %v, want %v", what, left, want)
 			}
 		}
-	}
+		read := func(what string, want time.Duration) {
+			t.Helper()
+			_, _ = c.Read(make([]byte, 1))
+			check(what, inner.reads, want)
+		}
+		write := func(what string, want time.Duration) {
+			t.Helper()
+			_, _ = c.Write(nil)
+			check(what, inner.writes, want)
+		}
+		time.Sleep(time.Second)
+		read("the first request", 4*time.Second)
+		time.Sleep(time.Second)
+		read("the rest of it", 3*time.Second)
+		c.Begin()
+		write("100 Continue", 10*time.Second)
+		read("its body", 3*time.Second)
+		c.Rest(time.Now())
+		for range 20 {
+			write("the answer", 10*time.Second)
+			inner.read = 1
+			read("the next request", time.Minute)
+			c.Begin()
+			c.Rest(time.Now())
+			time.Sleep(100 * time.Millisecond)
+			inner.read = 0
+			read("the next but one", time.Minute-100*time.Millisecond)
+			c.Begin()
+			c.Rest(time.Now())
+		}
+		if len(inner.reads) > 3+20*100/250+1 || len(inner.writes) > 2+20*100/250+1 {
+			t.Errorf("for 40 requests in 2 s %d and %d deadlines were set", len(inner.reads), len(inner.writes))
+		}
+		time.Sleep(30 * time.Second)
+		inner.read = 1
+		read("half a header", 30*time.Second)
+		read("the other half", 5*time.Second)
+		time.Sleep(4 * time.Second)
+		read("the body behind it", time.Second)
+		write("a refusal", 10*time.Second)
+		c.Rest(time.Now())
+		time.Sleep(2 * time.Second)
+		c.Begin() // it came with the one before
+		read("the body of a pipelined request", 5*time.Second)
+		time.Sleep(3 * time.Second)
+		read("more of it", 2*time.Second)
+	})
 }
 
-// A connection that idled must still be able to say "100 Continue" or 400.
-func TestTheLastAnswersDeadlineDoesNotEndTheNextRequest(t *testing.T) {
-	t.Parallel()
-	start := time.Now()
-	inner := &recorder{}
-	conn := lazy(t, inner)
-	if err := conn.SetWriteDeadline(start.Add(time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	_, _ = conn.Write(nil)
-	if err := conn.SetReadDeadline(start.Add(time.Minute)); err != nil { // idle; fasthttp sets no other
-		t.Fatal(err)
-	}
-	_, _ = conn.Write(nil)
-	if last := inner.writes[len(inner.writes)-1]; last.Before(start.Add(time.Minute)) {
-		t.Errorf("the deadline for writing is %v after the start, before that for reading", last.Sub(start))
-	}
-}
-
-func TestDeadlineThatCannotBeSetFailsTheCall(t *testing.T) {
+func TestDeadlineThatCannotBeSetEndsTheCall(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
-	conn := lazy(t, &recorder{broken: broken})
-	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
-		t.Fatal(err)
-	}
+	conn := server.NewConn(&recorder{broken: broken}, time.Second)
 	for range 2 {
 		if _, err := conn.Read(nil); !errors.Is(err, broken) {
 			t.Errorf("Read = %v", err)
@@ -129,8 +111,8 @@ func TestDeadlineThatCannotBeSetFailsTheCall(t *testing.T) {
 			t.Errorf("Write = %v", err)
 		}
 	}
-	if _, err := server.LazyDeadlines(one{}).Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("Accept = %v", err)
+	if err := conn.SetDeadline(time.Now()); !errors.Is(err, broken) {
+		t.Errorf("SetDeadline = %v", err)
 	}
 }
 
@@ -140,7 +122,7 @@ func TestDeadlineReachesACallUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner, other := net.Pipe()
 		defer other.Close()
-		conn := lazy(t, inner)
+		conn := server.NewConn(inner, time.Hour)
 		for _, call := range []func([]byte) (int, error){conn.Read, conn.Write} {
 			if err := conn.SetDeadline(time.Now().Add(time.Hour)); err != nil {
 				t.Fatal(err)
@@ -168,8 +150,8 @@ func TestDeadlineReachesACallUnderWay(t *testing.T) {
 	})
 }
 
-// BenchmarkDeadlines is what fasthttp does to a connection for one request,
-// over loopback: eager as net has it, lazy as the gateway does.
+// BenchmarkDeadlines is what timeouts cost for one request, over loopback: set by
+// fasthttp, and kept by the connection itself.
 func BenchmarkDeadlines(b *testing.B) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -181,15 +163,20 @@ func BenchmarkDeadlines(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer inner.Close()
-	lazily := lazy(b, inner)
-	for name, conn := range map[string]net.Conn{"eager": inner, "lazy": lazily} {
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
-				_, _ = lazily.Write(nil)
-				_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
-				_ = conn.SetWriteDeadline(time.Now().Add(10 * time.Second))
-			}
-		})
-	}
+	b.Run("set", func(b *testing.B) {
+		for b.Loop() {
+			_ = inner.SetReadDeadline(time.Now().Add(time.Minute))
+			_ = inner.SetReadDeadline(time.Now().Add(5 * time.Second))
+			_ = inner.SetWriteDeadline(time.Now().Add(10 * time.Second))
+			_, _ = inner.Write(nil)
+		}
+	})
+	b.Run("kept", func(b *testing.B) {
+		c, now := server.NewConn(inner, time.Second), time.Now() // the clock is read for the log
+		for b.Loop() {
+			c.Begin()
+			c.Rest(now)
+			_, _ = c.Write(nil)
+		}
+	})
 }

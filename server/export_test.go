@@ -1,6 +1,9 @@
 package server
 
-import "net"
+import (
+	"net"
+	"time"
+)
 
 // Nonblocking is what becomes of a connection that was accepted.
 func Nonblocking(c net.Conn) net.Conn { return nonblocking(c) }
@@ -20,3 +23,13 @@ func CanonicalJSON(body []byte) (canonical []byte, code string) {
 	}
 	return appendCanonical(nil, &v), ""
 }
+
+// Conn is a connection that keeps the server's timeouts.
+type Conn struct{ *conn }
+
+// NewConn returns one whose first request is due after patience.
+func NewConn(inner net.Conn, patience time.Duration) Conn { return Conn{newConn(inner, patience)} }
+
+// Begin and Rest tell it of a request.
+func (c Conn) Begin()             { c.begin() }
+func (c Conn) Rest(now time.Time) { c.rest(now) }

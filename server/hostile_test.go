@@ -134,7 +134,7 @@ func TestARequestThatDoesNotArriveIsGivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() { _ = k.server.Serve(tcp) }()
+	go func() { _ = k.server.Serve(tcp, nil) }()
 	dials := map[string]func() (net.Conn, error){
 		"memory": k.listener.Dial,
 		"TCP":    func() (net.Conn, error) { return net.Dial("tcp", tcp.Addr().String()) },

@@ -315,7 +315,7 @@ func start(t testing.TB, o options) *kit {
 		Now: k.clock.Now, Rand: func() float64 { return 0 }, Pages: o.pages,
 	})
 	served := make(chan error, 1)
-	go func() { served <- k.server.Serve(addressed{k.listener, &k.peer}) }()
+	go func() { served <- k.server.Serve(addressed{k.listener, &k.peer}, nil) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()

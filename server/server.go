@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,13 +23,15 @@ import (
 	"github.com/playgate/playgate/playback"
 )
 
-// The limits of one connection. ReadBuffer is also the limit of the request
+// The limits of one connection; timedListener keeps the times. ReadBuffer is also the limit of the request
 // line with all headers.
 const (
 	readTimeout  = 5 * time.Second
 	writeTimeout = 10 * time.Second
 	idleTimeout  = 60 * time.Second
 	readBuffer   = 16 << 10
+
+	handshakeTimeout = 5 * time.Second // it and the first request have it and readTimeout together
 )
 
 // otherMethod stands for every method that fiber does not know, in routing, in
@@ -123,6 +126,8 @@ type Server struct {
 	metrics *metrics
 	log     *middleware.AccessLog
 
+	realTime bool // the clock is the real one, which deadlines run on
+
 	draining atomic.Bool
 	sampling atomic.Uint64 // a middleware.Sampling
 
@@ -136,14 +141,15 @@ func New(cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Now == nil {
+	realTime := cfg.Now == nil
+	if realTime {
 		cfg.Now = time.Now //nolint:forbidigo // the one default
 	}
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Float64
 	}
 	s := &Server{
-		cfg:    cfg,
+		cfg: cfg, realTime: realTime,
 		routes: newTable(cfg.Pages),
 		auth:   middleware.NewAuthenticator(cfg.Identity),
 		limits: middleware.NewLimits(cfg.Now, cfg.Registerer),
@@ -151,9 +157,6 @@ func New(cfg Config) *Server {
 	s.SetAccessLog(cfg.AccessLog)
 	s.metrics = newMetrics(s.routes.all, cfg.Registerer)
 	s.app = fiber.New(fiber.Config{
-		ReadTimeout:                  readTimeout,
-		WriteTimeout:                 writeTimeout,
-		IdleTimeout:                  idleTimeout,
 		ReadBufferSize:               readBuffer,
 		BodyLimit:                    1, // what fasthttp reads by itself before the handler runs; see readBody
 		StreamRequestBody:            true,
@@ -186,9 +189,16 @@ func New(cfg Config) *Server {
 }
 
 // Serve answers connections of the listener until Shutdown; it then returns
-// nil, as it does at once after Shutdown. The listener is the app's own, with
-// TLS or without; it is closed by Shutdown.
-func (s *Server) Serve(l net.Listener) error {
+// nil, as it does at once after Shutdown. The listener is without TLS, which
+// secure adds; nil: there is none. Shutdown closes it.
+func (s *Server) Serve(l net.Listener, secure *tls.Config) error {
+	if secure == nil {
+		return s.serve(timedListener{l, readTimeout})
+	}
+	return s.serve(tls.NewListener(timedListener{l, handshakeTimeout + readTimeout}, secure))
+}
+
+func (s *Server) serve(l net.Listener) error {
 	s.mu.Lock()
 	if s.stopped {
 		s.mu.Unlock()
@@ -256,6 +266,8 @@ func (s *Server) SetAccessLog(text string) {
 func (s *Server) answer(c *fiber.Ctx) {
 	x := middleware.Open(s.cfg.Now())
 	defer x.Close()
+	connection := timed(c.Context().Conn())
+	connection.begin()
 	snapshot := s.cfg.Snapshot()
 	x.Snapshot, x.Server = snapshot.edge, snapshot
 	middleware.RequestID(c, x)
@@ -268,7 +280,11 @@ func (s *Server) answer(c *fiber.Ctx) {
 	if s.draining.Load() {
 		c.Context().SetConnectionClose()
 	}
-	s.log.Record(c, x)
+	now := s.log.Record(c, x)
+	if !s.realTime {
+		now = time.Now() //nolint:forbidigo // deadlines are the runtime's, whatever the tests inject
+	}
+	connection.rest(now)
 }
 
 // enter runs a request up to its answer, or returns the error that answers it;

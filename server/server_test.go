@@ -60,7 +60,7 @@ func serving(t *testing.T) (*kit, net.Addr, <-chan error) {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- k.server.Serve(l) }()
+	go func() { served <- k.server.Serve(l, nil) }()
 	return k, l.Addr(), served
 }
 
@@ -120,7 +120,7 @@ func TestLifecycleInEveryOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := k.server.Serve(l); err != nil {
+	if err := k.server.Serve(l, nil); err != nil {
 		t.Errorf("Serve() after Shutdown = %v, want nil at once", err)
 	}
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
@@ -131,7 +131,7 @@ func TestLifecycleInEveryOrder(t *testing.T) {
 func TestServeReturnsWhatTheListenerFailsWith(t *testing.T) {
 	t.Parallel()
 	k := start(t, options{})
-	if err := k.server.Serve(failing{}); err == nil || !strings.Contains(err.Error(), "out of files") {
+	if err := k.server.Serve(failing{}, nil); err == nil || !strings.Contains(err.Error(), "out of files") {
 		t.Errorf("Serve() = %v", err)
 	}
 }

@@ -28,9 +28,8 @@ type SnapshotConfig struct {
 // Snapshot is one configuration of the edge, used by a request from beginning
 // to end. Immutable.
 type Snapshot struct {
-	edge         *middleware.Snapshot
-	environments map[playback.EnvironmentID]*issuer.Environment
-	place        place
+	edge  *middleware.Snapshot
+	place place
 }
 
 // NewSnapshot compiles a configuration, with all problems in one error: rates
@@ -39,14 +38,19 @@ func NewSnapshot(cfg SnapshotConfig) (*Snapshot, error) {
 	edge, err := middleware.NewSnapshot(middleware.SnapshotConfig{
 		Directory: cfg.Directory, TrustedProxies: cfg.TrustedProxies, UnresolvedRateLimit: cfg.UnresolvedRateLimit,
 	})
+	if err != nil {
+		edge = &middleware.Snapshot{} // the rest is checked, too
+	}
 	problems := []error{err}
-	s := &Snapshot{edge: edge, place: place{countryHeader: cfg.CountryHeader}, environments: make(map[playback.EnvironmentID]*issuer.Environment, len(cfg.Environments))}
+	s := &Snapshot{edge: edge, place: place{countryHeader: cfg.CountryHeader}}
 	for _, e := range cfg.Directory.Environments() {
 		minting := cfg.Environments[e.ID]
 		if minting == nil {
 			problems = append(problems, fmt.Errorf("environment %s has nothing to mint from", e.ID))
 		}
-		s.environments[e.ID] = minting
+		if compiled, ok := edge.ByID(e.ID); ok {
+			compiled.Server = minting
+		}
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
@@ -60,5 +64,5 @@ func (s *Snapshot) SetLocator(l Locator) { s.place.locator = l }
 
 // mintingOf returns what the request's environment mints from.
 func mintingOf(x *middleware.Exchange) *issuer.Environment {
-	return x.Server.(*Snapshot).environments[x.Environment.ID] //nolint:forcetypeassert // open put it there
+	return x.Environment.Server.(*issuer.Environment) //nolint:forcetypeassert // NewSnapshot put it there
 }
