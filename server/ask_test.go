@@ -50,9 +50,9 @@ func TestGetTokens(t *testing.T) {
 	}
 	// A drm-token only for a playback ID that needs one.
 	diff(t, "player", data["player"], any(map[string]any{"playback-token": "e30.video.c2ln", "thumbnail-token": "e30.thumbnail.c2ln"}))
-	k.issuer.answer = func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
+	k.issuer.answers(func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
 		return granting(req, playback.PolicyDRM), nil
-	}
+	})
 	r = k.get("/v1/playback-ids/P/tokens", bearer(acmeViewer))
 	if player := r.decode(t)["data"].(map[string]any)["player"].(map[string]any); player["drm-token"] != "e30.drm_license.c2ln" {
 		t.Errorf("player = %v", player)

@@ -13,7 +13,7 @@ import (
 func TestBatchKeepsOrderAndFailsItemsAlone(t *testing.T) {
 	t.Parallel()
 	k := start(t, options{})
-	k.issuer.answer = func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
+	k.issuer.answers(func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
 		if !req.Patient {
 			t.Error("an item of a batch is not patient")
 		}
@@ -28,7 +28,7 @@ func TestBatchKeepsOrderAndFailsItemsAlone(t *testing.T) {
 			return granting(req, playback.PolicyPublic), nil
 		}
 		return granting(req, playback.PolicySigned), nil
-	}
+	})
 	r := k.post("/v1/tokens/batch", `{"requests":[
 		{"playback_id":"P1"}, {"playback_id":"DENIED"}, {"playback_id":"P2","types":["gif"]}, {"playback_id":"a-b"},
 		{"playback_id":"P3","types":["movie"]}, 5, {"playback_id":"P4","x":1}, {"playback_id":"BROKEN"}, {"playback_id":"PANIC"},
@@ -111,7 +111,7 @@ func TestBatchBounds(t *testing.T) {
 func TestBatchIsAHitOnlyIfEveryItemWas(t *testing.T) {
 	t.Parallel()
 	k := start(t, options{})
-	k.issuer.answer = func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
+	k.issuer.answers(func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
 		if req.PlaybackID == "NO" {
 			return nil, playback.Denied("no")
 		}
@@ -122,7 +122,7 @@ func TestBatchIsAHitOnlyIfEveryItemWas(t *testing.T) {
 		a := granting(req, policy)
 		a.Hit = req.PlaybackID == "HIT"
 		return a, nil
-	}
+	})
 	for ids, want := range map[string]string{"HIT HIT": "hit", "HIT MISS": "miss", "HIT NO PUB": "hit", "PUB": "", "NO": ""} {
 		var items []string
 		for id := range strings.SplitSeq(ids, " ") {

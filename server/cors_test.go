@@ -53,7 +53,7 @@ func TestCORSOfRealAnswers(t *testing.T) {
 	diff(t, "405", corsOf(k.call("PUT", "/v1/tokens", "Origin: "+acmePage)), acmes)
 	diff(t, "redirect", corsOf(k.get("/stream/P.m3u8", bearer(acmeViewer), "Origin: "+acmePage)), acmes)
 	diff(t, "404", corsOf(k.get("/nowhere", "Origin: "+acmePage)), cors{})
-	k.issuer.answer = refusing(playback.Denied("no"))
+	k.issuer.answers(refusing(playback.Denied("no")))
 	diff(t, "refusal", corsOf(k.get(token, bearer(acmeViewer), "Origin: "+acmePage)), acmes)
 }
 

@@ -46,7 +46,7 @@ func TestEveryCodeOnTheWire(t *testing.T) {
 	k := start(t, options{})
 	for _, doc := range append(playback.Codes(), playback.CodeDoc{Code: "not_released", Kind: playback.Forbidden, Meaning: "A deny rule's reason."}) {
 		err := playback.Errorf(doc.Code, "%s", doc.Meaning).Because(errors.New("private")).After(1500 * time.Millisecond)
-		k.issuer.answer = refusing(err)
+		k.issuer.answers(refusing(err))
 		r := k.get(aToken, bearer(acmeViewer), "X-Request-Id: the-request")
 		if doc.Code == playback.CodeMethodNotAllowed { // the one that has Allow
 			r = k.call("PUT", aToken, "X-Request-Id: the-request")
@@ -99,7 +99,7 @@ func TestWhatTheGatewayGotWrongStaysInside(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			k := start(t, options{})
-			k.issuer.answer = refusing(err)
+			k.issuer.answers(refusing(err))
 			r := k.get(aToken, bearer(acmeViewer))
 			k.want(r, 500, playback.CodeInternalError)
 			if strings.Contains(r.body, "hunter2") {
@@ -116,7 +116,7 @@ func TestWhatTheGatewayGotWrongStaysInside(t *testing.T) {
 func TestARefusalSurvivesWrapping(t *testing.T) {
 	t.Parallel()
 	k := start(t, options{})
-	k.issuer.answer = refusing(fmt.Errorf("signing: %w", playback.Errorf(playback.CodeSigningOverloaded, "Wait.").After(2500*time.Millisecond)))
+	k.issuer.answers(refusing(fmt.Errorf("signing: %w", playback.Errorf(playback.CodeSigningOverloaded, "Wait.").After(2500*time.Millisecond))))
 	r := k.get(aToken, bearer(acmeViewer))
 	k.want(r, 503, playback.CodeSigningOverloaded)
 	diff(t, "Retry-After", r.Header.Get("Retry-After"), "3")

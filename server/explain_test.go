@@ -143,7 +143,7 @@ func TestRefusalsSpeakTheViewersLanguage(t *testing.T) {
 	refusal := *playback.Denied("not_released")
 	refusal.Localized = []playback.Message{{Language: "de", Text: "Bald"}, {Language: "en", Text: "Soon"}, {Language: "pt-BR", Text: "Em breve"}}
 	refusal.AvailableFrom = time.Unix(1_900_000_100, 0)
-	k.issuer.answer = refusing(&refusal)
+	k.issuer.answers(refusing(&refusal))
 	for accept, want := range map[string]string{
 		"":                             "Soon",
 		"de":                           "Bald",

@@ -170,11 +170,11 @@ var long = strings.Repeat("x", 5000)
 func TestHEADBeginsNothing(t *testing.T) {
 	t.Parallel()
 	k := start(t, options{})
-	k.issuer.answer = func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
+	k.issuer.answers(func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
 		answer := granting(req, playback.PolicySigned)
 		answer.Withheld = req.Passive
 		return answer, nil
-	}
+	})
 	for _, target := range []string{"/stream/PID1.m3u8", "/license/widevine/PID1"} {
 		got, head := k.get(target, bearer(acmeViewer)), k.call("HEAD", target, bearer(acmeViewer))
 		if got.StatusCode != http.StatusFound || !strings.Contains(got.Header.Get("Location"), "?token=") {

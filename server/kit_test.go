@@ -167,7 +167,8 @@ type asked struct {
 type fakeIssuer struct {
 	mu    sync.Mutex
 	calls []asked
-	// answer replaces the answer, if set.
+	// guarded by mu; the detector of races does not see that a request comes after what
+	// was set before it was sent: sockets are read behind its back
 	answer func(ctx context.Context, env *issuer.Environment, req *issuer.Request) (*issuer.Answer, error)
 }
 
@@ -183,6 +184,13 @@ func (f *fakeIssuer) Issue(ctx context.Context, env *issuer.Environment, req *is
 		return answer(ctx, env, req)
 	}
 	return granting(req, playback.PolicySigned), nil
+}
+
+// answers replaces the answer; nil takes that back.
+func (f *fakeIssuer) answers(answer func(context.Context, *issuer.Environment, *issuer.Request) (*issuer.Answer, error)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answer = answer
 }
 
 func (f *fakeIssuer) last(t *testing.T) asked {

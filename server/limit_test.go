@@ -57,7 +57,7 @@ func TestAViewersLimit(t *testing.T) {
 func TestEachTokenCosts(t *testing.T) {
 	t.Parallel()
 	k := start(t, withLimits("20-M", "", "20-M"))
-	k.issuer.answer = func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
+	k.issuer.answers(func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
 		a := granting(req, playback.PolicySigned)
 		if req.All {
 			if err := req.Charge(len(a.Items)); err != nil {
@@ -65,7 +65,7 @@ func TestEachTokenCosts(t *testing.T) {
 			}
 		}
 		return a, nil
-	}
+	})
 	credentials := map[string]string{"viewer": bearer(acmeViewer), "backend": basicAuth(acmeBackend, secret)}
 	for name, credential := range credentials {
 		remaining := func(r response, want string) {

@@ -333,11 +333,11 @@ func TestAViewersOwnRequestIsDescribedByItsConnection(t *testing.T) {
 func TestCacheHeaderSaysHitOnlyIfNothingWasSigned(t *testing.T) {
 	t.Parallel()
 	k := start(t, options{})
-	k.issuer.answer = func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
+	k.issuer.answers(func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
 		a := granting(req, playback.PolicyDRM)
 		a.Hit = req.SessionID == "hit"
 		return a, nil
-	}
+	})
 	for session, want := range map[string]string{"hit": "hit", "miss": "miss"} {
 		r := k.post("/v1/tokens", `{"playback_id":"P","session_id":"`+session+`"}`, bearer(acmeViewer))
 		k.want(r, 200, "")
@@ -348,11 +348,11 @@ func TestCacheHeaderSaysHitOnlyIfNothingWasSigned(t *testing.T) {
 func TestAnAbsoluteEndForbidsARefresh(t *testing.T) {
 	t.Parallel()
 	k := start(t, options{})
-	k.issuer.answer = func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
+	k.issuer.answers(func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
 		a := granting(req, playback.PolicySigned)
 		a.Lifetime.Cut = true
 		return a, nil
-	}
+	})
 	r := k.get("/v1/playback-ids/P/token", bearer(acmeViewer))
 	k.want(r, 200, "")
 	data := r.decode(t)["data"].(map[string]any)
@@ -364,12 +364,12 @@ func TestAnAbsoluteEndForbidsARefresh(t *testing.T) {
 func TestClaimsOfATokenAreShown(t *testing.T) {
 	t.Parallel()
 	k := start(t, options{})
-	k.issuer.answer = func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
+	k.issuer.answers(func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
 		a := granting(req, playback.PolicySigned)
 		a.Items[0].Params = playback.Params{{Name: "exclude_pdt", JSON: "true"}, {Name: "max_resolution", JSON: `"480p"`}}
 		a.Items[0].Restriction, a.Items[0].Custom = "R_1", `{"viewer":"x"}`
 		return a, nil
-	}
+	})
 	r := k.post("/v1/tokens", `{"playback_id":"P"}`, bearer(acmeViewer))
 	k.want(r, 200, "")
 	item := r.decode(t)["data"].(map[string]any)["tokens"].([]any)[0].(map[string]any)
@@ -381,9 +381,9 @@ func TestClaimsOfATokenAreShown(t *testing.T) {
 func TestPublicPlaybackIDs(t *testing.T) {
 	t.Parallel()
 	k := start(t, options{})
-	k.issuer.answer = func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
+	k.issuer.answers(func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
 		return granting(req, playback.PolicyPublic), nil
-	}
+	})
 	r := k.post("/v1/tokens", `{"playback_id":"P","types":["video","thumbnail"],"params":{"thumbnail":{"time":5,"width":320}}}`, bearer(acmeViewer))
 	k.want(r, 200, "")
 	if got, ok := r.Header["X-Playgate-Cache"]; ok {
@@ -413,11 +413,11 @@ func TestAnAnswerUnderStaleKeysIsMarked(t *testing.T) {
 	k := start(t, options{})
 	for _, stale := range []bool{false, true} {
 		k.issuer.mu.Lock()
-		k.issuer.answer = func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
+		k.issuer.answers(func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
 			a := granting(req, playback.PolicySigned)
 			a.Stale, a.Curtailed, a.Lifetime.Cut = stale, stale, true
 			return a, nil
-		}
+		})
 		k.issuer.mu.Unlock()
 		r := k.post("/v1/tokens", `{"playback_id":"PID1"}`, basicAuth(acmeBackend, secret))
 		k.want(r, 200, "")

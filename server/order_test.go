@@ -96,7 +96,7 @@ func TestTheFirstFailureAnswers(t *testing.T) {
 				t.Parallel()
 				k := start(t, options{tenants: limited()})
 				if w.issuer != nil {
-					k.issuer.answer = refusing(w.issuer)
+					k.issuer.answers(refusing(w.issuer))
 				}
 				spend(k, w)
 				k.want(w.send(k), first.status, first.code)
@@ -207,7 +207,7 @@ func TestTheIssuersStagesKeepTheirAnswer(t *testing.T) {
 		if status == 403 && code == "embargo" {
 			err = playback.Denied(code)
 		}
-		k.issuer.answer = refusing(err)
+		k.issuer.answers(refusing(err))
 		for _, r := range []response{
 			k.post("/v1/tokens", `{"playback_id":"P"}`, bearer(acmeViewer)),
 			k.get("/v1/playback-ids/P/token", bearer(acmeViewer)),
@@ -229,12 +229,12 @@ func TestTheIssuersContextEnds(t *testing.T) {
 	t.Run("after five seconds", func(t *testing.T) {
 		t.Parallel()
 		k := start(t, options{})
-		k.issuer.answer = func(ctx context.Context, _ *issuer.Environment, _ *issuer.Request) (*issuer.Answer, error) {
+		k.issuer.answers(func(ctx context.Context, _ *issuer.Environment, _ *issuer.Request) (*issuer.Answer, error) {
 			child, cancel := context.WithCancel(ctx)
 			defer cancel()
 			<-child.Done()
 			return nil, child.Err()
-		}
+		})
 		batch := `{"requests":[` + strings.TrimSuffix(strings.Repeat(`{"playback_id":"P"},`, 20), ",") + `]}`
 		conns := []net.Conn{ // a batch of twenty waits no longer than one
 			k.begin(k.listener.Dial, message("GET", aToken, "", []string{bearer(acmeViewer)})),
@@ -252,19 +252,19 @@ func TestTheIssuersContextEnds(t *testing.T) {
 		t.Parallel()
 		k := start(t, options{})
 		var kept context.Context
-		k.issuer.answer = func(ctx context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
+		k.issuer.answers(func(ctx context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
 			kept = ctx
 			if ctx.Err() != nil || ctx.Value("x") != nil {
 				t.Error("the context has ended, or carries something")
 			}
 			return granting(req, playback.PolicySigned), nil
-		}
+		})
 		k.want(k.get(aToken, bearer(acmeViewer)), 200, "")
 		<-kept.Done()
 		if err := kept.Err(); !errors.Is(err, context.Canceled) {
 			t.Errorf("Err() = %v, want canceled", err)
 		}
-		k.issuer.answer = nil
+		k.issuer.answers(nil)
 		for range 20 { // whose calls are pooled
 			k.want(k.get(aToken, bearer(acmeViewer)), 200, "")
 		}
@@ -277,12 +277,12 @@ func TestTheIssuersContextEnds(t *testing.T) {
 func TestAnIssuerThatTakesTooLongIsOverloaded(t *testing.T) {
 	t.Parallel()
 	k := start(t, options{})
-	k.issuer.answer = func(ctx context.Context, _ *issuer.Environment, _ *issuer.Request) (*issuer.Answer, error) {
+	k.issuer.answers(func(ctx context.Context, _ *issuer.Environment, _ *issuer.Request) (*issuer.Answer, error) {
 		if _, ok := ctx.Deadline(); !ok || ctx.Err() != nil {
 			t.Error("the context has no deadline, or has ended")
 		}
 		return nil, context.DeadlineExceeded
-	}
+	})
 	r := k.get("/v1/playback-ids/P/token", bearer(acmeViewer))
 	k.want(r, 503, playback.CodeSigningOverloaded)
 	diff(t, "Retry-After", r.Header.Get("Retry-After"), "1")

@@ -140,7 +140,7 @@ func TestBadRedirects(t *testing.T) {
 func TestPublicRedirectsKeepTheirQuery(t *testing.T) {
 	t.Parallel()
 	k := start(t, options{})
-	k.issuer.answer = func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
+	k.issuer.answers(func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
 		a := granting(req, playback.PolicyPublic)
 		var kept playback.Params
 		for _, p := range a.Items[0].Params {
@@ -150,7 +150,7 @@ func TestPublicRedirectsKeepTheirQuery(t *testing.T) {
 		}
 		a.Items[0].Params = kept
 		return a, nil
-	}
+	})
 	for target, want := range map[string]string{
 		"/image/P/thumbnail.png":                                                          "https://image.example/P/thumbnail.png",
 		"/image/P/thumbnail.png?token=x&vt=" + acmeViewer:                                 "https://image.example/P/thumbnail.png",
@@ -171,7 +171,7 @@ func TestPublicRedirectsKeepTheirQuery(t *testing.T) {
 func TestARefusedRedirectIsAnEnvelope(t *testing.T) {
 	t.Parallel()
 	k := start(t, options{})
-	k.issuer.answer = refusing(playback.Denied("not_released"))
+	k.issuer.answers(refusing(playback.Denied("not_released")))
 	r := k.get("/stream/P.m3u8", bearer(acmeViewer))
 	k.want(r, 403, "not_released")
 	if r.Header.Get("Location") != "" || r.Header.Get("X-Playgate-Cache") != "" {

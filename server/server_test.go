@@ -22,7 +22,7 @@ import (
 func TestAPanicIsAnInternalError(t *testing.T) {
 	t.Parallel()
 	k := start(t, options{})
-	k.issuer.answer = func(context.Context, *issuer.Environment, *issuer.Request) (*issuer.Answer, error) { panic("hunter2") }
+	k.issuer.answers(func(context.Context, *issuer.Environment, *issuer.Request) (*issuer.Answer, error) { panic("hunter2") })
 	for range 3 {
 		r := k.get(aToken, bearer(acmeViewer), "Origin: "+acmePage)
 		k.want(r, 500, playback.CodeInternalError)
@@ -68,11 +68,11 @@ func TestShutdownWaitsForRequestsUnderWay(t *testing.T) {
 	t.Parallel()
 	k, addr, served := serving(t)
 	begun, finish := make(chan struct{}), make(chan struct{})
-	k.issuer.answer = func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
+	k.issuer.answers(func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
 		close(begun)
 		<-finish
 		return granting(req, playback.PolicySigned), nil
-	}
+	})
 	conn, err := net.Dial("tcp", addr.String())
 	if err != nil {
 		t.Fatal(err)
@@ -203,7 +203,7 @@ func TestMetrics(t *testing.T) {
 	k.get("/nowhere/1")
 	k.get("/nowhere/2")
 	k.get("/stream/P.m3u8", bearer(acmeViewer)+"x")
-	k.issuer.answer = refusing(playback.Denied("a_reason_of_the_operators"))
+	k.issuer.answers(refusing(playback.Denied("a_reason_of_the_operators")))
 	k.get("/stream/Q.m3u8", basicAuth(acmeBackend, secret))
 	k.raw("GET", "junk\r\n\r\n")
 	diff(t, "requests", k.counters(t, "playgate_http_requests_total"), map[string]float64{
