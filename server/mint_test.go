@@ -412,13 +412,11 @@ func TestAnAnswerUnderStaleKeysIsMarked(t *testing.T) {
 	t.Parallel()
 	k := start(t, options{})
 	for _, stale := range []bool{false, true} {
-		k.issuer.mu.Lock()
 		k.issuer.answers(func(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {
 			a := granting(req, playback.PolicySigned)
 			a.Stale, a.Curtailed, a.Lifetime.Cut = stale, stale, true
 			return a, nil
 		})
-		k.issuer.mu.Unlock()
 		r := k.post("/v1/tokens", `{"playback_id":"PID1"}`, basicAuth(acmeBackend, secret))
 		k.want(r, 200, "")
 		if got := r.Header.Get("X-Playgate-Degraded"); (got == "keys") != stale || !stale && got != "" {
