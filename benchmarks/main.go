@@ -64,9 +64,9 @@ func main() {
 func command(ctx context.Context, args []string, w io.Writer) error {
 	var o options
 	flags := flag.NewFlagSet("benchmarks", flag.ContinueOnError)
-	flags.BoolVar(&o.full, "full", false, "the sizes of the documentation: 50,000 viewers, 100,000 playback IDs, 5 s windows (short of 20 minutes)")
+	flags.BoolVar(&o.full, "full", false, "the sizes of the documentation: 50,000 viewers, 100,000 playback IDs, 5 s windows (less than 20 minutes)")
 	flags.StringVar(&o.only, "only", "", "only these scenarios, with commas; no ratios")
-	flags.IntVar(&o.rounds, "rounds", 0, "how often each scenario and ratio is measured; the tables hold medians (0: scenarios once, ratios 3 times; with -full 3 and 5; peers 5)")
+	flags.IntVar(&o.rounds, "rounds", 0, "how often each scenario and ratio is measured; the tables hold medians (0: scenarios once, ratios 3 times; peers 5)")
 	flags.StringVar(&o.out, "out", "", "keep the results in a new folder of this folder")
 	flags.StringVar(&o.gateway, "gateway", "", "measure this binary of the gateway; else it is built from the checkout")
 	flags.Uint64Var(&o.seed, "seed", 1, "of the viewers' sessions")
@@ -95,9 +95,6 @@ func (o *options) settleRounds(peers bool) {
 		return
 	}
 	o.rounds, o.ratioRounds = 1, 3
-	if o.full {
-		o.rounds, o.ratioRounds = 3, 5
-	}
 	if peers {
 		o.ratioRounds = 5
 	}

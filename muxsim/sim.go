@@ -150,12 +150,8 @@ func (s *Sim) addEnvironment(env *Environment, client *http.Client) error {
 	for _, restriction := range env.Restrictions {
 		r.restrictions[restriction.ID] = &restriction
 	}
-	for _, p := range env.PlaybackIDs {
-		o := &object{PlaybackID: p, realm: r, clip: s.clips[p.Media], views: new(atomic.Uint64)}
-		if err := s.addObject(o); err != nil {
-			return fmt.Errorf("playback ID %q: %w", p.ID, err)
-		}
-		r.video.add(&p, s.now())
+	if err := s.addPlaybackIDs(env.PlaybackIDs, r); err != nil {
+		return err
 	}
 	for _, token := range env.AccessTokens {
 		if token.ID == "" || token.Secret == "" || s.tokens[token.ID] != nil {
@@ -167,9 +163,24 @@ func (s *Sim) addEnvironment(env *Environment, client *http.Client) error {
 	return nil
 }
 
-func (s *Sim) addObject(o *object) error {
+// addPlaybackIDs makes all known at once: each change copies what is known.
+func (s *Sim) addPlaybackIDs(ids []PlaybackID, r *realm) (err error) {
+	s.change(func(objects map[ID]*object) {
+		for _, p := range ids {
+			o := &object{PlaybackID: p, realm: r, clip: s.clips[p.Media], views: new(atomic.Uint64)}
+			if err = o.enter(objects); err != nil {
+				err = fmt.Errorf("playback ID %q: %w", p.ID, err)
+				return
+			}
+			r.video.add(&p, s.now())
+		}
+	})
+	return err
+}
+
+func (o *object) enter(objects map[ID]*object) error {
 	switch {
-	case !o.ID.Valid() || s.objects()[o.ID] != nil:
+	case !o.ID.Valid() || objects[o.ID] != nil:
 		return errors.New("the ID is ill-formed or repeated")
 	case o.Policy != Public && o.Policy != Signed && o.Policy != DRM:
 		return fmt.Errorf("no such policy: %q", o.Policy)
@@ -178,7 +189,7 @@ func (s *Sim) addObject(o *object) error {
 	case o.clip == nil:
 		return fmt.Errorf("no such media: %q", o.Media)
 	}
-	s.change(func(objects map[ID]*object) { objects[o.ID] = o })
+	objects[o.ID] = o
 	return nil
 }
 

@@ -126,7 +126,7 @@ func (l *Ledger) newJudge(keys Keys) (*judge, error) {
 		for key := range l.shards[i].pages {
 			if key.kind == video { // every request has one
 				environment.PlaybackIDs = append(environment.PlaybackIDs, muxsim.PlaybackID{
-					ID: muxsim.ID(PlaybackID(key.id)), Policy: muxsim.Signed, Asset: "asset",
+					ID: muxsim.ID(PlaybackID(key.id)), Policy: muxsim.Signed, Asset: muxsim.AssetID(PlaybackID(key.id)),
 				})
 			}
 		}
