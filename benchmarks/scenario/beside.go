@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/playgate/playgate/benchmarks/load"
@@ -14,7 +15,7 @@ import (
 // beside measures hits at a fifth of their capacity alone, then while callers of
 // misses keep all signers busy, then alone again.
 func (b *Bench) beside(ctx context.Context, out *report.Scenario) (err error) {
-	out.What = "hits at 20 % of their capacity, alone and while 32 callers, each asking again at once, keep the signers busy"
+	out.What = fmt.Sprintf("hits at 20 %% of their capacity, alone and while %d callers, each asking again at once, keep the signers busy", saturating())
 	r, err := b.start(ctx, out, world.Config{})
 	if err != nil {
 		return err
@@ -55,15 +56,15 @@ type flooded struct {
 	err error
 }
 
-// saturating is how many callers keep two signers busy: two batches of eight for
-// each (signer.callers). More of them wait in the line, and in the generator.
-const saturating = 32
+// saturating returns how many callers keep all signers busy: two batches of eight
+// for each core (signer.callers). More would wait in the line, and in the generator.
+func saturating() int { return 2 * 8 * runtime.NumCPU() }
 
 // flood asks for misses in a closed loop, in the background.
 func (r *rig) flood(ctx context.Context, length time.Duration) <-chan flooded {
 	done := make(chan flooded, 1)
 	go func() {
-		res, err := load.Run(ctx, r.load(load.Config{Source: load.Fresh(firstFresh, len(r.bench.viewers)), Length: length, Connections: saturating}))
+		res, err := load.Run(ctx, r.load(load.Config{Source: load.Fresh(firstFresh, len(r.bench.viewers)), Length: length, Connections: saturating()}))
 		done <- flooded{res, err}
 	}()
 	return done
