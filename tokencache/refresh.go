@@ -84,9 +84,11 @@ func (c *Cache) step(b *budget) (time.Duration, bool) {
 		}
 		return 0, c.dispatch(func() { c.refresh(e) })
 	}
-	if twin, ok := c.nextTwin(); ok {
-		b.spend(rate)
-		return 0, c.dispatch(func() { c.signTwin(&twin); c.twins.done() })
+	if twins := c.nextTwins(); len(twins) > 0 {
+		for range twins {
+			b.spend(rate)
+		}
+		return 0, c.dispatch(func() { c.signTwins(twins); c.twins.done() })
 	}
 	return wait, true
 }
@@ -124,7 +126,7 @@ func (c *Cache) refresh(e *entry) {
 		return
 	}
 	if twin, ok := twinOf(e.of, &claims, r.life); ok {
-		c.signTwin(&twin)
+		c.signTwins([]request{twin})
 	}
 }
 

@@ -112,6 +112,50 @@ func TestHotTokensAreHitsAtOnceWhenThePreparedKeyBecomesActive(t *testing.T) {
 	}
 }
 
+// What was refreshed before the key was prepared rolls over before the switch,
+// and nobody asks in between.
+func TestTokensThatRollOverJustBeforeTheSwitchAreHits(t *testing.T) {
+	t.Parallel()
+	const tokens = 200
+	synctest.Test(t, func(t *testing.T) {
+		n := newRotation(t, tokencache.Config{})
+		n.rotate("K1", "")
+		everybody := func() {
+			for i := range tokens {
+				n.askUnder("K1", fmt.Sprint("PID", i))
+			}
+		}
+		for range 300 {
+			everybody()
+			time.Sleep(100 * time.Millisecond)
+		}
+		n.rotate("K1", "K2")
+		everybody()
+		synctest.Wait()
+		last := make(map[int]int64)
+		for i := range tokens {
+			_, life := claimsOf(fmt.Sprint("PID", i), n.term, time.Now())
+			last[i] = life.Exp
+		}
+		time.Sleep(time.Second)
+		n.rotate("K2", "")
+		rolled := 0
+		for i := range tokens {
+			sub := fmt.Sprint("PID", i)
+			if _, life := claimsOf(sub, n.term, time.Now()); life.Exp != last[i] {
+				rolled++
+			}
+			if !n.askUnder("K2", sub) {
+				t.Errorf("%s is a miss under the new key", sub)
+			}
+		}
+		if rolled == 0 {
+			t.Error("none rolled over: the test tests nothing")
+		}
+		n.cache.Stop()
+	})
+}
+
 func TestTokensThatNobodyAsksForAreNotSignedUnderThePreparedKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -100,23 +100,53 @@ func (c *Cache) follow(e *entry) {
 	}
 }
 
-// nextTwin returns the first twin of the line that is to be signed; done must
-// follow. Those that need not be are counted and passed over.
-func (c *Cache) nextTwin() (request, bool) {
+// nextTwins returns what is to be signed for the first of the line for which
+// something is; none: for nobody. done must follow if there is any.
+func (c *Cache) nextTwins() []request {
 	for e := c.twins.next(); e != nil; e = c.twins.next() {
-		claims, err := c.claimsOf(e)
-		twin, ok := twinOf(e.of, &claims, e.lifetime())
+		if missing := c.missingTwins(e); len(missing) > 0 {
+			return missing
+		}
+		c.twins.done()
+	}
+	return nil
+}
+
+// missingTwins returns the questions for the twin of an entry, and for that of
+// the token that will be asked for next, if that was signed before the key was
+// prepared (after that, it has its twin signed itself): it may roll over before
+// the switch, or so soon after it that nothing can be signed ahead any more.
+// Twins that are there already are counted and left out.
+func (c *Cache) missingTwins(e *entry) []request {
+	claims, err := c.claimsOf(e)
+	if err != nil {
+		c.metrics.presigned(aheadNoKey)
+		return nil
+	}
+	var missing []request
+	add := func(life playback.Lifetime) bool {
+		claims.Exp = life.Exp
+		twin, ok := twinOf(e.of, &claims, life)
 		switch {
-		case err != nil || !ok:
+		case !ok:
 			c.metrics.presigned(aheadNoKey)
 		case c.held(KeyOf(twin.claims)) != nil:
 			c.metrics.presigned(aheadPresent)
 		default:
-			return twin, true
+			missing = append(missing, twin)
 		}
-		c.twins.done()
+		return ok
 	}
-	return request{}, false
+	life := e.lifetime()
+	if !add(life) || life.Cut {
+		return missing
+	}
+	life.Exp += life.G
+	claims.Exp = life.Exp
+	if c.held(KeyOf(&claims)) != nil {
+		add(life)
+	}
+	return missing
 }
 
 // twinOf returns the question for the twin of a token; false: no key is
@@ -131,10 +161,12 @@ func twinOf(of *seal, claims *playback.Claims, life playback.Lifetime) (request,
 	return request{claims: &twin, life: life, twin: true}, true
 }
 
-func (c *Cache) signTwin(r *request) {
-	result, err := c.signAhead(r)
-	c.metrics.presigned(result)
-	c.complain(r.claims, err)
+func (c *Cache) signTwins(twins []request) {
+	for i := range twins {
+		result, err := c.signAhead(&twins[i])
+		c.metrics.presigned(result)
+		c.complain(twins[i].claims, err)
+	}
 }
 
 // besideLocked makes room for a twin of a size beside what is in use, and
