@@ -26,9 +26,9 @@ type Config struct {
 	// Burst says that the rate is beyond what anybody can answer, on purpose: the
 	// generator may fall behind.
 	Burst bool
-	// HotBelow counts answers marked miss for playback IDs with a smaller index,
-	// as Result.HotMisses.
-	HotBelow uint32
+	// Hot has answers marked miss for these playback IDs counted, as
+	// Result.HotMisses.
+	Hot map[uint32]bool
 }
 
 // Result is what one run gave.
@@ -182,7 +182,7 @@ func (r *run) answered(seq uint64, sent time.Time, class Class, err error) {
 
 // missed notes an answer of any kind that was not from the cache.
 func (r *run) missed(id uint32) {
-	if id < r.config.HotBelow {
+	if r.config.Hot[id] {
 		r.hot.Add(1)
 	}
 }

@@ -200,7 +200,7 @@ func TestAMissedAnswerIsAMissOnceAndCoalescedAfterwards(t *testing.T) {
 	t.Parallel()
 	token := mint(t, newKey(t), load.PlaybackID(0), time.Now().Add(time.Hour))
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) { answer(missing{w}, r, token) })
-	c.Requests, c.HotBelow = 10, 1
+	c.Requests, c.Hot = 10, map[uint32]bool{0: true}
 	result, err := load.Run(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

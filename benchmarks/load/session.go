@@ -41,6 +41,22 @@ func Replay(requests []Request) Source {
 	return func(seq uint64) Request { return requests[seq%uint64(len(requests))] }
 }
 
+// Hot returns the playback IDs that the first n requests of a source ask for at
+// least so often.
+func Hot(source Source, n, least int) map[uint32]bool {
+	times := map[uint32]int{}
+	for seq := range uint64(n) { //nolint:gosec // positive
+		times[source(seq).ID]++
+	}
+	hot := map[uint32]bool{}
+	for id, count := range times {
+		if count >= least {
+			hot[id] = true
+		}
+	}
+	return hot
+}
+
 // Fresh returns a source that asks a token of another playback ID each time,
 // beginning at first, for one viewer after the other.
 func Fresh(first uint32, viewers int) Source {

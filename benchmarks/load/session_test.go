@@ -65,3 +65,15 @@ func TestEveryFreshRequestIsForAnotherPlaybackID(t *testing.T) {
 		t.Errorf("%d fresh among %d others, want 100 among 1900", len(seen), old)
 	}
 }
+
+func TestWhatIsAskedForOftenIsHot(t *testing.T) {
+	t.Parallel()
+	list := []load.Request{{ID: 1}, {ID: 2}, {ID: 2}, {ID: 3}, {ID: 3}, {ID: 3}}
+	source := load.Choose(load.Replay(list), []uint32{0, 10, 20, 30})
+	if diff := cmp.Diff(map[uint32]bool{20: true, 30: true}, load.Hot(source, len(list), 2)); diff != "" {
+		t.Errorf("asked for twice (-want +got):\n%s", diff)
+	}
+	if got := load.Hot(source, len(list), 4); len(got) != 0 {
+		t.Errorf("%v are asked for four times", got)
+	}
+}

@@ -17,9 +17,11 @@ const nextKey = "NEXTKEY"
 // sign ahead under it, and activates it, all under load.
 func (b *Bench) rotation(ctx context.Context, out *report.Scenario) (err error) {
 	ids := b.config.Size.FewIDs
-	hot := ids / 2
 	prepare := 4*time.Second + time.Duration(ids)*time.Second/600
-	out.What = fmt.Sprintf("70 %% of the hit capacity on %d playback IDs; a key is prepared for %s, then activated; hot: the more popular half", ids, prepare.Round(time.Second))
+	list := b.renewalsAt(ids, 0.7*b.hits, prepare)
+	source := load.Replay(list)
+	hot := load.Hot(source, len(list), often)
+	out.What = fmt.Sprintf("70 %% of the hit capacity on %d playback IDs; a key is prepared for %s, then activated; ", ids, prepare.Round(time.Second)) + sayHot(hot, prepare)
 	r, err := b.start(ctx, out, world.Config{})
 	if err != nil {
 		return err
@@ -28,7 +30,7 @@ func (b *Bench) rotation(ctx context.Context, out *report.Scenario) (err error) 
 	if err := r.warm(ctx, load.Token, ids); err != nil {
 		return err
 	}
-	config := load.Config{Source: b.renewalsOf(ids), PerSecond: 0.7 * b.hits, Length: b.config.Size.Window, HotBelow: uint32(hot)} //nolint:gosec // small
+	config := load.Config{Source: source, PerSecond: 0.7 * b.hits, Length: b.config.Size.Window, Hot: hot}
 	m, err := r.measure(ctx, "rotation, steady", config)
 	if err != nil {
 		return err
