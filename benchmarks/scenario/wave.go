@@ -30,10 +30,11 @@ func (b *Bench) wave(ctx context.Context, out *report.Scenario) (err error) {
 		return err
 	}
 	out.What = fmt.Sprintf("70 %% of the hit capacity on %d playback IDs whose tokens all roll over in the same second, every %s; ", len(together), grid)
-	list := b.renewalsAt(len(together), 0.7*b.hits, grid)
+	between := grid / 2 // what is hot is asked for in each half of the time
+	list := b.renewalsAt(len(together), 0.7*b.hits, between)
 	source := load.Choose(load.Replay(list), together)
 	hot := load.Hot(source, len(list), often)
-	out.What += sayHot(hot, grid)
+	out.What += sayHot(hot, between)
 	// Steady: the same playback IDs, between two rollovers.
 	if err := untilSecond(ctx, int64(grid.Seconds()), r.ledger.Phase(together[0], grid)); err != nil {
 		return err
@@ -42,7 +43,7 @@ func (b *Bench) wave(ctx context.Context, out *report.Scenario) (err error) {
 	if err := r.ask(ctx, load.Choose(load.Each(load.Token, 0, len(together), len(b.viewers)), together), len(together)); err != nil {
 		return err
 	}
-	steady, err := r.measure(ctx, "expiry wave, between", load.Config{Source: source, PerSecond: 0.7 * b.hits, Length: grid / 2})
+	steady, err := r.measure(ctx, "expiry wave, between", load.Config{Source: source, PerSecond: 0.7 * b.hits, Length: between})
 	if err != nil {
 		return err
 	}
