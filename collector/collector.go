@@ -18,14 +18,16 @@ const interval = time.Second
 // GCPercent returns the GOGC for a process whose heap has so many bytes that
 // live. The collector lets the heap grow by so much of them before it collects.
 // Each collection takes milliseconds of all cores, and requests wait for them:
-// what it may grow by is some 256 MiB, whatever lives. Beside a heap of a
-// gigabyte that is a quarter of it; the default, 100, would double it, and would
-// collect twice a second beside the few megabytes of a gateway with little to
-// remember and much to sign.
+// what it may grow by is 256 MiB beside up to half a gigabyte, where the default,
+// 100, would collect twice a second beside the few megabytes of a gateway with
+// little to remember and much to sign. Beside a gigabyte, which the default would
+// double, it is 128 MiB, and an eighth of what is larger: that is memory which
+// operators pay for, and a collection every five seconds while all cores sign.
 func GCPercent(live uint64) int {
-	const least, most = 20, 1000
-	const room = 256 << 20 // bytes
-	return int(min(most, max(least, room*100/max(1, live))))
+	const least, most = 12.5, 1000
+	const room, small = 256 << 20, 512 << 20 // bytes
+	grow := room - max(0, float64(live)-small)/4
+	return int(min(most, max(least, 100*grow/max(1, float64(live)))))
 }
 
 // Live returns how many bytes of the heap lived at the last collection, 0 before

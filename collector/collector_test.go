@@ -12,7 +12,7 @@ import (
 	"github.com/playgate/playgate/collector"
 )
 
-func TestTheHeapMayGrowByTheSameWhateverLives(t *testing.T) {
+func TestTheHeapMayGrowByWhatIsAffordable(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
@@ -23,9 +23,11 @@ func TestTheHeapMayGrowByTheSameWhateverLives(t *testing.T) {
 		{"a gateway that has just started", 15 << 20, 1000},
 		{"some thousand tokens", 64 << 20, 400},
 		{"as much as by default", 256 << 20, 100},
-		{"a million tokens", 1 << 30, 25},
-		{"never all the time", 64 << 30, 20},
-		{"no overflow", math.MaxUint64, 20},
+		{"half a million tokens", 512 << 20, 50},
+		{"most of a million", 768 << 20, 25},
+		{"a million tokens", 1 << 30, 12},
+		{"never all the time", 64 << 30, 12},
+		{"no overflow", math.MaxUint64, 12},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

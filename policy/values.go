@@ -69,11 +69,12 @@ func toMap(m map[string]any) ref.Val {
 
 // sortedMap is CEL's map with string keys, but iterates in the order of the
 // keys, so that custom claims made by a comprehension have the same bytes on
-// every replica.
+// every replica. The order is made when somebody iterates, which few rules do:
+// a remembered viewer would hold it for nothing.
 type sortedMap struct {
 	traits.Mapper
-	keys    []string
 	members stringKeys
+	vals    map[string]any // what Mapper looks up
 }
 
 // stringKeys is how CEL's interpreter looks a constant key up without boxing it.
@@ -87,18 +88,18 @@ func newSortedMap(vals map[string]any) ref.Val {
 	if !ok {
 		return m // a cel-go without the fast path: slower, not wrong
 	}
-	return &sortedMap{m, slices.Sorted(maps.Keys(vals)), members}
+	return &sortedMap{m, members, vals}
 }
 
 // FindStringKey looks a key up.
 func (m *sortedMap) FindStringKey(key string) (any, bool) { return m.members.FindStringKey(key) }
 
 // IsZeroValue reports whether the map is empty.
-func (m *sortedMap) IsZeroValue() bool { return len(m.keys) == 0 }
+func (m *sortedMap) IsZeroValue() bool { return len(m.vals) == 0 }
 
 // Iterator iterates over the keys in their order.
 func (m *sortedMap) Iterator() traits.Iterator {
-	return types.NewStringList(types.DefaultTypeAdapter, m.keys).Iterator()
+	return types.NewStringList(types.DefaultTypeAdapter, slices.Sorted(maps.Keys(m.vals))).Iterator()
 }
 
 func emptyMap() ref.Val { return newSortedMap(map[string]any{}) }
