@@ -3,7 +3,6 @@ package app_test
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -33,10 +32,19 @@ organizations:
             - {id: blocked, effect: deny, when: 'viewer.claims.?blocked.orValue(false) == true', reason: blocked}
             - {id: embargo, effect: deny, when: 'asset.passthrough == "film-1" && now < timestamp("2027-01-01T00:00:00Z")', reason: not_released}
             - {id: staff, effect: allow, when: 'viewer.claims.?role.orValue("") == "staff"'}
-            - {id: premium, effect: allow, when: 'viewer.authenticated && viewer.claims.?plan.orValue("") == "premium"', grant: {ttl: 1h}}
+            - {id: premium, effect: allow, when: 'viewer.authenticated && viewer.claims.?plan.orValue("") == "premium"', grant: {ttl: 1h, types: [video, thumbnail, storyboard]}}
 `
 
-// hitter asks for one cached token over one connection, and allocates nothing
+// The requests of a hitter, up to the viewer token and after it.
+var (
+	oneToken = [2]string{"GET /v1/playback-ids/HOT1/token HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ", "\r\n\r\n"}
+	bundle   = [2]string{
+		"POST /v1/tokens HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ",
+		"\r\nContent-Type: application/json\r\nContent-Length: 65\r\n\r\n" + `{"playback_id":"HOT1","types":["video","thumbnail","storyboard"]}`,
+	}
+)
+
+// hitter asks for what is cached over one connection, and allocates nothing
 // itself: what is counted is the gateway, from socket to socket.
 type hitter struct {
 	app     *app.App
@@ -46,7 +54,7 @@ type hitter struct {
 	answer  []byte
 }
 
-func newHitter(t testing.TB) *hitter {
+func newHitter(t testing.TB, request [2]string) *hitter {
 	t.Helper()
 	provider, err := identitytest.New(identitytest.Config{Issuer: "https://idp.acme.example", Algorithms: []string{"RS256"}})
 	if err != nil {
@@ -80,7 +88,7 @@ func newHitter(t testing.TB) *hitter {
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	h := &hitter{app: a, conn: conn, reader: bufio.NewReaderSize(conn, 16<<10), answer: make([]byte, 16<<10)}
-	h.request = fmt.Appendf(nil, "GET /v1/playback-ids/HOT1/token HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", token)
+	h.request = []byte(request[0] + token + request[1])
 	h.hit(t)
 	return h
 }
@@ -115,30 +123,42 @@ func (h *hitter) hit(t testing.TB) {
 	}
 }
 
-// TestHitAllocatesLittle is the bound: 8 objects from socket to socket,
-// everything on.
+// TestHitAllocatesLittle is the bound, from socket to socket, everything on: 8
+// objects for a token, and no more for each of a bundle.
 func TestHitAllocatesLittle(t *testing.T) {
-	h := newHitter(t)
-	for range 200 { // let pools fill
-		h.hit(t)
-	}
-	if got := testing.AllocsPerRun(2000, func() { h.hit(t) }); got > 8 && !raceEnabled {
-		t.Errorf("a hit allocates %.0f objects, want at most 8", got)
+	for _, test := range []struct {
+		name    string
+		request [2]string
+		most    float64
+	}{{"a hit", oneToken, 8}, {"a bundle of three hits", bundle, 3 * 8}} {
+		h := newHitter(t, test.request)
+		for range 200 { // let pools fill
+			h.hit(t)
+		}
+		if got := testing.AllocsPerRun(2000, func() { h.hit(t) }); got > test.most && !raceEnabled {
+			t.Errorf("%s allocates %.0f objects, want at most %.0f", test.name, got, test.most)
+		}
 	}
 }
 
 // BenchmarkHit is a hit over a socket, BenchmarkHitInMemory one over a
 // connection that costs nothing: the gateway's own work, without the kernel's.
 func BenchmarkHit(b *testing.B) {
-	h := newHitter(b)
+	h := newHitter(b, oneToken)
 	b.ReportAllocs()
 	for b.Loop() {
 		h.hit(b)
 	}
 }
 
-func BenchmarkHitInMemory(b *testing.B) {
-	h := newHitter(b)
+func BenchmarkHitInMemory(b *testing.B) { inMemory(b, oneToken) }
+
+// BenchmarkBundleInMemory is three cached tokens, as a player asks for when it
+// starts.
+func BenchmarkBundleInMemory(b *testing.B) { inMemory(b, bundle) }
+
+func inMemory(b *testing.B, request [2]string) {
+	h := newHitter(b, request)
 	l := &memoryListener{address: h.conn.RemoteAddr(), conns: make(chan net.Conn), closed: make(chan struct{})}
 	served := make(chan error, 1)
 	go func() { served <- h.app.ServeAlso(l) }()

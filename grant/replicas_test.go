@@ -62,6 +62,10 @@ func (oneKey) Active(playback.EnvironmentID) (playback.KeyID, playback.Thumbprin
 
 type oneToken struct{}
 
+func (oneToken) Remembered(*playback.Claims, playback.Lifetime, time.Time) (playback.Token, bool) {
+	return playback.Token{}, false
+}
+
 func (oneToken) Token(_ context.Context, c *playback.Claims, _ playback.Lifetime, _ playback.Turn) (playback.Token, bool, error) {
 	return playback.NewToken(fmt.Sprint(c.Exp)), true, nil
 }

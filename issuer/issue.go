@@ -2,10 +2,8 @@ package issuer
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/playgate/playgate/playback"
@@ -20,6 +18,9 @@ type Keys interface {
 // reports that nothing had to be signed.
 type Tokens interface {
 	Token(ctx context.Context, c *playback.Claims, l playback.Lifetime, t playback.Turn) (tok playback.Token, hit bool, err error)
+	// Remembered is Token for who asks for several: it gives the token if it is in
+	// memory, at once, and has nothing signed.
+	Remembered(c *playback.Claims, l playback.Lifetime, at time.Time) (playback.Token, bool)
 }
 
 // Ledger learns which tokens were given to somebody: until the last of a key
@@ -175,7 +176,7 @@ func (i *Issuer) decide(ctx context.Context, q *inquiry) ([]granted, error) {
 	if err := i.lookUpGrants(ctx, q); err != nil {
 		return nil, err
 	}
-	return q.decide(q.req.desk.granted[:0])
+	return q.decide(q.req.desk.forGranted(q.req))
 }
 
 // decide asks the rules about every type, applies what they grant and appends
@@ -320,76 +321,4 @@ func checkStatus(object *playback.Object) error {
 		return playback.Errorf(playback.CodeLiveStreamDisabled, "The live stream is disabled.")
 	}
 	return nil
-}
-
-// sign fills in the tokens. A key may retire between choosing it and signing;
-// the request then starts over with the new one, once.
-func (i *Issuer) sign(ctx context.Context, env *Environment, req *Request, answer *Answer) error {
-	for attempt := 0; ; attempt++ {
-		key, thumbprint, ok := i.cfg.Keys.Active(env.ID)
-		if !ok {
-			return playback.Errorf(playback.CodeNoActiveKey, "There is no active signing key.").After(5 * time.Second)
-		}
-		answer.Key = key
-		base := playback.Claims{Environment: env.ID, Key: key, Thumbprint: thumbprint, Kid: env.Kid, Exp: answer.Lifetime.Exp}
-		err := i.signAll(ctx, req, answer, base)
-		if attempt == 0 && errors.Is(err, playback.CodeNoActiveKey) {
-			req.Now = time.Time{} // it may have waited
-			continue
-		}
-		return err
-	}
-}
-
-// signAll gets every token of an answer, side by side when there are several.
-// All are waited for, whatever becomes of one: what was signed for nobody is in
-// the cache when the client comes again.
-func (i *Issuer) signAll(ctx context.Context, req *Request, answer *Answer, base playback.Claims) error {
-	turn := playback.Turn{Caller: req.Caller, Patient: req.Patient || len(answer.Items) > 1, At: req.Now}
-	errands := req.desk.errands[:]
-	if len(answer.Items) > len(errands) {
-		errands = make([]errand, len(answer.Items))
-	}
-	for n := range answer.Items {
-		errands[n] = errand{item: &answer.Items[n], claims: base, turn: turn}
-	}
-	if len(errands) == 1 {
-		i.run(ctx, answer, &errands[0]) // beside nothing: no wait group on the heap
-	} else {
-		i.runAll(ctx, answer, errands)
-	}
-	answer.Hit = true
-	for n := range errands {
-		if errands[n].err != nil {
-			return errands[n].err
-		}
-		answer.Hit = answer.Hit && errands[n].hit
-	}
-	return nil
-}
-
-// errand is one token to get, and what came of it.
-type errand struct {
-	item   *Item
-	claims playback.Claims
-	turn   playback.Turn
-	hit    bool
-	err    error
-}
-
-func (i *Issuer) runAll(ctx context.Context, answer *Answer, errands []errand) {
-	var wg sync.WaitGroup
-	for n := 1; n < len(errands); n++ {
-		wg.Go(func() { i.run(ctx, answer, &errands[n]) })
-	}
-	i.run(ctx, answer, &errands[0])
-	wg.Wait()
-}
-
-func (i *Issuer) run(ctx context.Context, answer *Answer, e *errand) {
-	c := &e.claims
-	c.Sub, _ = answer.Object.Subject(e.item.Type)
-	c.Aud = e.item.Type.Aud()
-	c.Params, c.Restriction, c.Custom = e.item.Params, e.item.Restriction, e.item.Custom
-	e.item.Token, e.hit, e.err = i.cfg.Tokens.Token(ctx, c, answer.Lifetime, e.turn)
 }

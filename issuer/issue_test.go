@@ -137,7 +137,22 @@ func (m *mint) Token(_ context.Context, c *playback.Claims, _ playback.Lifetime,
 	if m.wait != nil {
 		m.wait()
 	}
-	return playback.NewToken(c.Sub + "|" + c.Aud + "|" + strconv.FormatInt(c.Exp, 10)), m.hits[c.Aud], nil
+	return tokenOf(c), m.hits[c.Aud], nil
+}
+
+// Remembered knows what the test says is a hit.
+func (m *mint) Remembered(c *playback.Claims, _ playback.Lifetime, _ time.Time) (playback.Token, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.hits[c.Aud] {
+		return playback.Token{}, false
+	}
+	m.claims = append(m.claims, *c)
+	return tokenOf(c), true
+}
+
+func tokenOf(c *playback.Claims) playback.Token {
+	return playback.NewToken(c.Sub + "|" + c.Aud + "|" + strconv.FormatInt(c.Exp, 10))
 }
 
 func params(t *testing.T, kind playback.TokenType, pairs ...string) (out [playback.TokenTypes]playback.Params) {

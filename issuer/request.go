@@ -95,31 +95,6 @@ type Request struct {
 	desk desk
 }
 
-// desk is where one request is worked on. It is part of the Request, so that
-// an answer from the cache, which nearly all are, costs no allocation here; the
-// Answer is on it, too, and lives as long as the Request.
-type desk struct {
-	unknown  playback.Object
-	trail    trail
-	question playback.Question
-	decision playback.Decision
-	granted  [1]granted // more than one type goes to the heap
-	errands  [1]errand  // the same
-	answer   Answer
-	items    [1]Item
-}
-
-// answerOf begins the answer.
-func (d *desk) answerOf(object *playback.Object, all []granted) *Answer {
-	items := d.items[:0]
-	for n := range all {
-		g := &all[n]
-		items = append(items, Item{Type: g.kind, Rule: g.rule, Params: g.params, Restriction: g.grant.RestrictionID, Custom: g.custom})
-	}
-	d.answer = Answer{Object: object, Rule: all[0].rule, Items: items}
-	return &d.answer
-}
-
 // Answer is what Issue gives: one item per type, all living equally long.
 type Answer struct {
 	Object *playback.Object

@@ -39,7 +39,8 @@ var calls = sync.Pool{New: func() any { return new(call) }} //nolint:gochecknogl
 // deadline that somebody has waited with, who may look at it again.
 func (k *call) release() {
 	limit := k.limit
-	*k = call{}
+	k.Reset()
+	k.client, k.types, k.limit = playback.Client{}, [playback.TokenTypes]playback.TokenType{}, nil
 	if limit != nil && !limit.used() {
 		k.limit = limit
 	}

@@ -151,7 +151,7 @@ func (r *jsonReader) array() (jsonValue, *playback.Error) {
 		if err != nil {
 			return out, err
 		}
-		out.children = append(out.children, jsonMember{value: element})
+		out.children = append(roomy(out.children), jsonMember{value: element})
 		if more, err := r.more(']'); err != nil || !more {
 			return out, err
 		}
@@ -191,6 +191,14 @@ func (r *jsonReader) object() (jsonValue, *playback.Error) {
 	}
 }
 
+// roomy gives a list room for a few members at once: most have two to four.
+func roomy(members []jsonMember) []jsonMember {
+	if members == nil {
+		return make([]jsonMember, 0, 4)
+	}
+	return members
+}
+
 // manyMembers is from where on names are looked up in a map, so that a large
 // object costs no quadratic time.
 const manyMembers = 16
@@ -207,7 +215,7 @@ func (v *jsonValue) add(name string, member jsonValue, names map[string]struct{}
 		}
 		return names
 	}
-	v.children = append(v.children, jsonMember{name, member})
+	v.children = append(roomy(v.children), jsonMember{name, member})
 	switch {
 	case names != nil:
 		names[name] = struct{}{}

@@ -269,3 +269,32 @@ func BenchmarkHit(b *testing.B) {
 		}
 	})
 }
+
+func TestOnlyWhatIsRememberedIsGivenAtOnce(t *testing.T) {
+	t.Parallel()
+	m, registry := &mint{}, prometheus.NewRegistry()
+	c := tokencache.New(tokencache.Config{Signer: m, Registerer: registry})
+	t.Cleanup(c.Stop)
+	now := time.Now()
+	claims, life := claimsOf("PID1", 900, now)
+	if token, ok := c.Remembered(claims, life, now); ok {
+		t.Errorf("Remembered before anybody asked: %v", token)
+	}
+	if got := len(m.signed()); got != 0 {
+		t.Fatalf("%d signatures for it", got)
+	}
+	ask(t, c, "PID1", 900)
+	claims, life = claimsOf("PID1", 900, time.Now()) // it may have rolled over
+	ask(t, c, "PID1", 900)
+	for _, at := range []time.Time{time.Now(), {}} {
+		if token, ok := c.Remembered(claims, life, at); !ok || token != tokenOf(claims) {
+			t.Errorf("Remembered at %v: %v", at, ok)
+		}
+	}
+	if token, ok := c.Remembered(claims, life, time.Unix(claims.Exp, 0)); ok {
+		t.Errorf("Remembered when it has expired: %v", token)
+	}
+	if got := metric(t, registry, "playgate_token_cache_total", "hit"); got < 2 || got > 3 {
+		t.Errorf("counted %v hits, want those of Remembered, too", got)
+	}
+}
