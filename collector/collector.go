@@ -26,7 +26,7 @@ const interval = time.Second
 func GCPercent(live uint64) int {
 	const least, most = 12.5, 1000
 	const room, small = 256 << 20, 512 << 20 // bytes
-	grow := room - max(0, float64(live)-small)/4
+	grow := room - max(0, float64(live)-small)/2
 	return int(min(most, max(least, 100*grow/max(1, float64(live)))))
 }
 
