@@ -39,7 +39,7 @@ type Size struct {
 // Short is for `make bench`: some 100 s on two cores.
 func Short() Size {
 	return Size{
-		Viewers: 10_000, IDs: 4_000, FewIDs: 2_000, Window: 3 * time.Second, WaveIDs: 8_000, WaveTTL: 40 * time.Second, Cached: 1_000_000,
+		Viewers: 10_000, IDs: 4_000, FewIDs: 2_000, Window: 3 * time.Second, WaveIDs: 5_000, WaveTTL: 40 * time.Second, Cached: 1_000_000,
 	}
 }
 
