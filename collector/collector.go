@@ -20,13 +20,14 @@ const interval = time.Second
 // Each collection takes milliseconds of all cores, and requests wait for them:
 // what it may grow by is 256 MiB beside up to half a gigabyte, where the default,
 // 100, would collect twice a second beside the few megabytes of a gateway with
-// little to remember and much to sign. Beside a gigabyte, which the default would
-// double, it is 128 MiB, and an eighth of what is larger: that is memory which
-// operators pay for, and a collection every five seconds while all cores sign.
+// little to remember and much to sign. From there to three quarters of a gigabyte
+// it falls to 128 MiB, and beyond a gigabyte, which the default would double, it
+// is 12 %: that is memory which operators pay for.
 func GCPercent(live uint64) int {
-	const least, most = 12.5, 1000
-	const room, small = 256 << 20, 512 << 20 // bytes
-	grow := room - max(0, float64(live)-small)/2
+	const least, most = 12, 1000 // percent
+	const room, little = 256 << 20, 128 << 20
+	const small = 512 << 20
+	grow := max(little, room-max(0, float64(live)-small)/2)
 	return int(min(most, max(least, 100*grow/max(1, float64(live)))))
 }
 

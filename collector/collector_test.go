@@ -25,6 +25,7 @@ func TestTheHeapMayGrowByWhatIsAffordable(t *testing.T) {
 		{"as much as by default", 256 << 20, 100},
 		{"half a million tokens", 512 << 20, 50},
 		{"most of a million", 768 << 20, 16},
+		{"nearly a million", 900 << 20, 14},
 		{"a million tokens", 1 << 30, 12},
 		{"never all the time", 64 << 30, 12},
 		{"no overflow", math.MaxUint64, 12},

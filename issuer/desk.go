@@ -14,33 +14,40 @@ type desk struct {
 	granted  [1]granted
 	errands  [1]errand
 	items    [1]Item
-	wide     *wideDesk // nil: nobody asked for more than one type yet
+	space    *Workspace // what was lent; nil: nothing
+	spread   bool       // the space is in use
 }
 
-// wideDesk is where more than one type is worked on. It is made when it is first
-// needed, and Reset leaves it to the requests that follow.
-type wideDesk struct {
+// Workspace is where more than one type is worked on: memory that one request
+// after the other may use.
+type Workspace struct {
 	granted [playback.TokenTypes]granted
 	errands [playback.TokenTypes]errand
 	items   [playback.TokenTypes]Item
 }
 
-// Reset makes a request as good as new, with the memory that it has. Nobody may
-// use its Answer any more.
-func (r *Request) Reset() {
-	wide := r.desk.wide
-	if wide != nil {
-		*wide = wideDesk{}
+// Lend gives a request a workspace, nil if there is none. It makes its own when
+// it needs one.
+func (r *Request) Lend(w *Workspace) { r.desk.space = w }
+
+// Workspace takes the request's workspace from it, empty; nil if it has none.
+// Nobody may use the request's Answer any more.
+func (r *Request) Workspace() *Workspace {
+	w, used := r.desk.space, r.desk.spread
+	r.desk.space = nil
+	if used {
+		*w = Workspace{}
 	}
-	*r = Request{}
-	r.desk.wide = wide
+	return w
 }
 
-func (d *desk) widen() *wideDesk {
-	if d.wide == nil {
-		d.wide = new(wideDesk)
+// spreadOut returns the workspace, which is in use from now on.
+func (d *desk) spreadOut() *Workspace {
+	if d.space == nil {
+		d.space = new(Workspace)
 	}
-	return d.wide
+	d.spread = true
+	return d.space
 }
 
 // forGranted returns room for what the rules give, empty.
@@ -48,21 +55,24 @@ func (d *desk) forGranted(req *Request) []granted {
 	if !req.All && len(req.Types) <= len(d.granted) {
 		return d.granted[:0]
 	}
-	return d.widen().granted[:0]
+	return d.spreadOut().granted[:0]
 }
 
 func (d *desk) forErrands(n int) []errand {
-	if n <= len(d.errands) {
+	switch {
+	case n <= len(d.errands):
 		return d.errands[:n]
+	case n <= int(playback.TokenTypes):
+		return d.spreadOut().errands[:n]
 	}
-	return d.widen().errands[:n]
+	return make([]errand, n) // a type was asked for twice
 }
 
 func (d *desk) forItems(n int) []Item {
 	if n <= len(d.items) {
 		return d.items[:0]
 	}
-	return d.widen().items[:0]
+	return d.spreadOut().items[:0]
 }
 
 // answerOf begins the answer.

@@ -72,20 +72,20 @@ func (e *errand) prepare(answer *Answer, item *Item, base *playback.Claims, turn
 // runAll asks the memory before it has goroutines wait for signatures: most
 // players begin with tokens that others have had.
 func (i *Issuer) runAll(ctx context.Context, answer *Answer, errands []errand) {
-	missing := 0
+	missing := false
 	for n := range errands {
 		e := &errands[n]
-		if e.item.Token, e.hit = i.cfg.Tokens.Remembered(&e.claims, answer.Lifetime, e.turn.At); !e.hit {
-			missing++
-		}
+		e.item.Token, e.hit = i.cfg.Tokens.Remembered(&e.claims, answer.Lifetime, e.turn.At)
+		missing = missing || !e.hit
 	}
-	if missing > 0 {
+	if missing {
 		i.runMissing(ctx, answer, errands)
 	}
 }
 
 func (i *Issuer) runMissing(ctx context.Context, answer *Answer, errands []errand) {
 	var others sync.WaitGroup
+	defer others.Wait() // after a panic, too: they write to what the next request is given
 	var first *errand
 	for n := range errands {
 		e := &errands[n]
@@ -98,7 +98,6 @@ func (i *Issuer) runMissing(ctx context.Context, answer *Answer, errands []erran
 		}
 	}
 	i.run(ctx, answer, first)
-	others.Wait()
 }
 
 func (i *Issuer) run(ctx context.Context, answer *Answer, e *errand) {

@@ -49,6 +49,7 @@ func postBatch(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) err
 	if refusal != nil {
 		return refusal
 	}
+	defer release(items)
 	if err := s.limits.Charge(x, tokens-1); err != nil {
 		return err
 	}
@@ -63,6 +64,14 @@ func postBatch(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) err
 	}
 	x.Buf = append(x.Buf, "]}"...)
 	return send(c, x)
+}
+
+func release(items []batchItem) {
+	for i := range items {
+		if items[i].k != nil {
+			items[i].k.release()
+		}
+	}
 }
 
 // readBatch reads every item, and how many tokens those ask for that can be

@@ -35,12 +35,13 @@ type call struct {
 
 var calls = sync.Pool{New: func() any { return new(call) }} //nolint:gochecknoglobals // a pool has no state that anyone can observe
 
-// release gives the call back, with the answer that was made on it; but not a
-// deadline that somebody has waited with, who may look at it again.
+// release gives the call back, with the answer that was made on it, and the
+// memory that it has; but not a deadline that somebody has waited with, who may
+// look at it again.
 func (k *call) release() {
-	limit := k.limit
-	k.Reset()
-	k.client, k.types, k.limit = playback.Client{}, [playback.TokenTypes]playback.TokenType{}, nil
+	limit, space := k.limit, k.Workspace()
+	*k = call{}
+	k.Lend(space)
 	if limit != nil && !limit.used() {
 		k.limit = limit
 	}

@@ -140,7 +140,7 @@ func (r *jsonReader) nested(read func(*jsonReader) (jsonValue, *playback.Error))
 }
 
 func (r *jsonReader) array() (jsonValue, *playback.Error) {
-	out := jsonValue{kind: jsonArray}
+	out := jsonValue{kind: jsonArray, children: r.room()}
 	for {
 		r.space()
 		if r.peek() == ']' && len(out.children) == 0 {
@@ -151,7 +151,7 @@ func (r *jsonReader) array() (jsonValue, *playback.Error) {
 		if err != nil {
 			return out, err
 		}
-		out.children = append(roomy(out.children), jsonMember{value: element})
+		out.children = append(out.children, jsonMember{value: element})
 		if more, err := r.more(']'); err != nil || !more {
 			return out, err
 		}
@@ -159,7 +159,7 @@ func (r *jsonReader) array() (jsonValue, *playback.Error) {
 }
 
 func (r *jsonReader) object() (jsonValue, *playback.Error) {
-	out := jsonValue{kind: jsonObject}
+	out := jsonValue{kind: jsonObject, children: r.room()}
 	var names map[string]struct{}
 	for {
 		r.space()
@@ -191,12 +191,14 @@ func (r *jsonReader) object() (jsonValue, *playback.Error) {
 	}
 }
 
-// roomy gives a list room for a few members at once: most have two to four.
-func roomy(members []jsonMember) []jsonMember {
-	if members == nil {
-		return make([]jsonMember, 0, 4)
+// room returns room for a few members at once, which most objects and arrays
+// have; not in a large body, where it would multiply what the body takes.
+func (r *jsonReader) room() []jsonMember {
+	const few, large = 4, 100
+	if r.values > large {
+		return nil
 	}
-	return members
+	return make([]jsonMember, 0, few)
 }
 
 // manyMembers is from where on names are looked up in a map, so that a large
@@ -215,7 +217,7 @@ func (v *jsonValue) add(name string, member jsonValue, names map[string]struct{}
 		}
 		return names
 	}
-	v.children = append(roomy(v.children), jsonMember{name, member})
+	v.children = append(v.children, jsonMember{name, member})
 	switch {
 	case names != nil:
 		names[name] = struct{}{}

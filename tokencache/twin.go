@@ -84,8 +84,8 @@ func (t *twins) cold() int {
 }
 
 // follow has the twin of an entry in use signed, if a key is prepared. No more
-// wait than the budget pays for until the switch; once the switch is overdue,
-// for a second.
+// entries wait than the budget pays for until the switch, with one twin each;
+// once the switch is overdue, for a second.
 func (c *Cache) follow(e *entry) {
 	if e.of.next.Load() == nil {
 		return
@@ -113,10 +113,10 @@ func (c *Cache) nextTwins() []request {
 }
 
 // missingTwins returns the questions for the twin of an entry, and for that of
-// the token that will be asked for next, if that was signed before the key was
-// prepared (after that, it has its twin signed itself): it may roll over before
-// the switch, or so soon after it that nothing can be signed ahead any more.
-// Twins that are there already are counted and left out.
+// the token that will be asked for next, if that is there, too. It was signed
+// before the key was prepared, or it would have its twin; and it may be asked for
+// before the switch, or so soon after it that nothing can be signed ahead any
+// more. Twins that are there already are counted and left out.
 func (c *Cache) missingTwins(e *entry) []request {
 	claims, err := c.claimsOf(e)
 	if err != nil {
@@ -125,7 +125,6 @@ func (c *Cache) missingTwins(e *entry) []request {
 	}
 	var missing []request
 	add := func(life playback.Lifetime) bool {
-		claims.Exp = life.Exp
 		twin, ok := twinOf(e.of, &claims, life)
 		switch {
 		case !ok:
@@ -142,8 +141,7 @@ func (c *Cache) missingTwins(e *entry) []request {
 		return missing
 	}
 	life.Exp += life.G
-	claims.Exp = life.Exp
-	if c.held(KeyOf(&claims)) != nil {
+	if claims.Exp = life.Exp; c.held(KeyOf(&claims)) != nil {
 		add(life)
 	}
 	return missing

@@ -18,10 +18,10 @@ const nextKey = "NEXTKEY"
 func (b *Bench) rotation(ctx context.Context, out *report.Scenario) (err error) {
 	ids := b.config.Size.FewIDs
 	prepare := 4*time.Second + time.Duration(ids)*time.Second/600
-	list := b.renewalsAt(ids, 0.7*b.hits, prepare)
+	list, period := b.renewalsAt(ids, 0.7*b.hits, prepare)
 	source := load.Replay(list)
 	hot := load.Hot(source, len(list), often)
-	out.What = fmt.Sprintf("70 %% of the hit capacity on %d playback IDs; a key is prepared for %s, then activated; ", ids, prepare.Round(time.Second)) + sayHot(hot, prepare)
+	out.What = fmt.Sprintf("70 %% of the hit capacity on %d playback IDs; a key is prepared for %s, then activated; ", ids, prepare.Round(time.Second)) + sayHot(hot, period)
 	r, err := b.start(ctx, out, world.Config{})
 	if err != nil {
 		return err

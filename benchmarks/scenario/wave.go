@@ -31,10 +31,10 @@ func (b *Bench) wave(ctx context.Context, out *report.Scenario) (err error) {
 	}
 	out.What = fmt.Sprintf("70 %% of the hit capacity on %d playback IDs whose tokens all roll over in the same second, every %s; ", len(together), grid)
 	between := grid / 2 // what is hot is asked for in each half of the time
-	list := b.renewalsAt(len(together), 0.7*b.hits, between)
+	list, period := b.renewalsAt(len(together), 0.7*b.hits, between)
 	source := load.Choose(load.Replay(list), together)
 	hot := load.Hot(source, len(list), often)
-	out.What += sayHot(hot, between)
+	out.What += sayHot(hot, period)
 	// Steady: the same playback IDs, between two rollovers.
 	if err := untilSecond(ctx, int64(grid.Seconds()), r.ledger.Phase(together[0], grid)); err != nil {
 		return err
@@ -91,19 +91,20 @@ func (b *Bench) renewalsOf(ids int) load.Source {
 }
 
 // renewalsAt returns renewals that repeat within a period, so that what they ask
-// for is asked for as often in each one.
-func (b *Bench) renewalsAt(ids int, perSecond float64, period time.Duration) []load.Request {
-	return b.sessions(ids).Renewals(min(manyRenewals, int(perSecond*period.Seconds())))
+// for is asked for as often in each one, and after how long they do.
+func (b *Bench) renewalsAt(ids int, perSecond float64, period time.Duration) ([]load.Request, time.Duration) {
+	n := min(manyRenewals, int(perSecond*period.Seconds()))
+	return b.sessions(ids).Renewals(n), time.Duration(float64(n) / perSecond * float64(time.Second))
 }
 
 // often is what makes a playback ID hot: it is asked for at least so many times
-// in a period. A share of all playback IDs would not do: of many thousands, the
-// middle one is asked for by nobody for seconds, and what nobody uses is signed
-// when it is asked for.
+// before the renewals repeat. A share of all playback IDs would not do: of many
+// thousands, the middle one is asked for by nobody for seconds, and what nobody
+// uses is signed when it is asked for.
 const often = 10
 
 func sayHot(hot map[uint32]bool, period time.Duration) string {
-	return fmt.Sprintf("hot: the %d that are asked for at least %d times in %s", len(hot), often, period.Round(time.Second))
+	return fmt.Sprintf("hot: the %d that are asked for at least %d times in %s", len(hot), often, period.Round(100*time.Millisecond))
 }
 
 // untilSecond waits until the Unix time is at a place of a grid of seconds.
