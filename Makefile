@@ -76,7 +76,7 @@ cover: ## Test coverage of PKGS, in coverage.out
 .PHONY: bench bench-full bench-peers
 bench: ## Run the benchmark suite, short form (BENCHFLAGS=-h lists its flags)
 	$(GO) -C benchmarks run . $(BENCHFLAGS)
-bench-full: ## Run the benchmark suite with the sizes of the documentation (8 minutes)
+bench-full: ## Run the benchmark suite with the sizes of the documentation (11 minutes)
 	$(GO) -C benchmarks run . -full $(BENCHFLAGS)
 bench-peers: setup ## Measure the gateway beside what people write by hand
 	$(GO) -C benchmarks run . $(BENCHFLAGS) peers

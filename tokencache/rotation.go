@@ -51,19 +51,50 @@ func (c *Cache) sweep() {
 			if c.root.Err() != nil {
 				return
 			}
-			s.removeGone(some)
+			for _, e := range s.removeGone(some) {
+				c.inherit(e)
+			}
 		}
 	}
 	c.twins.forget()
 }
 
-func (s *shard) removeGone(keys []Key) {
+// removeGone removes those of the keys whose signing key is gone, and returns
+// the entries among them that requests would still have asked for.
+func (s *shard) removeGone(keys []Key) (used []*entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := s.cache.now()
 	for _, key := range keys {
-		if e, ok := s.lru.Peek(key); ok && stage(e.of.stage.Load()) == gone {
-			s.lru.Remove(key)
+		e, ok := s.lru.Peek(key)
+		if !ok || stage(e.of.stage.Load()) != gone {
+			continue
 		}
+		s.lru.Remove(key)
+		if e.inUse() && now.Before(e.rollover()) {
+			used = append(used, e)
+		}
+	}
+	return used
+}
+
+// inherit notes that the twin of an entry whose key is gone is in use, as the
+// entry was: who asked for the one will ask for the other. If that took until
+// somebody does, a twin that rolls over soon after the switch would never have
+// been refreshed.
+func (c *Cache) inherit(e *entry) {
+	claims, err := c.claimsOf(e)
+	if err != nil {
+		return
+	}
+	heir := c.seals.activeOf(e.of.env)
+	claims.Key, claims.Thumbprint = heir.ID, heir.Thumbprint
+	key := KeyOf(&claims)
+	s := c.shardOf(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if twin, ok := s.lru.Peek(key); ok && !twin.inUse() {
+		s.useLocked(twin, twin.lifetime())
 	}
 }
 
@@ -138,6 +169,13 @@ func (s *seals) set(all []Rotation) bool {
 		}
 	}
 	return swept
+}
+
+// activeOf returns the key that requests of an environment ask for; zero: none.
+func (s *seals) activeOf(env playback.EnvironmentID) SigningKey {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.rotations[env].Active
 }
 
 // sealLocked returns the seal of a name as the rotations have it, nil if its

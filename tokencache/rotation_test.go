@@ -156,6 +156,53 @@ func TestTokensThatRollOverJustBeforeTheSwitchAreHits(t *testing.T) {
 	})
 }
 
+// What rolls over just after the switch is refreshed under the new key though
+// nobody asks in between.
+func TestTokensThatRollOverJustAfterTheSwitchAreHits(t *testing.T) {
+	t.Parallel()
+	const tokens = 200
+	synctest.Test(t, func(t *testing.T) {
+		n := newRotation(t, tokencache.Config{})
+		n.rotate("K1", "K2")
+		n.askUnder("K1", "ONCE")
+		for range 300 {
+			for i := range tokens {
+				n.askUnder("K1", fmt.Sprint("PID", i))
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		exp := func(i int) int64 {
+			_, life := claimsOf(fmt.Sprint("PID", i), n.term, time.Now())
+			return life.Exp
+		}
+		last := make(map[int]int64)
+		for i := range tokens {
+			last[i] = exp(i)
+		}
+		n.rotate("K2", "")
+		time.Sleep(2500 * time.Millisecond)
+		rolled := 0
+		for i := range tokens {
+			if exp(i) != last[i] {
+				rolled++
+			}
+			if !n.askUnder("K2", fmt.Sprint("PID", i)) {
+				t.Errorf("PID%d is a miss under the new key", i)
+			}
+		}
+		if rolled == 0 {
+			t.Error("none rolled over: the test tests nothing")
+		}
+		time.Sleep(time.Minute)
+		for _, c := range n.under("K2") {
+			if c.sub == "ONCE" {
+				t.Error("signed under the new key, though nobody used it")
+			}
+		}
+		n.cache.Stop()
+	})
+}
+
 func TestTokensThatNobodyAsksForAreNotSignedUnderThePreparedKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
