@@ -61,7 +61,7 @@ func TestMuxsSDKManagesKeys(t *testing.T) {
 	for _, c := range []struct {
 		sdk   string
 		atMux bool
-	}{{"14", true}, {"12", true}, {"14", false}} {
+	}{{"15", true}, {"14", true}, {"12", true}, {"15", false}} {
 		t.Run(fmt.Sprintf("%s, at Mux %v", c.sdk, c.atMux), func(t *testing.T) {
 			t.Parallel()
 			g, sim := keyWorld(t, c.atMux)

@@ -193,8 +193,8 @@ type sdkCall struct {
 
 type sdkTokens[T any] struct {
 	Calls []struct {
-		Name     string
-		V14, V12 T
+		Name          string
+		V15, V14, V12 T
 	}
 }
 
@@ -252,26 +252,28 @@ func TestTokensAreThoseOfMuxsSDK(t *testing.T) {
 	verify := map[string]string{}
 	for n, c := range cases {
 		header, payload := parts(t, ours[n])
-		header14, payload14 := parts(t, theirs.Calls[n].V14)
 		header12, payload12 := parts(t, theirs.Calls[n].V12)
-		if diff := cmp.Diff(header14, header); diff != "" {
-			t.Errorf("%s: header (-SDK 14 +gateway)\n%s", c.name, diff)
-		}
 		if header12["alg"] != header["alg"] || header12["typ"] != nil {
 			t.Errorf("%s: header of SDK 12: %v", c.name, header12)
 		}
-		if diff := cmp.Diff(payload14, payload); diff != "" {
-			t.Errorf("%s: payload (-SDK 14 +gateway)\n%s", c.name, diff)
+		for version, token := range map[string]string{"15": theirs.Calls[n].V15, "14": theirs.Calls[n].V14} {
+			theirHeader, theirPayload := parts(t, token)
+			if diff := cmp.Diff(theirHeader, header); diff != "" {
+				t.Errorf("%s: header (-SDK %s +gateway)\n%s", c.name, version, diff)
+			}
+			if diff := cmp.Diff(theirPayload, payload); diff != "" {
+				t.Errorf("%s: payload (-SDK %s +gateway)\n%s", c.name, version, diff)
+			}
+			// RS256 is deterministic: the same claims in the same order are the same bytes.
+			if c.claims == nil && token != ours[n] {
+				t.Errorf("%s: the bytes differ from SDK %s\n%s\n%s", c.name, version, token, ours[n])
+			}
 		}
 		if diff := cmp.Diff(payload12, payload); diff != "" {
 			t.Errorf("%s: payload (-SDK 12 +gateway)\n%s", c.name, diff)
 		}
-		// RS256 is deterministic: the same claims in the same order are the same bytes.
-		if c.claims == nil && theirs.Calls[n].V14 != ours[n] {
-			t.Errorf("%s: the bytes differ from SDK 14\n%s\n%s", c.name, theirs.Calls[n].V14, ours[n])
-		}
 		if len(c.claims) == len(c.kind.params) {
-			verify["14 "+c.name], verify["12 "+c.name] = theirs.Calls[n].V14, theirs.Calls[n].V12
+			verify["15 "+c.name], verify["12 "+c.name] = theirs.Calls[n].V15, theirs.Calls[n].V12
 		}
 	}
 	for name, token := range verify {
@@ -382,11 +384,10 @@ func TestPlayerMembersAreThoseOfTheSDKsArrayForm(t *testing.T) {
 	}
 	for n, call := range calls {
 		ours := decode(call.Ours.(map[string]string))
-		if diff := cmp.Diff(decode(theirs.Calls[n].V14), ours); diff != "" {
-			t.Errorf("%s: (-SDK 14 +gateway)\n%s", call.Name, diff)
-		}
-		if diff := cmp.Diff(decode(theirs.Calls[n].V12), ours); diff != "" {
-			t.Errorf("%s: (-SDK 12 +gateway)\n%s", call.Name, diff)
+		for version, tokens := range map[string]map[string]string{"15": theirs.Calls[n].V15, "14": theirs.Calls[n].V14, "12": theirs.Calls[n].V12} {
+			if diff := cmp.Diff(decode(tokens), ours); diff != "" {
+				t.Errorf("%s: (-SDK %s +gateway)\n%s", call.Name, version, diff)
+			}
 		}
 	}
 }

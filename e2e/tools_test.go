@@ -27,7 +27,7 @@ func absent(t *testing.T, what string) {
 	t.Skipf("NOT TESTED: %s; `make setup` installs it", what)
 }
 
-// oldestNode is the first version of Node that Mux's SDK 14 runs on.
+// oldestNode is the first version of Node that Mux's SDK 15 runs on.
 const oldestNode = 20
 
 // needNode wants Node and the very packages that e2e/node/package.json names.

@@ -74,8 +74,8 @@ func TestTransitTokensAreThoseOfMuxsSDK(t *testing.T) {
 	var theirs sdkTokens[string]
 	node(t, "sdk.mjs", sdkIn(t, w, g, calls), &theirs)
 	for n, call := range calls {
-		if theirs.Calls[n].V14 != call.Ours {
-			t.Errorf("%s: the bytes differ from SDK 14", call.Name)
+		if theirs.Calls[n].V15 != call.Ours {
+			t.Errorf("%s: the bytes differ from SDK 15", call.Name)
 		}
 	}
 }

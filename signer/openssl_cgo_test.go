@@ -5,7 +5,6 @@ package signer_test
 import (
 	"crypto"
 	"crypto/rsa"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,36 +13,11 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/golang-fips/openssl/v2"
-	"github.com/golang-fips/openssl/v2/bbig"
-
 	"github.com/playgate/playgate/signer"
 )
 
-// cgo says whether this program can load libcrypto.
+// cgo reports whether this program can load libcrypto.
 const cgo = true
-
-// loadForTests loads libcrypto for golang-fips/openssl, which the tests verify
-// with: a second binding beside the backend's own.
-var loadForTests = sync.OnceValue(func() error { return openssl.Init("libcrypto.so.3") })
-
-// opensslVerifier returns libcrypto's check of a signature; without it there
-// is nothing to compare with.
-func opensslVerifier() func(key *rsa.PublicKey, digest, signature []byte) error {
-	if _, err := signer.OpenBackend(signer.BackendOpenSSL, nil); err != nil {
-		return goVerify
-	}
-	return func(key *rsa.PublicKey, digest, signature []byte) error {
-		if err := loadForTests(); err != nil {
-			return err
-		}
-		public, err := openssl.NewPublicKeyRSA(bbig.Enc(key.N), bbig.Enc(big.NewInt(int64(key.E))))
-		if err != nil {
-			return err
-		}
-		return openssl.VerifyRSAPKCS1v15(public, crypto.SHA256, digest, signature)
-	}
-}
 
 // TestIncompleteLibcryptoIsRefusedNotFatal runs this test again in a process
 // whose libcrypto.so.3 was built without something.

@@ -1,15 +1,16 @@
 // Manages signing keys with Mux's official SDK, whose baseURL is a gateway, and
 // signs with what it was given.
 //
-// in:  {sdk: "14" | "12", baseURL, tokenId, tokenSecret, playbackId, active, create}
+// in:  {sdk: "15" | "14" | "12", baseURL, tokenId, tokenSecret, playbackId, active, create}
 //      create: how many keys to create besides the first
 // out: what the SDK made of each answer; an error is {name, status, code, tries}
-import { Mux as Mux14 } from "@mux/mux-node";
+import { Mux as Mux15 } from "@mux/mux-node";
+import { Mux as Mux14 } from "@mux/mux-node-14";
 import { Mux as Mux12 } from "@mux/mux-node-12";
 import { answer, check, input } from "./kit.mjs";
 
 const { sdk, baseURL, tokenId, tokenSecret, playbackId, active, create } = input();
-const Mux = { 14: Mux14, 12: Mux12 }[sdk];
+const Mux = { 15: Mux15, 14: Mux14, 12: Mux12 }[sdk];
 const credentials = { webhookSecret: "unused", jwtSigningKey: "unused", jwtPrivateKey: "unused" };
 
 let asked = 0;
