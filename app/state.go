@@ -178,7 +178,11 @@ func RuleContext(path string, environ []string, env playback.EnvironmentID) (pol
 }
 
 func policyOptions(e *configs.Environment) policy.Options {
-	return policy.Options{
+	o := policy.Options{
 		Environment: e.ID, Name: e.Name, DefaultTTL: e.Token.DefaultTTL, MaxTTL: e.Token.MaxTTL, PseudonymKey: e.Token.PseudonymKey,
 	}
+	for i := range e.Viewers {
+		o.Issuers = append(o.Issuers, e.Viewers[i].Alias)
+	}
+	return o
 }

@@ -56,6 +56,9 @@ func TestDocumentedVariablesCompile(t *testing.T) {
 				"string": `""`, "bool": "false", "int": "0", "double": "0.0", "timestamp": `timestamp("1970-01-01T00:00:00Z")`,
 				"map(string, dyn)": "{}", "list(map(string, dyn))": "[]",
 			}[f.Type]
+			if v.Name+"."+f.Name == "request.country" {
+				zero = `"ZZ"` // the one text of which "" is not the zero
+			}
 			if _, err := policy.Compile([]byte(when(v.Name+"."+f.Name+" == "+zero)), policy.Options{}); err != nil {
 				t.Errorf("%s.%s is no %s: %v", v.Name, f.Name, f.Type, err)
 			}

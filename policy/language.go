@@ -32,6 +32,8 @@ type language struct {
 	pseudonyms *pseudonyms
 	conditions *conditions
 	functions  *functions
+	issuers    []string // the aliases that viewer.issuer can be; nil: not known
+	asked      []setUse // of named sets, by all expressions
 }
 
 func newLanguage(p *pseudonyms, named *conditions, sets map[string]*set) (*language, error) {
@@ -68,7 +70,7 @@ func newLanguage(p *pseudonyms, named *conditions, sets map[string]*set) (*langu
 	if err != nil {
 		return nil, fmt.Errorf("setting up the rule language: %w", err)
 	}
-	return &language{env, p, named, own}, nil
+	return &language{env: env, pseudonyms: p, conditions: named, functions: own}, nil
 }
 
 // expression is a compiled CEL expression. Immutable.
@@ -172,7 +174,7 @@ func (l *language) check(source string) (*cel.Ast, []finding) {
 	if issues.Err() != nil {
 		return nil, l.describe(issues)
 	}
-	if found := misspelt(checked.NativeRep()); len(found) > 0 {
+	if found := append(misspelt(checked.NativeRep()), l.impossible(checked.NativeRep())...); len(found) > 0 {
 		return nil, found
 	}
 	text, err := l.expand(source)

@@ -259,17 +259,11 @@ func vocabulary(at place) []string {
 	if len(at.keys) > 0 {
 		return nil
 	}
-	switch {
-	case at.shape == playbackShape && at.field == playbackPolicy:
-		return []string{string(playback.PolicyPublic), string(playback.PolicySigned), string(playback.PolicyDRM)}
-	case at.shape == assetShape && at.field == assetStatus:
-		return []string{"preparing", "ready", "errored"}
-	case at.shape == liveStreamShape && at.field == liveStreamStatus:
-		return []string{"idle", "active", "disabled"}
-	case at.shape == requestShape && at.field == requestType:
-		return tokenTypeNames()
+	set := wordsAt(at.shape, at.field)
+	if set == nil || set == countryWords {
+		return nil
 	}
-	return nil
+	return slices.DeleteFunc(slices.Clone(set.words), func(word string) bool { return word == "" })
 }
 
 func tokenTypeNames() []string {

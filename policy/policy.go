@@ -23,6 +23,8 @@ type Options struct {
 	// PseudonymKey is the key of pseudonym(). Without one, a document that uses
 	// pseudonym() does not compile.
 	PseudonymKey playback.Secret
+	// Issuers are the aliases of the environment's viewers; nil: not known.
+	Issuers []string
 	// Metrics counts rules that fail; nil counts nothing.
 	Metrics *Metrics
 	// File is the path of the file that the document stands in: what it names is
@@ -104,6 +106,7 @@ func compile(text []byte, o Options) (*Policy, []testCase, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	lang.issuers = o.Issuers
 	lang.define()
 	p := &Policy{
 		environment: newEnvironment(o.Environment, o.Name),
@@ -123,6 +126,7 @@ func compile(text []byte, o Options) (*Policy, []testCase, error) {
 			p.allow = append(p.allow, r)
 		}
 	}
+	lang.checkSets(doc.sets)
 	p.localize(doc.messages)
 	if err := files.problems().err(); err != nil {
 		return nil, nil, err

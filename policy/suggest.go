@@ -161,7 +161,7 @@ func (d *decoder) locate(n *yaml.Node, source string, f finding) (line, column i
 	case yaml.LiteralStyle:
 		first += f.line
 	case yaml.FoldedStyle:
-		return 0, 0, false
+		return locateFolded(lines, n.Line, strings.TrimRight(source, "\n"), f)
 	default:
 		if len(wanted) > 1 {
 			return 0, 0, false
@@ -179,4 +179,27 @@ func (d *decoder) locate(n *yaml.Node, source string, f finding) (line, column i
 		return 0, 0, false
 	}
 	return first + 1, len([]rune(lines[first][:from+at])) + f.column, true
+}
+
+// locateFolded does the same in a folded block of one paragraph, whose lines from
+// the one at index first on are joined with spaces.
+func locateFolded(lines []string, first int, source string, f finding) (line, column int, ok bool) {
+	if strings.Contains(source, "\n") {
+		return 0, 0, false
+	}
+	rest, before := source, 0
+	for i := first; i < len(lines); i++ {
+		text := strings.TrimSpace(lines[i])
+		below, isNext := strings.CutPrefix(rest, text)
+		if !isNext || text == "" {
+			return 0, 0, false
+		}
+		length := len([]rune(text))
+		if f.column <= before+length+1 { // the end of the text, too
+			return i + 1, strings.Index(lines[i], text) + f.column - before, true
+		}
+		before += length + 1
+		rest = strings.TrimPrefix(below, " ")
+	}
+	return 0, 0, false
 }

@@ -16,11 +16,16 @@ import (
 // Warnings.
 func Check(text []byte, o Options, known []*playback.Object) ([]string, error) {
 	hasKey := o.PseudonymKey.Reveal() != ""
-	p, err := Compile(text, o.withStandIn())
+	p, tests, err := compile(text, o.withStandIn())
 	if err != nil {
 		return nil, err
 	}
 	warnings := p.Warnings(known)
+	for i := range tests {
+		for _, doubt := range tests[i].doubts() {
+			warnings = append(warnings, fmt.Sprintf("%s (%s): %s", tests[i].place, tests[i].name, doubt))
+		}
+	}
 	if !hasKey && p.usesPseudonyms() {
 		warnings = append(warnings, "pseudonym() is used: the environment needs token.pseudonym_key_file")
 	}
@@ -60,6 +65,7 @@ func (p *Policy) Warnings(known []*playback.Object) []string {
 		}
 		for _, e := range r.expressions() {
 			found = append(found, memberWarnings(e.ast.NativeRep())...)
+			found = append(found, p.language.improbable(e.ast.NativeRep())...)
 		}
 		if !r.deny {
 			found = append(found, p.grantWarnings(r, longest)...)
