@@ -253,3 +253,29 @@ func TestSignedWebhooksAreTaken(t *testing.T) {
 		t.Errorf("after the asset was deleted: %d", status)
 	}
 }
+
+// TestTwoWebhooksInOneSecond: Mux's created_at has whole seconds. Which of the
+// two comes first does not matter, to minting either.
+func TestTwoWebhooksInOneSecond(t *testing.T) {
+	t.Parallel()
+	w := newHookWorld(t)
+	about := func(event, stream, id, status string) string {
+		return fmt.Sprintf(`{"type":"video.live_stream.%s","id":%q,"created_at":"2026-07-15T12:00:00.000000Z","object":{"type":"live","id":%q},`+
+			`"environment":{"id":"mux1"},"data":{"id":%q,"status":%q,"playback_ids":[{"id":%q,"policy":"signed"}]}}`, status, event, stream, stream, status, id)
+	}
+	for i, order := range [][2]string{{"idle", "disabled"}, {"disabled", "idle"}} {
+		stream, id := fmt.Sprintf("L%d", i), fmt.Sprintf("PL%d", i)
+		for n, status := range order {
+			body := about(fmt.Sprintf("e%d-%d", i, n), stream, id, status)
+			if code, answer := w.post("acme", muxsim.SignWebhook([]byte(body), time.Now(), newSecret), body); code != http.StatusOK || answer != `{"data":{"result":"applied"}}` {
+				t.Errorf("%s: %d %s", status, code, answer)
+			}
+		}
+		if code := w.minted(id); code != http.StatusPreconditionFailed {
+			t.Errorf("%v: a request for a token is answered %d, want 412", order, code)
+		}
+	}
+	if _, metrics := get(t, "http://"+w.a.AdminAddr().String()+"/metrics"); !strings.Contains(metrics, "\nplaygate_catalogue_ties 2\n") {
+		t.Error("playgate_catalogue_ties is not 2")
+	}
+}

@@ -14,6 +14,9 @@ import (
 // description is what Mux says of an asset or a live stream beside its playback
 // IDs, as far as it matters here, in the form in which it is kept.
 type description struct {
+	// Tied: it joins reports of one moment that disagree (joinTied). It comes
+	// first: see tiedMark.
+	Tied         bool                  `json:"tied,omitempty"`
 	Policies     []playback.Policy     `json:"policies,omitempty"` // of the playback IDs, in their order
 	Status       string                `json:"status,omitempty"`
 	Duration     float64               `json:"duration,omitempty"`

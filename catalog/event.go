@@ -19,7 +19,7 @@ type EventOutcome string
 
 // The outcomes.
 const (
-	EventApplied   EventOutcome = "applied"   // the catalogue knows what it said
+	EventApplied   EventOutcome = "applied"   // the catalogue knows what it said, if not alone (joinTied)
 	EventStale     EventOutcome = "stale"     // a newer one was there
 	EventChecked   EventOutcome = "checked"   // it said too little; Mux will be asked
 	EventIgnored   EventOutcome = "ignored"   // nothing here depends on its type
@@ -52,9 +52,11 @@ type envelope struct {
 	Data json.RawMessage `json:"data"`
 }
 
-// Rechecker looks an object up again, soon and beside the request.
+// Rechecker asks Mux about an object again, soon and beside the request, until
+// the answer is newer than since: an older one may not know of what happened
+// then. false: it cannot.
 type Rechecker interface {
-	Recheck(kind store.Kind, id string) bool
+	Recheck(kind store.Kind, id string, since time.Time) bool
 }
 
 // Inbox is where one environment's webhooks go, their signatures verified.
@@ -96,7 +98,7 @@ func (b *Inbox) Take(ctx context.Context, body []byte) (EventOutcome, error) {
 	if err != nil || !fresh {
 		return EventDuplicate, err
 	}
-	if b.Recheck == nil || !b.Recheck.Recheck(kind, id) {
+	if !b.recheck(target{kind, id}, e.CreatedAt) {
 		return EventIgnored, nil
 	}
 	return EventChecked, nil
@@ -112,20 +114,32 @@ func (b *Inbox) write(ctx context.Context, event *store.Event, kind store.Kind, 
 		o = described
 	}
 	o.Environment, o.Version = b.Environment, e.CreatedAt.UnixMicro()
-	applied, fresh, err := b.Library.store.Apply(ctx, event, []store.Object{o})
+	applied, fresh, err := b.Library.store.Apply(ctx, event, []store.Object{o}, joinTied)
 	if err != nil {
 		return "", err
 	}
-	outcome := EventApplied
-	switch {
-	case !fresh:
-		outcome = EventDuplicate
-	case !applied[0]:
-		outcome = EventStale
-	}
 	// Whoever took this event, or a newer one, may have been another replica: who
 	// answers knows what it says.
-	return outcome, b.Library.Follow(ctx)
+	if err := b.Library.Follow(ctx); err != nil {
+		return "", err
+	}
+	object := target{kind, o.ID}
+	tied := b.Library.tiedAt(b.Environment, object, o.Version)
+	if tied {
+		b.recheck(object, e.CreatedAt)
+	}
+	switch {
+	case !fresh:
+		return EventDuplicate, nil
+	case !applied[0] && !tied:
+		return EventStale, nil
+	}
+	return EventApplied, nil
+}
+
+// recheck has Mux asked about an object, if it can be.
+func (b *Inbox) recheck(t target, since time.Time) bool {
+	return b.Recheck != nil && b.Recheck.Recheck(t.kind, t.id, since)
 }
 
 // wholeAsset and wholeStream are the events whose data is the whole object.

@@ -97,7 +97,7 @@ type asks struct {
 	full bool
 }
 
-func (a *asks) Recheck(kind store.Kind, id string) bool {
+func (a *asks) Recheck(kind store.Kind, id string, _ time.Time) bool {
 	a.list = append(a.list, string(kind)+" "+id)
 	return !a.full
 }

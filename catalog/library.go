@@ -160,10 +160,30 @@ func (l *Library) Len() int {
 	return n
 }
 
+// Ties returns how many objects there are whose reports disagree, in all
+// environments.
+func (l *Library) Ties() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, live := range l.lives {
+		n += len(live.ties())
+	}
+	return n
+}
+
+// tiedAt is Live.tiedAt of an environment.
+func (l *Library) tiedAt(env playback.EnvironmentID, t target, version int64) bool {
+	l.mu.Lock()
+	live := l.lives[env]
+	l.mu.Unlock()
+	return live != nil && live.tiedAt(t, version)
+}
+
 // Write keeps what Mux said, and shows it. event is nil for what no webhook
 // told; fresh is false if that webhook was taken before.
 func (l *Library) Write(ctx context.Context, event *store.Event, objects []store.Object) (fresh bool, err error) {
-	_, fresh, err = l.store.Apply(ctx, event, objects)
+	_, fresh, err = l.store.Apply(ctx, event, objects, joinTied)
 	if err != nil || !fresh || len(objects) == 0 {
 		return fresh, err
 	}

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -18,7 +19,8 @@ type Live struct {
 	synced  atomic.Bool // a Syncer looks after it
 	gone    *node       // stands behind the playback IDs that are no more
 
-	mu      sync.Mutex // one writer at a time
+	mu      sync.Mutex // one writer at a time; guards tied
+	tied    map[target]struct{}
 	overMu  sync.Mutex
 	entries []Entry // of the last View
 	over    atomic.Pointer[overlay]
@@ -27,7 +29,7 @@ type Live struct {
 func newLive(env playback.EnvironmentID) *Live {
 	return &Live{
 		env: env, pids: newIndex[playback.ID](), assets: newIndex[playback.AssetID](), streams: newIndex[playback.LiveStreamID](),
-		gone: new(node),
+		gone: new(node), tied: map[target]struct{}{},
 	}
 }
 
@@ -83,6 +85,11 @@ func (c *change) apply(o *store.Object) {
 	if !o.Deleted {
 		next = newNode(o)
 	}
+	if next != nil && isTied(next.data) {
+		c.live.tied[target{o.Kind, o.ID}] = struct{}{}
+	} else {
+		delete(c.live.tied, target{o.Kind, o.ID})
+	}
 	if old != nil {
 		for id := range old.playbackIDs {
 			if c.pids.get(id) == old {
@@ -123,6 +130,28 @@ func (l *Live) Len() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.pids.count
+}
+
+// tiedAt reports whether the reports of an object disagree that have this
+// version.
+func (l *Live) tiedAt(t target, version int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, tied := l.tied[t]; !tied {
+		return false
+	}
+	n := l.assets.get(playback.AssetID(t.id))
+	if t.kind == store.LiveStream {
+		n = l.streams.get(playback.LiveStreamID(t.id))
+	}
+	return n.version.Load() == version
+}
+
+// ties returns the objects whose reports disagree, a map of the caller's own.
+func (l *Live) ties() map[target]struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.tied)
 }
 
 // View lays a configuration's entries over what was learned. The error is that

@@ -95,7 +95,7 @@ func fillRecords(tb testing.TB, records store.Catalogue, n int) {
 					`"meta":{"title":"The film number %d"},"created_at":1700000000}`, i, number, number),
 			}
 		}
-		if _, _, err := records.Apply(tb.Context(), nil, objects); err != nil {
+		if _, _, err := records.Apply(tb.Context(), nil, objects, nil); err != nil {
 			tb.Fatal(err)
 		}
 	}

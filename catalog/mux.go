@@ -46,7 +46,7 @@ func (s *Syncer) ask(ctx context.Context, t target) (o store.Object, found bool,
 	at := s.cfg.Now()
 	said, err := s.cfg.Mux.Object(ctx, t.kind, t.id)
 	if errors.Is(err, ErrGone) {
-		return store.Object{Kind: t.kind, ID: t.id, Version: at.UnixMicro(), Data: []byte("{}")}, false, nil
+		return store.Object{Kind: t.kind, ID: t.id, Version: versionOf(at), Data: []byte("{}")}, false, nil
 	}
 	if err != nil {
 		return store.Object{}, false, err
@@ -55,6 +55,12 @@ func (s *Syncer) ask(ctx context.Context, t target) (o store.Object, found bool,
 	if err == nil && o.ID != t.id {
 		err = fmt.Errorf("asking Mux: it was asked for %s %s and answered with %s", t.kind, t.id, o.ID)
 	}
-	o.Version = said.At.UnixMicro()
+	o.Version = versionOf(said.At)
 	return o, true, err
 }
+
+// versionOf returns the version of what Mux answered. Whole seconds, like Mux's
+// own clock in a Date and in webhooks: in the second in which something was
+// changed, an answer with a fraction would count as newer than the webhook that
+// tells of the change.
+func versionOf(at time.Time) int64 { return at.Truncate(time.Second).UnixMicro() }

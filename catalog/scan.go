@@ -101,6 +101,8 @@ func (s *scanner) description() (d description, ok bool) {
 
 func (s *scanner) member(d *description, name string) (ok bool) {
 	switch name {
+	case "tied":
+		d.Tied, ok = true, s.skip("true") // false is left out
 	case "policies":
 		d.Policies, ok = s.policies()
 	case "status":

@@ -9,7 +9,7 @@ import (
 // FuzzParse: the short way reads nothing differently from encoding/json.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
-		`{}`, `{"policies":["signed","drm"],"status":"ready","duration":120.5,"passthrough":"x","meta":{"title":"T","creator_id":"c"},"created_at":1700000000,"live_stream_id":"L1"}`,
+		`{}`, `{"tied":true,"status":"disabled"}`, `{"tied":false}`, `{"tied":truefalse}`, `{"policies":["signed","drm"],"status":"ready","duration":120.5,"passthrough":"x","meta":{"title":"T","creator_id":"c"},"created_at":1700000000,"live_stream_id":"L1"}`,
 		`{"meta":{}}`, `{"meta":{"a":{"b":1}}}`, `{"meta":{"a":"b","a":"c"}}`, `{"status":"a\"b"}`, `{"status":"ü"}`, `{"status":"a","status":"b"}`, `{"duration":1e3}`,
 		`{"duration":01}`, `{"duration":0x1p4}`, `{"duration":1_0}`, `{"created_at":1.5}`, `{"created_at":+1}`, `{"policies":[]}`, `{"policies":null}`, `{"Status":"x"}`, `{"status":"x"} `, `{"status":"x",}`,
 		`{"duration":-1}`, `{"duration":NaN}`, `{"duration":.5}`, `{"duration":5.}`, `{"created_at":007}`, "{\"status\":\"\x80\"}",

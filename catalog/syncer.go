@@ -3,6 +3,8 @@ package catalog
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +27,10 @@ const (
 	retry = time.Minute
 	// pageSize is how many objects Mux gives at once.
 	pageSize = 100
+	// maxRechecks is how often Mux is asked again for an answer that is newer than
+	// an event: after one second, then after twice as long each time, for two
+	// minutes in all.
+	maxRechecks = 7
 )
 
 // SyncConfig is what a Syncer is made of.
@@ -48,7 +54,7 @@ type SyncConfig struct {
 type Syncer struct {
 	cfg     SyncConfig
 	queue   chan target
-	waiting sync.Map // target → struct{}, what is in the queue
+	waiting waiting
 	lookups lookups
 	failing bool // Run's: the last attempt failed
 	background
@@ -67,28 +73,77 @@ type target struct {
 	id   string
 }
 
+// waiting is what is in the queue.
+type waiting struct {
+	mu       sync.Mutex
+	rechecks map[target]recheck
+}
+
+// recheck is a question to Mux about an object.
+type recheck struct {
+	since int64 // the version that the answer must be newer than; 0: any answer will do
+	asked int   // how often that was asked before
+}
+
+// add returns whether the object is in the queue already; then the newer of the
+// two questions is asked.
+func (w *waiting) add(t target, r recheck) (queued bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	have, queued := w.rechecks[t]
+	if !queued || have.since < r.since {
+		w.rechecks[t] = r
+	}
+	return queued
+}
+
+func (w *waiting) take(t target) recheck {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := w.rechecks[t]
+	delete(w.rechecks, t)
+	return r
+}
+
 // NewSyncer returns a Syncer. It asks nothing before Run.
 func NewSyncer(cfg SyncConfig) *Syncer {
 	if cfg.Metrics == nil {
 		cfg.Metrics = NewMetrics(nil)
 	}
-	return &Syncer{cfg: cfg, queue: make(chan target, queued), lookups: newLookups()}
+	return &Syncer{cfg: cfg, queue: make(chan target, queued), lookups: newLookups(), waiting: waiting{rechecks: map[target]recheck{}}}
 }
 
-// Recheck asks Mux about an object, soon and beside the request; false if too
-// many wait already.
-func (s *Syncer) Recheck(kind store.Kind, id string) bool {
-	t := target{kind, id}
-	if _, waits := s.waiting.LoadOrStore(t, struct{}{}); waits {
+// Recheck asks Mux about an object; see Rechecker. false: too many wait already.
+func (s *Syncer) Recheck(kind store.Kind, id string, since time.Time) bool {
+	return s.enqueue(target{kind, id}, recheck{since: since.UnixMicro()})
+}
+
+func (s *Syncer) enqueue(t target, r recheck) bool {
+	if s.waiting.add(t, r) {
 		return true
 	}
 	select {
 	case s.queue <- t:
 		return true
 	default:
-		s.waiting.Delete(t)
+		s.waiting.take(t)
 		return false
 	}
+}
+
+// settle has Mux asked again later, if the answer was too old, or there was
+// none. An answer has whole seconds, so it may be as old as the event that it was
+// asked for.
+func (s *Syncer) settle(ctx context.Context, t target, r recheck, answered int64) {
+	if r.since == 0 || answered > r.since || r.asked >= maxRechecks {
+		return
+	}
+	r.asked++
+	time.AfterFunc(time.Second<<(r.asked-1), func() {
+		if ctx.Err() == nil {
+			s.enqueue(t, r)
+		}
+	})
 }
 
 // Run works until the context ends.
@@ -99,6 +154,9 @@ func (s *Syncer) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { s.readAll(ctx) })
+	for t := range s.cfg.Live.ties() { // from before this process
+		s.enqueue(t, recheck{})
+	}
 	ticker := time.NewTicker(max(time.Second/4, s.cfg.MaxAge/sweeps))
 	defer ticker.Stop()
 	for {
@@ -106,8 +164,8 @@ func (s *Syncer) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case t := <-s.queue:
-			s.waiting.Delete(t)
-			s.check(ctx, t)
+			r := s.waiting.take(t)
+			s.settle(ctx, t, r, s.check(ctx, t))
 		case <-ticker.C:
 			s.sweep(ctx)
 		}
@@ -127,9 +185,9 @@ func (b *background) get() context.Context {
 	return b.ctx
 }
 
-// sweep checks what was in use since the last sweep and is old enough, one by
-// one, or by reading everything where that takes fewer requests. What is not in
-// use gives back what was made of it.
+// sweep checks what was in use since the last sweep and is old enough, and what
+// has reports that disagree, one by one, or by reading everything where that
+// takes fewer requests. What is not in use gives back what was made of it.
 func (s *Syncer) sweep(ctx context.Context) {
 	due, total := s.cfg.Live.sweep(s.cfg.Now().Add(-s.cfg.MaxAge / 2))
 	if len(due) > 1 && len(due) > total/pageSize+2 {
@@ -147,24 +205,29 @@ func (s *Syncer) sweep(ctx context.Context) {
 }
 
 // sweep returns the objects that were used since the last sweep and were last
-// heard of before, and how many there are in all.
+// heard of before, and those whose reports disagree, and how many there are in
+// all.
 func (l *Live) sweep(before time.Time) (due []target, total int) {
+	ties := l.ties()
 	look := func(n *node) bool {
 		total++
 		if !n.used.Swap(false) {
 			n.built.Store(nil)
 		} else if n.version.Load() < before.UnixMicro() {
-			due = append(due, target{n.kind(), n.id})
+			t := target{n.kind(), n.id}
+			due = append(due, t)
+			delete(ties, t)
 		}
 		return true
 	}
 	l.assets.each(look)
 	l.streams.each(look)
-	return due, total
+	return slices.AppendSeq(due, maps.Keys(ties)), total
 }
 
-// check asks Mux about one object and keeps the answer.
-func (s *Syncer) check(ctx context.Context, t target) {
+// check asks Mux about one object and keeps the answer. It returns the answer's
+// version, 0 if there is none.
+func (s *Syncer) check(ctx context.Context, t target) int64 {
 	o, found, err := s.ask(ctx, t)
 	if err == nil {
 		err = s.write(ctx, []store.Object{o})
@@ -178,6 +241,10 @@ func (s *Syncer) check(ctx context.Context, t target) {
 		s.cfg.Metrics.checked.Inc()
 	}
 	s.report(ctx, "checking what is in use", err)
+	if err != nil {
+		return 0
+	}
+	return o.Version
 }
 
 // report logs when Mux or the store begin to fail, and when that is over.
@@ -246,15 +313,15 @@ func (s *Syncer) readOnce(ctx context.Context) {
 // was known before is asked about on its own: a list whose pages move while it
 // is read may miss something.
 func (s *Syncer) listAll(ctx context.Context, alive func() error) error {
-	var began time.Time
+	var began int64
 	for _, kind := range []store.Kind{store.Asset, store.LiveStream} {
 		for cursor, more := "", true; more; {
 			page, err := s.cfg.Mux.Page(ctx, kind, cursor)
 			if err != nil {
 				return err
 			}
-			if began.IsZero() {
-				began = page.At
+			if began == 0 {
+				began = versionOf(page.At)
 			}
 			if err := s.keepPage(ctx, kind, page); err != nil {
 				return err
@@ -266,7 +333,7 @@ func (s *Syncer) listAll(ctx context.Context, alive func() error) error {
 		}
 	}
 	for _, t := range s.cfg.Live.olderThan(began) {
-		if !s.Recheck(t.kind, t.id) {
+		if !s.enqueue(t, recheck{}) {
 			break // the next reading finds the rest
 		}
 	}
@@ -281,16 +348,16 @@ func (s *Syncer) keepPage(ctx context.Context, kind store.Kind, page Page) error
 			s.cfg.Logger.Warn("an object of Mux is left out of the catalogue", "environment", s.cfg.Environment, "error", err)
 			continue
 		}
-		o.Version = page.At.UnixMicro()
+		o.Version = versionOf(page.At)
 		objects = append(objects, o)
 	}
 	return s.write(ctx, objects)
 }
 
-// olderThan returns what was last heard of before.
-func (l *Live) olderThan(at time.Time) (out []target) {
+// olderThan returns what was last heard of before a version.
+func (l *Live) olderThan(version int64) (out []target) {
 	look := func(n *node) bool {
-		if n.version.Load() < at.UnixMicro() && n.ids != "" {
+		if n.version.Load() < version && n.ids != "" {
 			out = append(out, target{n.kind(), n.id})
 		}
 		return true

@@ -81,7 +81,7 @@ func TestMuxDownTakesNothingAway(t *testing.T) {
 		before := w.asked.Load()
 		s := w.sync(t, func(c *catalog.SyncConfig) { c.MaxAge = time.Millisecond })
 		v.Lookup("P1")
-		s.Recheck(store.Asset, "A1")
+		s.Recheck(store.Asset, "A1", time.Now())
 		eventually(t, "Mux was asked", func() bool { return w.asked.Load() >= before+3 })
 		if _, ok := v.Lookup("P1"); !ok {
 			t.Errorf("Mux's %d takes a playback ID away", status)

@@ -7,40 +7,46 @@ import (
 	"github.com/playgate/playgate/playback"
 )
 
-// Merge says what becomes of an object beside the one that is there (nil: none).
-// A deleted object stays deleted, and deletion beats everything; else the newer
-// one counts, and of two that are equally old the one whose data is larger: the
-// outcome does not depend on the order.
-//
-// gone are the playback IDs that one of the two has and the one that counts has
-// not: they were given out, so nothing may take them for unknown.
-func Merge(have, next *Object) (counts bool, gone []playback.ID) {
-	if have == nil {
-		return true, nil
-	}
-	winner, loser := have, next
-	if supersedes(next, have) {
-		winner, loser = next, have
-	}
-	for _, id := range loser.PlaybackIDs {
-		if !slices.Contains(winner.PlaybackIDs, id) {
-			gone = append(gone, id)
-		}
-	}
-	return winner == next, gone
-}
+// Join makes one object of two that were said of the same object at the same
+// time, so that nobody knows which came later. It must be commutative,
+// associative and idempotent: the outcome may depend neither on the order in
+// which objects arrive nor on how often they do.
+type Join func(a, b *Object) Object
 
-func supersedes(next, have *Object) bool {
+// Merge returns what to keep of an object when next arrives beside the one that
+// is there (nil: none). kept is nil if nothing changes. A deleted object stays
+// deleted, and deletion beats everything; else the newer one counts, and two
+// that are equally old are joined.
+//
+// gone are the playback IDs that one of the two has and the one that is kept has
+// not: they were given out, so nothing may take them for unknown.
+func Merge(have, next *Object, join Join) (kept *Object, gone []playback.ID) {
+	if have == nil {
+		return next, nil
+	}
+	kept = have
 	switch {
 	case have.Deleted:
-		return false
 	case next.Deleted, next.Version > have.Version:
-		return true
-	case next.Version < have.Version:
-		return false
+		kept = next
+	case next.Version == have.Version && !sameContent(have, next):
+		joined := join(have, next)
+		joined.Environment, joined.Kind, joined.ID, joined.Version = next.Environment, next.Kind, next.ID, next.Version
+		kept = &joined
 	}
-	if c := bytes.Compare(next.Data, have.Data); c != 0 {
-		return c > 0
+	for _, o := range [...]*Object{have, next} {
+		for _, id := range o.PlaybackIDs {
+			if !slices.Contains(kept.PlaybackIDs, id) && !slices.Contains(gone, id) {
+				gone = append(gone, id)
+			}
+		}
 	}
-	return slices.Compare(next.PlaybackIDs, have.PlaybackIDs) > 0
+	if kept == have || sameContent(kept, have) && kept.Version == have.Version && kept.Deleted == have.Deleted {
+		kept = nil
+	}
+	return kept, gone
+}
+
+func sameContent(a, b *Object) bool {
+	return bytes.Equal(a.Data, b.Data) && slices.Equal(a.PlaybackIDs, b.PlaybackIDs)
 }

@@ -71,9 +71,10 @@ type Event struct {
 type Catalogue interface {
 	// Apply writes objects, and notes the event that told of them (nil: no
 	// webhook did), in one transaction. fresh is false, and nothing is written,
-	// if the event was noted before. applied says which objects counted beside
-	// what the store had (Merge), so that the order of arrival does not matter.
-	Apply(ctx context.Context, event *Event, objects []Object) (applied []bool, fresh bool, err error)
+	// if the event was noted before. What is written is what Merge keeps, so that
+	// the order of arrival does not matter; applied says which objects changed
+	// what the store had. join may be nil where there are no objects.
+	Apply(ctx context.Context, event *Event, objects []Object, join Join) (applied []bool, fresh bool, err error)
 	// Changes calls yield with the objects whose Seq is larger, in its order,
 	// deleted ones too: those of one environment, or of all if env is "". The
 	// Object is yield's until it returns; Data may be kept.

@@ -68,7 +68,7 @@ func (*Store) Ping(context.Context) error { return nil }
 func (*Store) Close() error { return nil }
 
 // Apply writes objects; see store.Catalogue.
-func (s *Store) Apply(_ context.Context, event *store.Event, objects []store.Object) (applied []bool, fresh bool, err error) {
+func (s *Store) Apply(_ context.Context, event *store.Event, objects []store.Object, join store.Join) (applied []bool, fresh bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	applied = make([]bool, len(objects))
@@ -85,10 +85,9 @@ func (s *Store) Apply(_ context.Context, event *store.Event, objects []store.Obj
 		if there, ok := s.objects[objectKey{o.Environment, o.Kind, o.ID}]; ok {
 			have = &there
 		}
-		var gone []playback.ID
-		applied[i], gone = store.Merge(have, o)
-		if applied[i] {
-			s.put(o)
+		kept, gone := store.Merge(have, o, join)
+		if applied[i] = kept != nil; applied[i] {
+			s.put(kept)
 		}
 		for _, id := range gone {
 			key := objectKey{o.Environment, store.PlaybackID, string(id)}

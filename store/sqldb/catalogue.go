@@ -48,7 +48,7 @@ const (
 var errTaken = errors.New("the event was taken before")
 
 // Apply writes objects and notes their event; see store.Catalogue.
-func (d *DB) Apply(ctx context.Context, event *store.Event, objects []store.Object) (applied []bool, fresh bool, err error) {
+func (d *DB) Apply(ctx context.Context, event *store.Event, objects []store.Object, join store.Join) (applied []bool, fresh bool, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		if event != nil {
 			if first, err := affects(tx.ExecContext(ctx, insertEvent, event.Environment, event.ID, micros(event.At))); err != nil {
@@ -57,7 +57,7 @@ func (d *DB) Apply(ctx context.Context, event *store.Event, objects []store.Obje
 				return errTaken
 			}
 		}
-		applied, err = put(ctx, tx, objects)
+		applied, err = put(ctx, tx, objects, join)
 		return err
 	})
 	if errors.Is(err, errTaken) {
@@ -69,16 +69,17 @@ func (d *DB) Apply(ctx context.Context, event *store.Event, objects []store.Obje
 // writer writes objects while it has the clock.
 type writer struct {
 	tx       *sql.Tx
+	join     store.Join
 	seq      int64
 	get, set *sql.Stmt
 }
 
-func put(ctx context.Context, tx *sql.Tx, objects []store.Object) ([]bool, error) {
+func put(ctx context.Context, tx *sql.Tx, objects []store.Object, join store.Join) ([]bool, error) {
 	applied := make([]bool, len(objects))
 	if len(objects) == 0 {
 		return applied, nil
 	}
-	w := writer{tx: tx}
+	w := writer{tx: tx, join: join}
 	if err := tx.QueryRowContext(ctx, takeClock).Scan(&w.seq); err != nil {
 		return nil, fmt.Errorf("taking the clock: %w", err)
 	}
@@ -106,15 +107,14 @@ func (w *writer) write(ctx context.Context, o *store.Object) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	counts, gone := store.Merge(have, o)
-	if counts {
+	kept, gone := store.Merge(have, o, w.join)
+	if kept != nil {
 		w.seq++
-		o.Seq = w.seq
 		deleted := 0
-		if o.Deleted {
+		if kept.Deleted {
 			deleted = 1
 		}
-		if _, err := w.set.ExecContext(ctx, o.Environment, o.Kind, o.ID, o.Version, deleted, o.Seq, join(o.PlaybackIDs), o.Data); err != nil {
+		if _, err := w.set.ExecContext(ctx, kept.Environment, kept.Kind, kept.ID, kept.Version, deleted, w.seq, joined(kept.PlaybackIDs), kept.Data); err != nil {
 			return false, err
 		}
 	}
@@ -124,12 +124,12 @@ func (w *writer) write(ctx context.Context, o *store.Object) (bool, error) {
 			return false, err
 		}
 	}
-	return counts, nil
+	return kept != nil, nil
 }
 
 // have returns what is there of an object, nil for nothing.
 func (w *writer) have(ctx context.Context, o *store.Object) (*store.Object, error) {
-	var have store.Object
+	have := store.Object{Environment: o.Environment, Kind: o.Kind, ID: o.ID}
 	var deleted int64
 	var ids string
 	err := w.get.QueryRowContext(ctx, o.Environment, o.Kind, o.ID).Scan(&have.Version, &deleted, &ids, &have.Data)
@@ -140,7 +140,7 @@ func (w *writer) have(ctx context.Context, o *store.Object) (*store.Object, erro
 	return &have, err
 }
 
-func join(ids []playback.ID) string {
+func joined(ids []playback.ID) string {
 	var b strings.Builder
 	for i, id := range ids {
 		if i > 0 {

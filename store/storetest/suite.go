@@ -24,6 +24,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for name, test := range map[string]func(*testing.T, func(*testing.T) store.Store){
 		"the newest version of an object counts, in any order": anyOrder,
 		"deleted is final": deletedIsFinal,
+		"what was said at one time is joined, in any order":       joinedInAnyOrder,
 		"playback IDs that are gone are remembered, in any order": gone,
 		"an event is taken once":                                  eventOnce,
 		"an event is forgotten":                                   eventForgotten,
@@ -80,102 +81,16 @@ func contents(t *testing.T, s store.Store, env playback.EnvironmentID) map[strin
 	return out
 }
 
-func anyOrder(t *testing.T, open func(*testing.T) store.Store) {
-	s := open(t)
-	orders := [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}, {2, 0, 3, 1}, {1, 3, 0, 2}}
-	for _, order := range orders {
-		env := environment()
-		versions := []store.Object{asset(env, "A1", 10, "a"), asset(env, "A1", 20, "b"), asset(env, "A1", 30, "c"), asset(env, "A1", 30, "d")}
-		for _, i := range order {
-			_, fresh, err := s.Apply(t.Context(), nil, []store.Object{versions[i]})
-			must(t, err)
-			if !fresh {
-				t.Error("what no event told of was taken before")
-			}
-		}
-		want := map[string]store.Object{"asset A1": asset(env, "A1", 30, "d")}
-		if diff := cmp.Diff(want, contents(t, s, env)); diff != "" {
-			t.Errorf("order %v: %s", order, diff)
-		}
-	}
-	env := environment()
-	applied, _, err := s.Apply(t.Context(), nil, []store.Object{
-		asset(env, "A1", 10, "a"), asset(env, "A1", 5, "z"),
-		{Environment: env, Kind: store.LiveStream, ID: "A1", Version: 5, Data: []byte("l")},
-	})
-	must(t, err)
-	if diff := cmp.Diff([]bool{true, false, true}, applied); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func deletedIsFinal(t *testing.T, open func(*testing.T) store.Store) {
-	s := open(t)
-	env := environment()
-	gone := store.Object{Environment: env, Kind: store.Asset, ID: "A1", Version: 10, Deleted: true}
-	for _, o := range []store.Object{asset(env, "A1", 20, "new"), gone, asset(env, "A1", 30, "newer")} {
-		_, _, err := s.Apply(t.Context(), nil, []store.Object{o})
-		must(t, err)
-	}
-	if diff := cmp.Diff(map[string]store.Object{"asset A1": gone}, contents(t, s, env)); diff != "" {
-		t.Error(diff)
-	}
-	other := environment()
-	unknown := store.Object{Environment: other, Kind: store.Asset, ID: "A9", Version: 1, Deleted: true}
-	_, _, err := s.Apply(t.Context(), nil, []store.Object{unknown})
-	must(t, err)
-	applied, _, err := s.Apply(t.Context(), nil, []store.Object{asset(other, "A9", 2, "late")})
-	must(t, err)
-	if applied[0] {
-		t.Error("an object whose deletion came first was brought back")
-	}
-}
-
-// gone applies what Mux said in every order: what remains must be the same, and
-// so must the playback IDs that no longer are.
-func gone(t *testing.T, open func(*testing.T) store.Store) {
-	s := open(t)
-	said := func(env playback.EnvironmentID) []store.Object {
-		list := []store.Object{asset(env, "A1", 10, "a"), asset(env, "A1", 20, "b"), asset(env, "A1", 20, "c"), asset(env, "A1", 30, "d")}
-		list[0].PlaybackIDs = []playback.ID{"P1"}
-		list[1].PlaybackIDs = []playback.ID{"P1", "P2"}
-		list[2].PlaybackIDs = []playback.ID{"P3"}
-		list[3].PlaybackIDs = []playback.ID{"P2", "P4"}
-		return list
-	}
-	for _, order := range [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 3, 0, 2}, {2, 1, 0, 3}, {0, 3, 1, 2}} {
-		env := environment()
-		for _, i := range order {
-			_, _, err := s.Apply(t.Context(), nil, []store.Object{said(env)[i]})
-			must(t, err)
-		}
-		got := contents(t, s, env)
-		if diff := cmp.Diff(said(env)[3], got["asset A1"]); diff != "" {
-			t.Errorf("order %v: %s", order, diff)
-		}
-		for _, id := range []string{"playback_id P1", "playback_id P3"} {
-			if o, ok := got[id]; !ok || !o.Deleted || len(o.Data) > 0 {
-				t.Errorf("order %v: %s is %+v, want it gone", order, id, o)
-			}
-		}
-		_, _, err := s.Apply(t.Context(), nil, []store.Object{{Environment: env, Kind: store.Asset, ID: "A1", Version: 1, Deleted: true}})
-		must(t, err)
-		if n := len(contents(t, s, env)); n != 5 { // the asset and P1 to P4
-			t.Errorf("order %v: %d records, want 5", order, n)
-		}
-	}
-}
-
 func eventOnce(t *testing.T, open func(*testing.T) store.Store) {
 	s, other := open(t), open(t)
 	env := environment()
 	event := &store.Event{Environment: env, ID: "e1", At: time.Unix(1000, 0)}
-	_, fresh, err := s.Apply(t.Context(), event, []store.Object{asset(env, "A1", 10, "a")})
+	_, fresh, err := s.Apply(t.Context(), event, []store.Object{asset(env, "A1", 10, "a")}, union)
 	must(t, err)
 	if !fresh {
 		t.Error("a first event was taken before")
 	}
-	applied, fresh, err := other.Apply(t.Context(), event, []store.Object{asset(env, "A1", 20, "b")})
+	applied, fresh, err := other.Apply(t.Context(), event, []store.Object{asset(env, "A1", 20, "b")}, union)
 	must(t, err)
 	if fresh || applied[0] {
 		t.Error("an event was taken twice")
@@ -183,7 +98,7 @@ func eventOnce(t *testing.T, open func(*testing.T) store.Store) {
 	if got := contents(t, s, env)["asset A1"]; got.Version != 10 {
 		t.Errorf("version %d, want that of the first delivery", got.Version)
 	}
-	_, fresh, err = s.Apply(t.Context(), &store.Event{Environment: environment(), ID: "e1", At: event.At}, nil)
+	_, fresh, err = s.Apply(t.Context(), &store.Event{Environment: environment(), ID: "e1", At: event.At}, nil, union)
 	must(t, err)
 	if !fresh {
 		t.Error("another environment's event of the same ID counts")
@@ -196,12 +111,12 @@ func eventForgotten(t *testing.T, open func(*testing.T) store.Store) {
 	// Long ago, so that what other tests noted stays.
 	old, young := &store.Event{Environment: env, ID: "old", At: time.Unix(10, 0)}, &store.Event{Environment: env, ID: "young", At: time.Unix(20, 0)}
 	for _, e := range []*store.Event{old, young} {
-		_, _, err := s.Apply(t.Context(), e, nil)
+		_, _, err := s.Apply(t.Context(), e, nil, union)
 		must(t, err)
 	}
 	must(t, s.ForgetEvents(t.Context(), time.Unix(20, 0)))
 	for e, want := range map[*store.Event]bool{old: true, young: false} {
-		_, fresh, err := s.Apply(t.Context(), e, nil)
+		_, fresh, err := s.Apply(t.Context(), e, nil, union)
 		must(t, err)
 		if fresh != want {
 			t.Errorf("event %s: fresh is %v, want %v", e.ID, fresh, want)
@@ -220,12 +135,12 @@ func changesInOrder(t *testing.T, open func(*testing.T) store.Store) {
 		}))
 		return ids
 	}
-	_, _, err := s.Apply(t.Context(), nil, []store.Object{asset(env, "B", 1, "x"), asset(env, "A", 1, "x")})
+	_, _, err := s.Apply(t.Context(), nil, []store.Object{asset(env, "B", 1, "x"), asset(env, "A", 1, "x")}, union)
 	must(t, err)
 	if got := seen(); got != "B1 false A1 false " {
 		t.Errorf("first %q", got)
 	}
-	_, _, err = s.Apply(t.Context(), nil, []store.Object{{Environment: env, Kind: store.Asset, ID: "B", Version: 2, Deleted: true}})
+	_, _, err = s.Apply(t.Context(), nil, []store.Object{{Environment: env, Kind: store.Asset, ID: "B", Version: 2, Deleted: true}}, union)
 	must(t, err)
 	if got := seen(); got != "B2 true " {
 		t.Errorf("then %q", got)
@@ -246,7 +161,7 @@ func changesOfOne(t *testing.T, open func(*testing.T) store.Store) {
 	for i := range many {
 		many[i] = asset(one, fmt.Sprintf("A%d", i), 1, "x")
 	}
-	_, _, err := s.Apply(t.Context(), nil, append(many, asset(two, "B", 1, "y")))
+	_, _, err := s.Apply(t.Context(), nil, append(many, asset(two, "B", 1, "y")), union)
 	must(t, err)
 	if got := contents(t, s, one); len(got) != len(many) {
 		t.Errorf("%d objects, want %d", len(got), len(many))
@@ -278,7 +193,7 @@ func writesAtOnce(t *testing.T, open func(*testing.T) store.Store) {
 		wg.Go(func() {
 			for i := range each {
 				o := asset(env, fmt.Sprintf("A%d-%d", w, i), 1, "x")
-				if _, _, err := s.Apply(context.Background(), nil, []store.Object{o}); err != nil {
+				if _, _, err := s.Apply(context.Background(), nil, []store.Object{o}, union); err != nil {
 					t.Error(err)
 				}
 			}
