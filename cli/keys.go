@@ -133,11 +133,14 @@ func (c *keysImportCommand) Run(p *Process) error {
 		return fmt.Errorf("reading the key: %w", err)
 	}
 	return c.at(p, func(ctx context.Context, desk *app.KeyDesk) error {
-		status, err := desk.Import(ctx, signingkey.Import{Environment: order.Environment, Key: order.Key, By: order.By, Material: material})
+		imported, err := desk.Import(ctx, signingkey.Import{Environment: order.Environment, Key: order.Key, By: order.By, Material: material})
 		if err != nil {
 			return err
 		}
-		return announce(p, desk, status)
+		if len(imported.Repairs) > 0 {
+			_, _ = fmt.Fprintf(p.Stderr, "warning: the key %s; it is stored as PEM\n", keystore.Repaired(imported.Repairs))
+		}
+		return announce(p, desk, imported.Status)
 	})
 }
 

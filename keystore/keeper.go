@@ -68,7 +68,7 @@ func (k NewKey) Check() error {
 	if !slices.Contains([]State{Prepared, Active, Retired}, k.Life.State) {
 		return fmt.Errorf("%.40q is no state of a new key; want prepared, active or retired", k.Life.State)
 	}
-	if _, err := Parse(k.PEM); err != nil {
+	if _, _, err := Parse(k.PEM); err != nil {
 		return fmt.Errorf("the key %w", err)
 	}
 	return nil

@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
-	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -32,120 +31,63 @@ const (
 	maxExponent = 1<<31 - 1
 )
 
-const (
-	pemBegin   = "-----BEGIN "
-	whiteSpace = " \t\r\n\v\f"
-)
-
 // Parse reads the material of one RSA private key: PEM holding PKCS#1 or
-// PKCS#8, or base64 of such PEM as Mux hands keys out (wrapped lines and absent
-// padding do not matter); line breaks may be escaped as \n, as they come out of
-// environment variables. Nothing but white space may surround the key.
+// PKCS#8, or base64 of such PEM as Mux hands keys out. White space around it does
+// not matter; nothing else may surround the key.
+//
+// What environment variables, YAML and editors do to such text is undone, as
+// Mux's SDKs do, and repairs says what it was: line breaks that became spaces,
+// are missing or are written as \n, indented lines, CRLF, a byte order mark,
+// quotation marks, base64 in several lines, in the URL-safe alphabet or without
+// padding. No repairs: the material was well-formed.
 //
 // The modulus must have MinBits to MaxBits bits and two primes, the exponent
 // must be odd and 65537 to 2^31-1, and all numbers must agree with each other;
 // the primes are primes, as far as the Baillie-PSW test can tell.
 // The key is returned validated and precomputed. The error says in plain words
-// what the material is instead; it never quotes it.
-func Parse(material []byte) (*rsa.PrivateKey, error) {
+// what the material is instead; neither it nor a repair ever quotes it.
+func Parse(material []byte) (key *rsa.PrivateKey, repairs []string, err error) {
 	if len(material) > MaxMaterial {
-		return nil, fmt.Errorf("is larger than %d bytes, so it is not one key", MaxMaterial)
+		return nil, nil, fmt.Errorf("is larger than %d bytes, so it is not one key", MaxMaterial)
 	}
-	text, err := armored(string(material))
+	var a armor
+	block, err := a.open(string(material))
 	if err != nil {
-		return nil, err
-	}
-	block, err := onlyBlock(text)
-	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	der, err := privateDER(block)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := inspect(der); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	key, err := x509.ParsePKCS1PrivateKey(der) // precomputes and validates
+	key, err = x509.ParsePKCS1PrivateKey(der) // precomputes and validates
 	if err != nil {
-		return nil, fmt.Errorf("is a broken RSA private key: %w", err)
+		return nil, nil, fmt.Errorf("is a broken RSA private key: %w", err)
 	}
 	for _, p := range key.Primes { // crypto/rsa no longer looks
 		if !p.ProbablyPrime(0) { // Baillie-PSW: no composite is known that passes
-			return nil, errors.New("is a broken RSA private key: one of its primes is none")
+			return nil, nil, errors.New("is a broken RSA private key: one of its primes is none")
 		}
 	}
-	return key, nil
+	return key, a.repairs, nil
 }
 
-// armored takes off escapes and one layer of base64, down to PEM text.
-func armored(text string) (string, error) {
-	text = unescape(text)
-	if text == "" {
-		return "", errors.New("is empty")
+// WellFormed returns the material of a key as it should be stored: unchanged if
+// Parse has nothing to repair, else as PKCS#1 PEM.
+func WellFormed(material []byte) (text []byte, repairs []string, err error) {
+	key, repairs, err := Parse(material)
+	if err != nil || len(repairs) == 0 {
+		return material, nil, err
 	}
-	if strings.Contains(text, pemBegin) {
-		return text, nil
-	}
-	if text[0] == 0x30 {
-		if _, err := asn1.Unmarshal([]byte(text), new(asn1.RawValue)); err == nil {
-			return "", errors.New("is DER; want PEM, or base64 of PEM")
-		}
-	}
-	once, ok := unbase64(text)
-	if !ok {
-		return "", errors.New("is neither PEM nor base64 of PEM")
-	}
-	if strings.Contains(once, pemBegin) {
-		return unescape(once), nil
-	}
-	if twice, ok := unbase64(once); ok && strings.Contains(twice, pemBegin) {
-		return "", errors.New("is base64 of base64 of PEM; decode it once")
-	}
-	return "", errors.New("is base64, but not of PEM")
+	return pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}), repairs, nil
 }
 
-// unescape turns \n and \r into what they mean (PEM has no backslashes of its
-// own) and trims white space and a byte order mark.
-func unescape(text string) string {
-	if strings.Contains(text, `\`) {
-		text = strings.NewReplacer(`\r`, "\r", `\n`, "\n").Replace(text)
-	}
-	return strings.Trim(strings.TrimPrefix(text, "\ufeff"), whiteSpace)
+// Repaired says of a key what Parse has repaired.
+func Repaired(repairs []string) string {
+	return "was repaired to be read, because it had " + strings.Join(repairs, ", ")
 }
-
-func unbase64(text string) (string, bool) {
-	text = strings.TrimRight(strings.Join(strings.Fields(text), ""), "=")
-	decoded, err := base64.RawStdEncoding.DecodeString(text)
-	return string(decoded), err == nil && len(decoded) > 0
-}
-
-// onlyBlock decodes the one PEM block that text may hold. pem.Decode alone
-// would skip a damaged block and anything before and after a good one.
-func onlyBlock(text string) (*pem.Block, error) {
-	if strings.Contains(text, "-----BEGIN EC ") { // openssl ecparam writes two blocks
-		return nil, errors.New("is an EC key; Mux's signing keys are RSA")
-	}
-	if n := strings.Count(text, pemBegin); n > 1 {
-		return nil, fmt.Errorf("holds %d PEM blocks; want one private key alone", n)
-	}
-	if !strings.HasPrefix(text, pemBegin) {
-		return nil, errors.New("has text before the key; want one private key alone")
-	}
-	block, rest := pem.Decode([]byte(text))
-	if block == nil {
-		return nil, errors.New("is truncated or damaged PEM")
-	}
-	if strings.Trim(string(rest), whiteSpace) != "" {
-		return nil, errors.New("has text after the key; want one private key alone")
-	}
-	if strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") || block.Headers["DEK-Info"] != "" {
-		return nil, errEncrypted
-	}
-	return block, nil
-}
-
-var errEncrypted = errors.New("is encrypted; remove the passphrase first: openssl rsa -in KEY -out PLAIN")
 
 // privateDER returns the PKCS#1 DER in a PEM block.
 func privateDER(block *pem.Block) ([]byte, error) {

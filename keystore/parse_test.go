@@ -25,28 +25,19 @@ func TestParseAcceptsWhatOperatorsHave(t *testing.T) {
 	pkcs1, pkcs8 := string(keystoretest.PEM(t, 1)), string(keystoretest.PKCS8(t, 1))
 	b64 := string(keystoretest.Base64(t, 1))
 	for name, material := range map[string]string{
-		"PKCS#1 PEM":                      pkcs1,
-		"PKCS#8 PEM":                      pkcs8,
-		"no line break at the end":        strings.TrimSpace(pkcs1),
-		"Windows line ends":               strings.ReplaceAll(pkcs1, "\n", "\r\n"),
-		"byte order mark":                 "\ufeff" + pkcs1,
-		"white space around":              "\n\t " + pkcs8 + " \n\n",
-		"escaped line breaks":             strings.ReplaceAll(pkcs1, "\n", `\n`),
-		"escaped Windows line breaks":     strings.ReplaceAll(pkcs8, "\n", `\r\n`),
-		"base64 of PKCS#1, as from Mux":   b64,
-		"base64 of PKCS#8":                base64.StdEncoding.EncodeToString([]byte(pkcs8)),
-		"base64 with a line break":        b64 + "\n",
-		"base64 in lines of 76":           wrap(b64, "\n"),
-		"base64 in Windows lines":         wrap(b64, "\r\n"),
-		"base64 with escaped line breaks": wrap(b64, `\n`),
-		"base64 without padding":          strings.TrimRight(b64, "="),
-		"base64 of escaped PEM":           base64.StdEncoding.EncodeToString([]byte(strings.ReplaceAll(pkcs1, "\n", `\n`))),
+		"PKCS#1 PEM":                    pkcs1,
+		"PKCS#8 PEM":                    pkcs8,
+		"no line break at the end":      strings.TrimSpace(pkcs1),
+		"white space around":            "\n\t " + pkcs8 + " \n\n",
+		"base64 of PKCS#1, as from Mux": b64,
+		"base64 of PKCS#8":              base64.StdEncoding.EncodeToString([]byte(pkcs8)),
+		"base64 with a line break":      b64 + "\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := keystore.Parse([]byte(material))
-			if err != nil {
-				t.Fatalf("Parse = %v", err)
+			got, repairs, err := keystore.Parse([]byte(material))
+			if err != nil || len(repairs) > 0 {
+				t.Fatalf("Parse = %v, repaired %q", err, repairs)
 			}
 			if !got.Equal(keystoretest.Private(t, 1)) {
 				t.Error("Parse gave another key")
@@ -65,7 +56,7 @@ func TestParseAcceptsSizes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := keystore.Parse(block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))); err != nil {
+		if _, _, err := keystore.Parse(block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))); err != nil {
 			t.Errorf("%d bits: %v", bits, err)
 		}
 	}
@@ -158,7 +149,7 @@ func TestParseRefusesWithAReason(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := keystore.Parse(c.material)
+			_, _, err := keystore.Parse(c.material)
 			if err == nil || !strings.Contains(err.Error(), c.reason) {
 				t.Fatalf("Parse = %v, want %q", err, c.reason)
 			}
@@ -188,12 +179,22 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add([]byte("-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----"))
 	f.Fuzz(func(t *testing.T, material []byte) {
-		key, err := keystore.Parse(material)
+		key, repairs, err := keystore.Parse(material)
 		if err != nil {
 			if len(err.Error()) > 400 {
 				t.Errorf("an error of %d bytes", len(err.Error()))
 			}
 			return
+		}
+		if text := keystore.Repaired(repairs); len(text) > 1000 {
+			t.Errorf("repairs of %d bytes", len(text))
+		}
+		stored, _, err := keystore.WellFormed(material)
+		if err != nil {
+			t.Error(err)
+		}
+		if same, more, err := keystore.Parse(stored); err != nil || len(more) > 0 || !same.Equal(key) {
+			t.Errorf("what is well-formed is read with %v, %q", err, more)
 		}
 		if bits := key.N.BitLen(); bits < keystore.MinBits || bits > keystore.MaxBits || key.E < 65537 || key.E%2 == 0 {
 			t.Errorf("accepted %d bits, e = %d", bits, key.E)
@@ -201,7 +202,7 @@ func FuzzParse(f *testing.F) {
 		if err := key.Validate(); err != nil {
 			t.Error(err)
 		}
-		again, err := keystore.Parse(block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key)))
+		again, _, err := keystore.Parse(block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key)))
 		if err != nil || !again.Equal(key) {
 			t.Errorf("written out and parsed again: %v", err)
 		}

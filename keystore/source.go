@@ -31,18 +31,20 @@ type Record struct {
 	// Refused says why the key cannot be used; Private and Remote are nil then,
 	// and State is what could be read of it.
 	Refused error
+	// Repairs are what Parse has repaired in the key's material.
+	Repairs []string
 }
 
 // NewRecord makes the record of a key from its material (see Parse). origin
 // says for people where it was read.
 func NewRecord(id playback.KeyID, origin string, material []byte, life Life) Record {
-	private, err := Parse(material)
+	private, repairs, err := Parse(material)
 	if err != nil {
 		refused := Refuse(id, origin, err)
 		refused.State = life.State
 		return refused
 	}
-	return Record{Key: Key{
+	return Record{Repairs: repairs, Key: Key{
 		ID: id, State: life.State, CreatedAt: life.CreatedAt, ActivatedAt: life.ActivatedAt, RetiredAt: life.RetiredAt,
 		External: life.External,
 		Private:  private, Thumbprint: ThumbprintOf(&private.PublicKey), Origin: origin,
@@ -91,6 +93,7 @@ func Load(ctx context.Context, source Source, env playback.EnvironmentID) (Keyse
 // Assemble applies the rules of contract §6 to the records of one environment:
 //
 //   - a refused record becomes a Problem; the others load;
+//   - a record whose material was repaired loads, with a warning;
 //   - the only key without a state is active;
 //   - several without a state are ErrSeveralStateless, naming them;
 //   - of several active keys the one with the latest activated_at signs (then
@@ -107,6 +110,9 @@ func Assemble(records []Record) (Keyset, []Problem, error) {
 		if reason := unusable(record, seen); reason != "" {
 			problems = append(problems, Problem{Path: record.Origin, Reason: reason})
 			continue
+		}
+		if len(record.Repairs) > 0 {
+			problems = append(problems, Problem{Path: record.Origin, Warning: true, Reason: Repaired(record.Repairs) + "; store it as PEM with its line breaks, or as base64 of that in one line"})
 		}
 		key := record.Key // a copy: records are shared with their source's cache
 		keys = append(keys, &key)

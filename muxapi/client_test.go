@@ -30,7 +30,7 @@ func TestAKeyIsCreatedListedAndDeleted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := keystore.Parse([]byte(made.PrivateKey.Reveal())); err != nil || time.Since(made.CreatedAt).Abs() > time.Minute {
+		if _, _, err := keystore.Parse([]byte(made.PrivateKey.Reveal())); err != nil || time.Since(made.CreatedAt).Abs() > time.Minute {
 			t.Errorf("created at %s, and the key store says %v", made.CreatedAt, err)
 		}
 		if diff := cmp.Diff([]playback.KeyID{made.ID}, m.ids(t, c)); diff != "" {
@@ -55,7 +55,7 @@ func TestAllPagesAreListed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		private, err := keystore.Parse([]byte(key.PrivateKey.Reveal()))
+		private, _, err := keystore.Parse([]byte(key.PrivateKey.Reveal()))
 		if err != nil {
 			t.Fatal(err)
 		}

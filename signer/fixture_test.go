@@ -23,7 +23,7 @@ func testKey(tb testing.TB, file string) *rsa.PrivateKey {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	key, err := keystore.Parse(pem)
+	key, _, err := keystore.Parse(pem)
 	if err != nil {
 		tb.Fatalf("Parse(%s): %v", file, err)
 	}

@@ -145,8 +145,8 @@ func (m *Manager) store(ctx context.Context, o *operation, c Creation, made MuxK
 	if !made.ID.Valid() {
 		return Created{}, unavailable("Mux's API did not do what it was asked.", fmt.Errorf("%.140q is no key ID", made.ID))
 	}
-	material := []byte(made.PrivateKey.Reveal())
-	if _, err := keystore.Parse(material); err != nil {
+	material, _, err := keystore.WellFormed([]byte(made.PrivateKey.Reveal()))
+	if err != nil {
 		return Created{}, unavailable("The new key cannot be used.", fmt.Errorf("key %s %w", made.ID, err))
 	}
 	life := keystore.Life{State: keystore.Prepared, CreatedAt: m.stamp(), External: c.External}
@@ -181,27 +181,27 @@ func (o *operation) keep(ctx context.Context, key keystore.NewKey) error {
 	return errors.Join(errUnsettled, err, o.burn(ctx, key.ID))
 }
 
-// Import stores a key from elsewhere, prepared. It is external: whoever gave it
-// may go on signing with it.
-func (m *Manager) Import(ctx context.Context, i Import) (Status, error) {
+// Import stores a key from elsewhere, prepared and well-formed. It is external:
+// whoever gave it may go on signing with it.
+func (m *Manager) Import(ctx context.Context, i Import) (Imported, error) {
 	ctx, cancel := context.WithTimeout(ctx, operationTime)
 	defer cancel()
 	if !i.Key.Valid() {
-		return Status{}, playback.Errorf(playback.CodeInvalidField, "%.140q is no key ID: want 1 to 128 letters, digits, _ and -.", i.Key)
+		return Imported{}, playback.Errorf(playback.CodeInvalidField, "%.140q is no key ID: want 1 to 128 letters, digits, _ and -.", i.Key)
 	}
-	if _, err := keystore.Parse([]byte(i.Material.Reveal())); err != nil {
-		return Status{}, playback.Errorf(playback.CodeInvalidField, "The key %s.", err.Error())
+	material, repairs, err := keystore.WellFormed([]byte(i.Material.Reveal()))
+	if err != nil {
+		return Imported{}, playback.Errorf(playback.CodeInvalidField, "The key %s.", err.Error())
 	}
 	o, err := m.begin(ctx, i.Environment, keystore.Entry{Operation: opImport, ID: i.Key, By: i.By})
 	if err != nil {
-		return Status{}, err
+		return Imported{}, err
 	}
 	life := keystore.Life{State: keystore.Prepared, CreatedAt: m.stamp(), External: true}
-	key := keystore.NewKey{ID: i.Key, PEM: []byte(i.Material.Reveal()), Life: life}
-	if err := o.keep(ctx, key); err != nil {
-		return Status{}, o.abandon(ctx, err)
+	if err := o.keep(ctx, keystore.NewKey{ID: i.Key, PEM: material, Life: life}); err != nil {
+		return Imported{}, o.abandon(ctx, err)
 	}
 	m.audit(ctx, "imported", i.Environment, "key", i.Key, "by", i.By)
 	m.cfg.Changed(ctx, i.Environment)
-	return statusOf(i.Key, life), o.close(ctx)
+	return Imported{statusOf(i.Key, life), repairs}, o.close(ctx)
 }

@@ -231,7 +231,7 @@ func TestALocalKeyNeedsNoMux(t *testing.T) {
 	r.clock.forward(300 * time.Millisecond)
 	made, err := r.Create(t.Context(), c)
 	r.check(err)
-	private, err := keystore.Parse([]byte(made.PrivateKey.Reveal()))
+	private, _, err := keystore.Parse([]byte(made.PrivateKey.Reveal()))
 	if err != nil || private.N.BitLen() < keystore.MinBits {
 		t.Errorf("made %v, %v", made.Status, err)
 	}
@@ -244,13 +244,13 @@ func TestALocalKeyNeedsNoMux(t *testing.T) {
 func TestImportTakesWhatParseTakesAndNothingElse(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "file")
-	take := func(id playback.KeyID, text []byte) (signingkey.Status, error) {
+	take := func(id playback.KeyID, text []byte) (signingkey.Imported, error) {
 		return r.Import(t.Context(), signingkey.Import{Environment: env, Key: id, By: "tester", Material: playback.NewSecret(string(text))})
 	}
 	for id, text := range map[playback.KeyID][]byte{"K1": keystoretest.PEM(t, 1), "K2": keystoretest.Base64(t, 2), "K3": keystoretest.PKCS8(t, 3)} {
-		status, err := take(id, text)
-		if err != nil || status.State != keystore.Prepared || !status.External || status.ID != id {
-			t.Errorf("Import = %+v, %v", status, err)
+		imported, err := take(id, text)
+		if err != nil || imported.State != keystore.Prepared || !imported.External || imported.ID != id || len(imported.Repairs) > 0 {
+			t.Errorf("Import = %+v, %v", imported, err)
 		}
 	}
 	r.want("K1 prepared, K2 prepared, K3 prepared")

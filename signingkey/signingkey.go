@@ -63,7 +63,7 @@ type Ledger interface {
 type Status struct {
 	ID          playback.KeyID
 	State       keystore.State
-	CreatedAt   time.Time // zero: unknown
+	CreatedAt   time.Time // zero: unknown, and so is since when it is in the store
 	ActivatedAt time.Time // zero: unknown, or never active
 	RetiredAt   time.Time // zero: unknown, or not retired
 	LastExpiry  time.Time // zero: of none is known
@@ -100,6 +100,12 @@ type Creation struct {
 type Created struct {
 	Status
 	PrivateKey playback.Secret // base64 of PEM
+}
+
+// Imported is a key that was brought in.
+type Imported struct {
+	Status
+	Repairs []string // what keystore.Parse has repaired in its material
 }
 
 // Import brings in a key from elsewhere, so that it is external.

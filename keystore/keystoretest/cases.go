@@ -89,6 +89,17 @@ func reading() []testCase {
 			s.expect(set, want{"K1", 1, keystore.Active}, want{"K2", 2, keystore.Prepared}, want{"K3", 3, keystore.Prepared})
 			s.silent(problems)
 		}},
+		{"repairs material, with a warning", func(s *suite) {
+			folded := strings.ReplaceAll(strings.TrimSpace(string(PEM(s, 1))), "\n", " ")
+			s.Put(s, env, "K1", Entry{Material: []byte(folded), State: keystore.Active})
+			s.put("K2", 2, keystore.Prepared)
+			for range 2 { // the second time nothing has changed
+				set, problems := s.load()
+				s.expect(set, want{"K1", 1, keystore.Active}, want{"K2", 2, keystore.Prepared})
+				s.silent(problems)
+				s.warnsOfRepair(problems, "K1")
+			}
+		}},
 		{"key IDs are case-sensitive and may hold - and _", func(s *suite) {
 			s.put("a_-1", 1, keystore.Active)
 			s.put("A_-2", 2, keystore.Prepared)
@@ -252,6 +263,19 @@ func (s *suite) blames(problems []keystore.Problem, id playback.KeyID) {
 	}
 	if len(found) != 1 || found[0].Reason == "" {
 		s.Errorf("problems that name %s: %v, want one; all: %v", id, found, problems)
+	}
+}
+
+// warnsOfRepair checks that one warning has the key's path, and says what was
+// repaired.
+func (s *suite) warnsOfRepair(problems []keystore.Problem, id playback.KeyID) {
+	s.Helper()
+	if s.KeepsNoText != "" {
+		s.Logf("does not apply (%s): warning of a repair", s.KeepsNoText)
+		return
+	}
+	if len(problems) != 1 || !strings.Contains(problems[0].Path, string(id)) || !strings.Contains(problems[0].Reason, "spaces in place of its line breaks") {
+		s.Errorf("problems: %v, want one that says what was repaired in %s", problems, id)
 	}
 }
 

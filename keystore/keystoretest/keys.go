@@ -51,7 +51,7 @@ func PKCS8(t testing.TB, n int) []byte {
 // Private returns test key n.
 func Private(t testing.TB, n int) *rsa.PrivateKey {
 	t.Helper()
-	private, err := keystore.Parse(PEM(t, n))
+	private, _, err := keystore.Parse(PEM(t, n))
 	if err != nil {
 		t.Fatal(err)
 	}

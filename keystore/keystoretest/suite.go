@@ -27,6 +27,9 @@ type Harness struct {
 	// MakesItsOwnKeys declares, with the reason, that the driver cannot be given
 	// keys: Put and Remove are nil, and Load makes one key per environment.
 	MakesItsOwnKeys string
+	// KeepsNoText declares, with the reason, that the driver does not keep the
+	// text of a key, so that what had to be repaired in it is known only to Put.
+	KeepsNoText string
 }
 
 // Factory returns a new harness without keys. It closes the source when the

@@ -32,13 +32,14 @@ func (s *Source) Change(ctx context.Context, env playback.EnvironmentID, id play
 		if n < 0 {
 			return fmt.Errorf("changing %.140q: %w", id, keystore.ErrNoKey)
 		}
-		key := e.records[n].Key // a copy: the old one is shared
-		life, err := f(key.Life())
+		record := e.records[n] // a copy: the old one is shared
+		life, err := f(record.Life())
 		if err != nil {
 			return err
 		}
-		key.State, key.CreatedAt, key.ActivatedAt, key.RetiredAt, key.External = life.State, life.CreatedAt, life.ActivatedAt, life.RetiredAt, life.External
-		e.records[n] = keystore.Record{Key: key}
+		record.State, record.External = life.State, life.External
+		record.CreatedAt, record.ActivatedAt, record.RetiredAt = life.CreatedAt, life.ActivatedAt, life.RetiredAt
+		e.records[n] = record
 		return nil
 	})
 }

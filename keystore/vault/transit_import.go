@@ -20,7 +20,7 @@ import (
 // again: not exportable, no backup, no rotation. A key that is there already is
 // fine if it is the same, and keystore.ErrExists if not.
 func (t *transit) create(ctx context.Context, env playback.EnvironmentID, id playback.KeyID, material []byte) error {
-	private, err := keystore.Parse(material)
+	private, _, err := keystore.Parse(material)
 	if err != nil {
 		return err
 	}

@@ -227,11 +227,11 @@ func transitConformance(t *testing.T, p *prefixes) {
 		t.Helper()
 		r := p.transit(t, nil)
 		return &keystoretest.Harness{
-			Source: r.source,
+			Source: r.source, KeepsNoText: "the transit engine holds keys, not texts",
 			Put: func(t testing.TB, env playback.EnvironmentID, id playback.KeyID, e keystoretest.Entry) {
 				t.Helper()
 				r.check(r.admin.Delete(t.Context(), env, id))
-				if _, err := keystore.Parse(e.Material); err == nil {
+				if _, _, err := keystore.Parse(e.Material); err == nil {
 					r.check(r.admin.Create(t.Context(), env, keystore.NewKey{ID: id, PEM: e.Material, Life: keystore.Life{State: keystore.Prepared}}))
 				}
 				members := keystore.Life{State: e.State, CreatedAt: e.CreatedAt, ActivatedAt: e.ActivatedAt, RetiredAt: e.RetiredAt}.Document()
