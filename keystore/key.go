@@ -38,7 +38,11 @@ type Key struct {
 	CreatedAt   time.Time // zero: unknown
 	ActivatedAt time.Time // zero: unknown
 	RetiredAt   time.Time // zero: unknown, or not retired
-	External    bool      // see Life
+	// StoredAt is when the store says that the key was put there; zero: unknown.
+	// It stands in for CreatedAt where that is only shown: replicas may disagree
+	// on the time of a file, so nothing is decided by it.
+	StoredAt time.Time
+	External bool // see Life
 	// Private is validated and precomputed; Parse says what it may be. nil if
 	// the key signs elsewhere.
 	Private *rsa.PrivateKey
@@ -97,7 +101,7 @@ func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 func (k *Key) same(other *Key) bool {
 	return k.ID == other.ID && k.State == other.State && k.Thumbprint == other.Thumbprint &&
 		k.CreatedAt.Equal(other.CreatedAt) && k.ActivatedAt.Equal(other.ActivatedAt) &&
-		k.RetiredAt.Equal(other.RetiredAt) && k.External == other.External && k.Origin == other.Origin
+		k.RetiredAt.Equal(other.RetiredAt) && k.StoredAt.Equal(other.StoredAt) && k.External == other.External && k.Origin == other.Origin
 }
 
 // Keyset is the keys of one environment, sorted by ID; at most one is active.

@@ -151,6 +151,9 @@ func (m *Manager) Get(ctx context.Context, env playback.EnvironmentID, id playba
 
 func (m *Manager) status(h *holdings, key *keystore.Key) Status {
 	s := statusOf(key.ID, key.Life())
+	if s.CreatedAt.IsZero() {
+		s.CreatedAt = key.StoredAt
+	}
 	s.LastExpiry, _ = m.lastExpiry(h.env, key.ID)
 	s.DeletableAt, _ = m.deletableAt(h, key)
 	return s

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/playback"
@@ -22,6 +23,7 @@ type content struct {
 	stateful bool // there is a state document, empty or not
 	refused  error
 	mode     fs.FileMode // of the key file
+	changed  time.Time   // when the key file was last written
 }
 
 // read reads a key's files. What is wrong with the key alone is in the content;
@@ -34,12 +36,14 @@ func (p *pass) read(id playback.KeyID) (content, error) {
 	}
 	base := filepath.Join(string(p.env), string(id))
 	var err error
-	if c.material, c.mode, err = p.readFile(base + keySuffix); err != nil {
+	var info fs.FileInfo
+	if c.material, info, err = p.readFile(base + keySuffix); err != nil {
 		c.refused = err
 		c.state, _, _ = p.readFile(base + stateSuffix) // one reason is enough
 		c.stateful = c.state != nil
 		return c, transient(err)
 	}
+	c.mode, c.changed = info.Mode(), info.ModTime()
 	c.state, _, err = p.readFile(base + stateSuffix)
 	switch {
 	case err == nil:
@@ -64,27 +68,27 @@ var (
 	errTooLarge = errors.New("is too large")
 )
 
-func (p *pass) readFile(name string) ([]byte, fs.FileMode, error) {
+func (p *pass) readFile(name string) ([]byte, fs.FileInfo, error) {
 	info, err := p.root.Stat(name) // first: opening a pipe would block
 	if err != nil {
-		return nil, 0, unreadable(err)
+		return nil, nil, unreadable(err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, 0, errNotFile
+		return nil, nil, errNotFile
 	}
 	f, err := p.root.Open(name)
 	if err != nil {
-		return nil, 0, unreadable(err)
+		return nil, nil, unreadable(err)
 	}
 	defer func() { _ = f.Close() }() // only read from
 	data, err := io.ReadAll(io.LimitReader(f, keystore.MaxMaterial+1))
 	if err != nil {
-		return nil, 0, unreadable(err)
+		return nil, nil, unreadable(err)
 	}
 	if len(data) > keystore.MaxMaterial {
-		return nil, 0, errTooLarge
+		return nil, nil, errTooLarge
 	}
-	return data, info.Mode(), nil
+	return data, info, nil
 }
 
 // unreadable says why in a few words; the path is in the problem already.
@@ -140,5 +144,7 @@ func (c *content) record(id playback.KeyID, origin string) keystore.Record {
 	case err != nil:
 		return keystore.Refuse(id, origin, fmt.Errorf("its state (%s) %w", string(id)+stateSuffix, err))
 	}
-	return keystore.NewRecord(id, origin, c.material, life)
+	record := keystore.NewRecord(id, origin, c.material, life)
+	record.StoredAt = c.changed.UTC().Truncate(time.Second)
+	return record
 }

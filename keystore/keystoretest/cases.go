@@ -89,17 +89,7 @@ func reading() []testCase {
 			s.expect(set, want{"K1", 1, keystore.Active}, want{"K2", 2, keystore.Prepared}, want{"K3", 3, keystore.Prepared})
 			s.silent(problems)
 		}},
-		{"repairs material, with a warning", func(s *suite) {
-			folded := strings.ReplaceAll(strings.TrimSpace(string(PEM(s, 1))), "\n", " ")
-			s.Put(s, env, "K1", Entry{Material: []byte(folded), State: keystore.Active})
-			s.put("K2", 2, keystore.Prepared)
-			for range 2 { // the second time nothing has changed
-				set, problems := s.load()
-				s.expect(set, want{"K1", 1, keystore.Active}, want{"K2", 2, keystore.Prepared})
-				s.silent(problems)
-				s.warnsOfRepair(problems, "K1")
-			}
-		}},
+		{"repairs material, with a warning", repairsMaterial},
 		{"key IDs are case-sensitive and may hold - and _", func(s *suite) {
 			s.put("a_-1", 1, keystore.Active)
 			s.put("A_-2", 2, keystore.Prepared)
@@ -119,11 +109,33 @@ func reading() []testCase {
 				s.Error(diff)
 			}
 		}},
+		{"tells since when a key without a creation time is stored", tellsSince},
 		{"concurrent loads agree", func(s *suite) {
 			s.put("K1", 1, keystore.Active)
 			s.put("K2", 2, keystore.Prepared)
 			s.concurrently()
 		}},
+	}
+}
+
+func repairsMaterial(s *suite) {
+	folded := strings.ReplaceAll(strings.TrimSpace(string(PEM(s, 1))), "\n", " ")
+	s.Put(s, env, "K1", Entry{Material: []byte(folded), State: keystore.Active})
+	s.put("K2", 2, keystore.Prepared)
+	for range 2 { // the second time nothing has changed
+		set, problems := s.load()
+		s.expect(set, want{"K1", 1, keystore.Active}, want{"K2", 2, keystore.Prepared})
+		s.silent(problems)
+		s.warnsOfRepair(problems, "K1")
+	}
+}
+
+func tellsSince(s *suite) {
+	s.put("K1", 1, keystore.Active)
+	set, _ := s.load()
+	s.expect(set, want{"K1", 1, keystore.Active})
+	if key := set.Keys[0]; key.StoredAt.IsZero() || !key.CreatedAt.IsZero() {
+		s.Errorf("stored at %v, created at %v, want the time of Put and none", key.StoredAt, key.CreatedAt)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/playback"
@@ -133,6 +134,7 @@ func (p *pass) take(ctx context.Context, id playback.KeyID) error {
 			return fmt.Errorf("reading %s: answer without an entry", p.path("data", id))
 		}
 		current.entry, current.problem = p.source.entry(id, p.path("data", id), members)
+		current.entry.StoredAt = storedAt(metadata)
 	}
 	current.record = current.entry
 	if p.source.transit != nil && current.entry.Refused == nil {
@@ -190,6 +192,16 @@ func expires(metadata map[string]any) (bool, error) {
 	version, _ := versions[number.String()].(map[string]any) // none: there is but metadata
 	at, _ := version["deletion_time"].(string)
 	return at != "", nil
+}
+
+// storedAt returns when an entry was first written; zero: Vault does not say.
+func storedAt(metadata map[string]any) time.Time {
+	text, _ := metadata["created_time"].(string)
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return at.UTC().Truncate(time.Second)
 }
 
 // entry makes a record of what an entry says, and names what is wrong with it
