@@ -130,6 +130,65 @@ func TestMuxsSDKManagesKeys(t *testing.T) {
 	}
 }
 
+// TestMuxsOldSDKManagesKeys points version 7 of the SDK at the gateway, which
+// has the keys below /video/v1. The key in the file has no creation time.
+func TestMuxsOldSDKManagesKeys(t *testing.T) {
+	t.Parallel()
+	needNode(t)
+	g, sim := keyWorld(t, true)
+	type key struct {
+		ID        string `json:"id"`
+		CreatedAt string `json:"created_at"`
+	}
+	var got struct {
+		Before []key
+		Key    struct {
+			key
+			Members []string
+		}
+		Second  string
+		Listed  []string
+		Read    key
+		Token   string
+		Deleted any
+		After   []string
+		Refused map[string]map[string]string
+	}
+	node(t, "keys7.mjs", map[string]any{
+		"baseURL": g.url, "tokenId": "operator", "tokenSecret": secret, "playbackId": "PIDacme", "active": "KEYacme",
+	}, &got)
+	compare := func(what string, got, want any) {
+		t.Helper()
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", what, diff)
+		}
+	}
+	for _, k := range append(got.Before, got.Key.key) {
+		created, err := strconv.ParseInt(k.CreatedAt, 10, 64)
+		if err != nil || time.Since(time.Unix(created, 0)).Abs() > 5*time.Minute {
+			t.Errorf("%s was created at %q, want about now: %v", k.ID, k.CreatedAt, err)
+		}
+	}
+	compare("before", len(got.Before), 1)
+	compare("members", got.Key.Members, []string{"created_at", "id", "private_key"})
+	compare("listed", got.Listed, slices.Sorted(slices.Values([]string{"KEYacme", got.Key.ID, got.Second})))
+	compare("read", got.Read, got.Key.key)
+	compare("after", got.After, slices.Sorted(slices.Values([]string{"KEYacme", got.Key.ID})))
+	compare("refused", got.Refused, map[string]map[string]string{
+		"unknown": {"type": "not_found", "code": "not_found"},
+		"active":  {"type": "conflict", "code": "key_active"},
+		"secret":  {"type": "unauthorized", "code": "invalid_credentials"},
+		"reader":  {"type": "forbidden", "code": "insufficient_permissions"},
+	})
+	if verdict := sim.Verify("/PIDacme.m3u8?token="+got.Token, nil); !verdict.Allowed() {
+		t.Errorf("what the SDK signed with its new key is to Mux: %s", verdict.Reason)
+	}
+	verifies(t, g, got.Token)
+	if log := g.log.String(); strings.Contains(log, secret) || strings.Contains(log, "PRIVATE KEY") {
+		t.Errorf("a secret is in the log:\n%s", log)
+	}
+}
+
 // shownKey is a key as GET /v1/signing-keys shows it.
 type shownKey struct {
 	ID, State                                                  string

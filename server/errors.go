@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -101,16 +102,26 @@ func (s *Server) writeError(c *fiber.Ctx, x *middleware.Exchange, err error) {
 	case fiber.StatusUnauthorized:
 		h.SetCanonical([]byte("WWW-Authenticate"), []byte(challenge(x)))
 	case fiber.StatusConflict:
-		if refusal.Code != playback.CodeKeyBusy {
-			// Mux's SDKs ask again after 409, which is no use here.
-			h.Set("X-Should-Retry", "false")
-		}
+		// Contract §10. Mux's SDKs would otherwise ask twice more, within a second.
+		h.Set("X-Should-Retry", "false")
 	case fiber.StatusTooManyRequests, fiber.StatusServiceUnavailable:
-		h.Set(fiber.HeaderRetryAfter, strconv.FormatInt(middleware.Seconds(refusal.RetryAfter), 10))
+		h.Set(fiber.HeaderRetryAfter, strconv.FormatInt(middleware.Seconds(retryAfter(x, refusal)), 10))
 	}
 	c.Status(status)
 	x.Buf = appendError(x.Buf[:0], localize(c, refusal), x.ID)
 	sendJSON(c, x)
+}
+
+// maxManagementWait bounds Retry-After where backends manage (contract §10):
+// Mux's SDKs hold their caller for as long as it says.
+const maxManagementWait = 30 * time.Second
+
+// retryAfter returns how long the client is asked to wait.
+func retryAfter(x *middleware.Exchange, refusal *playback.Error) time.Duration {
+	if x.Endpoint != nil && x.Endpoint.Backend {
+		return min(refusal.RetryAfter, maxManagementWait)
+	}
+	return refusal.RetryAfter
 }
 
 // challenge returns the scheme that could have answered a 401.

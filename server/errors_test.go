@@ -124,3 +124,34 @@ func TestARefusalSurvivesWrapping(t *testing.T) {
 		t.Errorf("log = %s", log)
 	}
 }
+
+// TestNobodyWhoManagesIsAskedToWaitLong: Mux's SDKs hold their caller for as
+// long as Retry-After says (contract §10). A viewer's wait is what it is.
+func TestNobodyWhoManagesIsAskedToWaitLong(t *testing.T) {
+	t.Parallel()
+	k := start(t, options{})
+	for _, c := range []struct {
+		code   playback.Code
+		status int
+		wait   time.Duration
+		want   string // of those who manage
+		viewer string
+	}{
+		{playback.CodeDependencyUnavailable, 503, time.Hour, "30", "3600"},
+		{playback.CodeRateLimited, 429, 31 * time.Second, "30", "31"},
+		{playback.CodeRateLimited, 429, 1500 * time.Millisecond, "2", "2"},
+		{playback.CodeDependencyUnavailable, 503, 0, "1", "1"},
+	} {
+		err := playback.Errorf(c.code, "Later.").After(c.wait)
+		k.keys.refuse(err)
+		k.issuer.answers(refusing(err))
+		for _, target := range []string{muxKeysPath, olderKeysPath, muxKeysPath + "/OLD", "/v1/signing-keys"} {
+			r := k.call("GET", target, operator())
+			k.want(r, c.status, c.code)
+			diff(t, target+": Retry-After", r.Header.Get("Retry-After"), c.want)
+		}
+		r := k.get(aToken, bearer(acmeViewer))
+		k.want(r, c.status, c.code)
+		diff(t, "a token: Retry-After", r.Header.Get("Retry-After"), c.viewer)
+	}
+}

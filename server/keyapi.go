@@ -25,7 +25,7 @@ const (
 	maxReason = 1 << 10
 )
 
-// muxKeys answers GET and POST /system/v1/signing-keys.
+// muxKeys answers GET and POST /system/v1/signing-keys and its alias.
 func muxKeys(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) error {
 	if c.Method() == post {
 		return s.createKey(c, x)
@@ -42,7 +42,7 @@ func muxKeys(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) error
 	return sendList(c, x, keys[first:min(first+limit, len(keys))], appendMuxKey)
 }
 
-// muxKey answers GET and DELETE /system/v1/signing-keys/{id}.
+// muxKey answers GET and DELETE /system/v1/signing-keys/{id} and its alias.
 func muxKey(s *Server, r *compiled, c *fiber.Ctx, x *middleware.Exchange) error {
 	id, err := keyID(r, x)
 	if err != nil {

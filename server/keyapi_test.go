@@ -99,6 +99,9 @@ func (f *fakeManager) ordered() []string {
 
 const muxKeysPath = "/system/v1/signing-keys"
 
+// olderKeysPath is where Mux's SDKs up to version 7 have the same.
+const olderKeysPath = "/video/v1/signing-keys"
+
 func operator() string { return basicAuth(acmeOperator, secret) }
 
 func TestMuxsKeyAPI(t *testing.T) {
@@ -111,12 +114,13 @@ func TestMuxsKeyAPI(t *testing.T) {
 		}
 		return `{"data":[` + strings.Join(ids, ",") + `]}`
 	}
-	for _, c := range []struct {
+	type call struct {
 		method, target string
 		status         int
 		body           string
 		order          string
-	}{
+	}
+	calls := []call{
 		{"GET", muxKeysPath, 200, list("AGELESS", "OLD", "MID", "NEW"), ""},
 		{"HEAD", muxKeysPath, 200, "", ""},
 		{"GET", muxKeysPath + "?page=1&limit=3&timeframe=x", 200, list("AGELESS", "OLD", "MID"), ""},
@@ -145,7 +149,14 @@ func TestMuxsKeyAPI(t *testing.T) {
 			"POST", "/v1/signing-keys/MID/retire", 200,
 			`{"data":{"id":"MID","state":"retired","created_at":1800000020,"activated_at":null,"retired_at":null,"last_expiry":null,"deletable_at":null,"external":false}}`, "retire MID",
 		},
-	} {
+	}
+	for _, c := range calls {
+		if rest, ok := strings.CutPrefix(c.target, muxKeysPath); ok {
+			c.target = olderKeysPath + rest
+			calls = append(calls, c)
+		}
+	}
+	for _, c := range calls {
 		// A page's Origin changes nothing: it gets no CORS header.
 		r := k.call(c.method, c.target, operator(), "X-Request-Id: rq", "Origin: "+acmePage)
 		if r.StatusCode != c.status || r.body != c.body {
@@ -188,6 +199,9 @@ func TestKeyAPIRefusals(t *testing.T) {
 		{"GET", muxKeysPath, "", []string{"Host: " + globexHost, operator()}, 401, playback.CodeInvalidCredentials},
 		// Viewers manage nothing, whatever carries their token.
 		{"GET", muxKeysPath, "", []string{bearer(acmeViewer)}, 403, playback.CodeInsufficientPermissions},
+		{"GET", olderKeysPath, "", nil, 401, playback.CodeMissingCredentials},
+		{"POST", olderKeysPath, "", []string{basicAuth(acmeBackend, secret)}, 403, playback.CodeInsufficientPermissions},
+		{"DELETE", olderKeysPath + "/OLD", "", []string{basicAuth(noRights, secret)}, 403, playback.CodeInsufficientPermissions},
 		{"GET", "/system/v1/whoami", "", []string{bearer(acmeViewer)}, 403, playback.CodeInsufficientPermissions},
 		{"POST", muxKeysPath, "", []string{"Cookie: vc=" + acmeViewer}, 403, playback.CodeCrossSite},
 		{"POST", muxKeysPath, "", []string{"Cookie: vc=" + acmeViewer, "Origin: " + acmePage}, 403, playback.CodeInsufficientPermissions},
@@ -288,7 +302,7 @@ func TestWhatTheManagerRefuses(t *testing.T) {
 		{playback.Errorf(playback.CodeKeyActive, "No."), 409, playback.CodeKeyActive, "false", ""},
 		{playback.Errorf(playback.CodeKeyNotReady, "No."), 409, playback.CodeKeyNotReady, "false", ""},
 		{playback.Errorf(playback.CodeKeyState, "No."), 409, playback.CodeKeyState, "false", ""},
-		{playback.Errorf(playback.CodeKeyBusy, "Later."), 409, playback.CodeKeyBusy, "", ""},
+		{playback.Errorf(playback.CodeKeyBusy, "Later."), 409, playback.CodeKeyBusy, "false", ""},
 		{playback.Errorf(playback.CodeDependencyUnavailable, "Later.").After(3 * time.Second), 503, playback.CodeDependencyUnavailable, "", ""},
 		{errors.New("hunter2"), 500, playback.CodeInternalError, "", ""},
 	} {
@@ -298,6 +312,8 @@ func TestWhatTheManagerRefuses(t *testing.T) {
 			{"DELETE", muxKeysPath + "/OLD"},
 			{"GET", muxKeysPath},
 			{"GET", muxKeysPath + "/OLD"},
+			{"POST", olderKeysPath},
+			{"DELETE", olderKeysPath + "/OLD"},
 			{"GET", "/v1/signing-keys"},
 			{"POST", "/v1/signing-keys/OLD/activate"},
 			{"POST", "/v1/signing-keys/OLD/retire"},
@@ -320,6 +336,8 @@ func TestPreflightOfTheKeyAPIGetsNoCORS(t *testing.T) {
 	for target, allow := range map[string]string{
 		muxKeysPath:                     "GET, HEAD, POST, OPTIONS",
 		muxKeysPath + "/OLD":            "GET, HEAD, DELETE, OPTIONS",
+		olderKeysPath:                   "GET, HEAD, POST, OPTIONS",
+		olderKeysPath + "/OLD":          "GET, HEAD, DELETE, OPTIONS",
 		"/system/v1/whoami":             "GET, HEAD, OPTIONS",
 		"/v1/signing-keys":              "GET, HEAD, OPTIONS",
 		"/v1/signing-keys/OLD/activate": "POST, OPTIONS",

@@ -107,6 +107,9 @@ func apiRoutes() []route {
 
 		{methods: getPost, path: "/system/v1/signing-keys", handle: muxKeys, access: system},
 		{methods: get + " " + del, path: "/system/v1/signing-keys/{id}", handle: muxKey, access: system, body: wanted},
+		// Where Mux's SDKs up to version 7 have them.
+		{methods: getPost, path: "/video/v1/signing-keys", handle: muxKeys, access: system},
+		{methods: get + " " + del, path: "/video/v1/signing-keys/{id}", handle: muxKey, access: system, body: wanted},
 		{methods: get, path: "/system/v1/whoami", handle: getWhoAmI, access: known},
 		{methods: get, path: "/v1/signing-keys", handle: getKeys, access: system},
 		{methods: post, path: "/v1/signing-keys/{id}/activate", handle: changeKey(KeyManager.Activate), access: system},
