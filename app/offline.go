@@ -80,6 +80,7 @@ func (o *Offline) PublicKeys(env playback.EnvironmentID) signer.PublicKeys {
 type SignRequest struct {
 	Environment playback.EnvironmentID
 	PlaybackID  playback.ID
+	VideoID     playback.VideoID // in place of PlaybackID, for stats_video
 	Type        playback.TokenType
 	TTL         time.Duration // 0: the environment's default_ttl; capped at max_ttl
 	Params      playback.Params
@@ -113,17 +114,23 @@ func (o *Offline) Sign(ctx context.Context, req SignRequest, now time.Time) (pla
 }
 
 func subjectOf(env *issuer.Environment, req SignRequest) (string, error) {
+	if req.VideoID != "" {
+		return string(req.VideoID), nil
+	}
 	object, known := env.Catalogue.Lookup(req.PlaybackID)
 	if !known {
 		unknown := playback.Unknown(req.PlaybackID)
 		object = &unknown
 	}
-	if object.Public() {
+	if !object.NeedsToken(req.Type) {
 		return "", fmt.Errorf("playback ID %s is public: Mux refuses a token on it", req.PlaybackID)
 	}
 	sub, ok := object.Subject(req.Type)
-	if !ok {
-		return "", fmt.Errorf("playback ID %s has no %s token: the catalogue names no such object behind it", req.PlaybackID, req.Type)
+	switch {
+	case ok:
+		return sub, nil
+	case req.Type == playback.DRMLicense:
+		return "", fmt.Errorf("playback ID %s has no %s token: its policy is %s", req.PlaybackID, req.Type, object.Policy)
 	}
-	return sub, nil
+	return "", fmt.Errorf("playback ID %s has no %s token: the catalogue names no such object behind it", req.PlaybackID, req.Type)
 }

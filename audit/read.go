@@ -253,6 +253,7 @@ func (r *Record) Text() string {
 		{"reason", string(r.Reason)},
 		{"type", r.Type},
 		{"playback_id", string(r.PlaybackID)},
+		{"video_id", string(r.VideoID)},
 		{"viewer", r.Viewer},
 		{"country", r.Country},
 		{"revision", r.Revision},

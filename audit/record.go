@@ -35,6 +35,7 @@ type Record struct {
 	Revision     string                 `json:"policy_revision"`
 	PlaybackID   playback.ID            `json:"playback_id"`
 	AssetID      playback.AssetID       `json:"asset_id,omitempty"`
+	VideoID      playback.VideoID       `json:"video_id,omitempty"` // of Mux Data, which has no playback ID
 	Type         string                 `json:"type"`
 	Issuer       string                 `json:"viewer_issuer,omitempty"`
 	Viewer       string                 `json:"viewer,omitempty"` // a pseudonym, "" anonymous
@@ -104,6 +105,9 @@ func note(d *playback.Decided) *Record {
 	}
 	if in.Asset != nil {
 		r.AssetID = in.Asset.ID
+	}
+	if o := d.Question.Object; o != nil {
+		r.VideoID = o.VideoID
 	}
 	return r
 }

@@ -62,7 +62,7 @@ func algorithmMeaning(token *signer.Decoded) string {
 func meaningOf(claim signer.Claim, aud string, now time.Time) string {
 	switch claim.Name {
 	case "sub":
-		return "what it is for: a playback ID, or the asset or live stream that is counted"
+		return subjectMeaning(aud)
 	case "kid":
 		return "the signing key that verifies it"
 	case "aud":
@@ -82,6 +82,21 @@ func meaningOf(claim signer.Claim, aud string, now time.Time) string {
 		}
 	}
 	return "unknown to Mux for this audience"
+}
+
+// subjectMeaning says what sub names, which the audience decides.
+func subjectMeaning(aud string) string {
+	switch aud {
+	case playback.StatsAsset.Aud():
+		return "the asset whose viewers are counted"
+	case playback.StatsLiveStream.Aud():
+		return "the live stream whose viewers are counted, or whose health is asked for"
+	case playback.StatsVideo.Aud():
+		return "the Mux Data video ID whose viewers are counted"
+	case playback.Stats.Aud():
+		return "the playback ID whose viewers are counted"
+	}
+	return "the playback ID that it is for"
 }
 
 func audienceMeaning(value json.RawMessage) string {

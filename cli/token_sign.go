@@ -19,10 +19,10 @@ type tokenCommands struct {
 }
 
 type tokenSignCommand struct {
-	PlaybackID  string            `arg:"" name:"playback-id" help:"The playback ID."`
+	PlaybackID  string            `arg:"" name:"playback-id" help:"The playback ID; of stats_video, the Mux Data video ID."`
 	Config      string            `required:"" placeholder:"FILE" help:"Configuration file."`
 	Environment string            `required:"" help:"Environment whose key signs."`
-	Type        string            `default:"video" help:"video, thumbnail, gif, storyboard, drm_license, stats, stats_asset, stats_live_stream."`
+	Type        string            `default:"video" help:"video, thumbnail, gif, storyboard, drm_license, stats, stats_asset, stats_live_stream, stats_video."`
 	TTL         string            `name:"ttl" placeholder:"1h" help:"Lifetime, capped at token.max_ttl; default token.default_ttl."`
 	Param       map[string]string `placeholder:"K=V" mapsep:"none" help:"A parameter, such as max_resolution=720p; may be repeated."`
 }
@@ -48,15 +48,15 @@ func (c *tokenSignCommand) Run(p *Process) error {
 
 // request validates what was typed.
 func (c *tokenSignCommand) request() (app.SignRequest, error) {
-	req := app.SignRequest{Environment: playback.EnvironmentID(c.Environment), PlaybackID: playback.ID(c.PlaybackID)}
-	if !req.PlaybackID.Valid() {
-		return req, fmt.Errorf("%.80q is not a playback ID: want 1 to 255 letters and digits", c.PlaybackID)
-	}
+	req := app.SignRequest{Environment: playback.EnvironmentID(c.Environment)}
 	kind, ok := playback.ParseTokenType(c.Type)
 	if !ok {
 		return req, fmt.Errorf("--type: there is no token type %.80q", c.Type)
 	}
 	req.Type = kind
+	if err := c.setID(&req); err != nil {
+		return req, err
+	}
 	if c.TTL != "" {
 		ttl, err := playback.ParseDuration(c.TTL)
 		if err != nil || ttl == 0 {
@@ -75,4 +75,20 @@ func (c *tokenSignCommand) request() (app.SignRequest, error) {
 		return req, fmt.Errorf("--param: %s", err.Message)
 	}
 	return req, nil
+}
+
+// setID sets what the token is for, which is a video ID for stats_video alone.
+func (c *tokenSignCommand) setID(req *app.SignRequest) error {
+	if req.Type == playback.StatsVideo {
+		req.VideoID = playback.VideoID(c.PlaybackID)
+		if !req.VideoID.Valid() {
+			return fmt.Errorf("%.80q is not a video ID: want 1 to 255 visible ASCII characters", c.PlaybackID)
+		}
+		return nil
+	}
+	req.PlaybackID = playback.ID(c.PlaybackID)
+	if !req.PlaybackID.Valid() {
+		return fmt.Errorf("%.80q is not a playback ID: want 1 to 255 letters and digits", c.PlaybackID)
+	}
+	return nil
 }

@@ -57,6 +57,7 @@ func TestJoseVerifiesWithTheRemoteKeySet(t *testing.T) {
 		t.Run("kid in "+mode, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, "        token: {kid: "+mode+"}\n", "acme", "beta")
+			w.protect("PIDacme")
 			g := start(t, w.files)
 			byPath, byHost := g.url+"/v1/environments/acme/jwks.json", g.url+"/.well-known/jwks.json"
 			// In a key set of one key a token needs no kid to be verified; where

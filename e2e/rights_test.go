@@ -164,6 +164,7 @@ func TestARentalOnTwoGateways(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newRights(t, section)
+			w.protect("PIDacme")
 			replicas := []*gateway{start(t, w.files), start(t, w.files)}
 			for n := range 6 {
 				viewer := fmt.Sprintf("viewer-%d", n)

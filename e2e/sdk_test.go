@@ -22,7 +22,7 @@ rules:
   - id: restricted
     effect: allow
     when: 'request.session_id == "restricted"'
-    grant: {ttl: 1h, types: [video, thumbnail, gif, storyboard, drm_license, stats, stats_asset, stats_live_stream], playback_restriction_id: RESTRICTION1}
+    grant: {ttl: 1h, types: [video, thumbnail, gif, storyboard, drm_license, stats, stats_asset, stats_live_stream, stats_video], playback_restriction_id: RESTRICTION1}
   - id: personal
     effect: allow
     when: 'request.session_id == "personal"'
@@ -43,7 +43,7 @@ const openRule = `
   - id: open
     effect: allow
     when: 'true'
-    grant: {ttl: 1h, types: [video, thumbnail, gif, storyboard, drm_license, stats, stats_asset, stats_live_stream]}
+    grant: {ttl: 1h, types: [video, thumbnail, gif, storyboard, drm_license, stats, stats_asset, stats_live_stream, stats_video]}
 `
 
 // sdkParam is a parameter of mux.md §1.5: its value as JSON has it, and another
@@ -102,6 +102,9 @@ func sdkKinds() []sdkKind {
 		{name: "stats", method: "signViewerCounts", sdkType: "playback", id: "PIDacme"},
 		{name: "stats_asset", method: "signViewerCounts", sdkType: "asset", id: "PIDacme", sub: "ASSETacme"},
 		{name: "stats_live_stream", method: "signViewerCounts", sdkType: "live_stream", id: "LIVEacme", sub: "STREAMacme"},
+		{name: "stats", method: "signViewerCounts", sdkType: "playback", id: "PUBacme"},
+		{name: "stats_asset", method: "signViewerCounts", sdkType: "asset", id: "PUBacme", sub: "OPENacme"},
+		{name: "stats_video", method: "signViewerCounts", sdkType: "video", id: `~!film/1?"\<&>`},
 	}
 }
 
@@ -162,6 +165,10 @@ func sdkCases() []sdkCase {
 func (c sdkCase) body(t *testing.T) string {
 	t.Helper()
 	body := map[string]any{"playback_id": c.kind.id, "types": []string{c.kind.name}}
+	if c.kind.name == "stats_video" {
+		delete(body, "playback_id")
+		body["video_id"] = c.kind.id
+	}
 	if c.params != nil {
 		body["params"] = map[string]any{c.kind.name: c.params}
 	}

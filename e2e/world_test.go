@@ -20,7 +20,7 @@ rules:
   - id: open
     effect: allow
     when: 'true'
-    grant: {ttl: 1h, types: [video, thumbnail, gif, storyboard, drm_license, stats, stats_asset, stats_live_stream], renditions: [audio.m4a, 720p.mp4, text/*]}
+    grant: {ttl: 1h, types: [video, thumbnail, gif, storyboard, drm_license, stats, stats_asset, stats_live_stream, stats_video], renditions: [audio.m4a, 720p.mp4, text/*]}
 `
 
 // world is some environments, an identity provider for each, and their keys.
@@ -65,6 +65,11 @@ func newWorld(t *testing.T, extra string, names ...string) *world {
 	}
 	w.files["playgate.yaml"] = head + "organizations:\n  - id: acme\n    environments:" + environments.String()
 	return w
+}
+
+// protect makes a signed playback ID a drm one, which has licences.
+func (w *world) protect(id string) {
+	w.files["playgate.yaml"] = strings.Replace(w.files["playgate.yaml"], "{id: "+id+", policy: signed", "{id: "+id+", policy: drm", 1)
 }
 
 // viewer returns the Authorization header of a viewer of an environment.

@@ -80,6 +80,10 @@ func (d *desk) answerOf(object *playback.Object, all []granted) *Answer {
 	items := d.forItems(len(all))
 	for n := range all {
 		g := &all[n]
+		if !object.NeedsToken(g.kind) {
+			items = append(items, Item{Type: g.kind, Rule: g.rule, Params: g.unforced()})
+			continue
+		}
 		items = append(items, Item{Type: g.kind, Rule: g.rule, Params: g.params, Restriction: g.grant.RestrictionID, Custom: g.custom})
 	}
 	d.answer = Answer{Object: object, Rule: all[0].rule, Items: items}

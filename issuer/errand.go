@@ -32,10 +32,16 @@ func (i *Issuer) sign(ctx context.Context, env *Environment, req *Request, answe
 // first, then the others side by side. All are waited for, whatever becomes of
 // one: what was signed for nobody is in the cache when the client comes again.
 func (i *Issuer) signAll(ctx context.Context, req *Request, answer *Answer, base playback.Claims) error {
-	turn := playback.Turn{Caller: req.Caller, Patient: req.Patient || len(answer.Items) > 1, At: req.Now}
-	errands := req.desk.forErrands(len(answer.Items))
+	errands := req.desk.forErrands(len(answer.Items))[:0]
+	for n := range answer.Items {
+		if item := &answer.Items[n]; answer.Object.NeedsToken(item.Type) {
+			errands = errands[:len(errands)+1]
+			errands[len(errands)-1].prepare(answer, item, &base)
+		}
+	}
+	turn := playback.Turn{Caller: req.Caller, Patient: req.Patient || len(errands) > 1, At: req.Now}
 	for n := range errands {
-		errands[n].prepare(answer, &answer.Items[n], &base, turn)
+		errands[n].turn = turn
 	}
 	if len(errands) == 1 {
 		i.run(ctx, answer, &errands[0])
@@ -62,8 +68,8 @@ type errand struct {
 }
 
 // prepare writes down what is to be signed for an item.
-func (e *errand) prepare(answer *Answer, item *Item, base *playback.Claims, turn playback.Turn) {
-	*e = errand{item: item, claims: *base, turn: turn}
+func (e *errand) prepare(answer *Answer, item *Item, base *playback.Claims) {
+	*e = errand{item: item, claims: *base}
 	e.claims.Sub, _ = answer.Object.Subject(item.Type)
 	e.claims.Aud = item.Type.Aud()
 	e.claims.Params, e.claims.Restriction, e.claims.Custom = item.Params, item.Restriction, item.Custom

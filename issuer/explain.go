@@ -2,6 +2,7 @@ package issuer
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/playgate/playgate/playback"
@@ -33,7 +34,7 @@ type Explanation struct {
 	// Refusal is what a request would get; nil: tokens. Types may hold the
 	// reason.
 	Refusal *playback.Error
-	// Plan is the tokens' life; nil without tokens, or for a public playback ID.
+	// Plan is the tokens' life; nil without tokens.
 	Plan *Plan
 }
 
@@ -42,8 +43,10 @@ type TypeExplanation struct {
 	Type   playback.TokenType
 	Rules  *playback.Explanation
 	Grant  *playback.Grant // nil: refused
-	Params playback.Params // the token's, if all types are granted
+	Params playback.Params // the token's or, without one, the URL's, if all types are granted
 	Custom string
+	// Signed: the type needs a token.
+	Signed bool
 	// Cached: the token that would be handed out now is remembered.
 	Cached bool
 }
@@ -126,17 +129,23 @@ func (i *Issuer) explainPlan(q *inquiry, x *Explanation, all []granted) *playbac
 		return refusalOf(err)
 	}
 	for n := range all {
-		x.Types[n].Params, x.Types[n].Custom = all[n].params, all[n].custom
+		g, t := &all[n], &x.Types[n]
+		if t.Signed = q.object.NeedsToken(g.kind); !t.Signed {
+			t.Params = g.unforced()
+			continue
+		}
+		t.Params, t.Custom = g.params, g.custom
 	}
 	if err := checkStatus(q.object); err != nil {
 		return refusalOf(err)
 	}
-	if q.object.Public() {
+	signed := needingTokens(q.object, slices.Clone(all))
+	if len(signed) == 0 {
 		return nil
 	}
 	answer := &Answer{Object: q.object}
 	q.assured, answer.Stale = i.stale(q.env.ID)
-	if err := q.plan(all, answer); err != nil {
+	if err := q.plan(signed, answer); err != nil {
 		return refusalOf(err)
 	}
 	life := answer.Lifetime
@@ -149,17 +158,26 @@ func (i *Issuer) explainPlan(q *inquiry, x *Explanation, all []granted) *playbac
 		return playback.Errorf(playback.CodeNoActiveKey, "There is no active signing key.")
 	}
 	x.Plan.Key = key
-	cache, ok := i.cfg.Tokens.(Holds)
-	for n := range all {
-		g := &all[n]
-		c := playback.Claims{
-			Environment: q.env.ID, Key: key, Thumbprint: thumbprint, Kid: q.env.Kid, Exp: life.Exp,
-			Aud: g.kind.Aud(), Params: g.params, Restriction: g.grant.RestrictionID, Custom: g.custom,
-		}
-		c.Sub, _ = q.object.Subject(g.kind)
-		x.Types[n].Cached = ok && cache.Holds(&c)
-	}
+	base := playback.Claims{Environment: q.env.ID, Key: key, Thumbprint: thumbprint, Kid: q.env.Kid, Exp: life.Exp}
+	i.explainCache(q, x, all, &base)
 	return nil
+}
+
+// explainCache notes which tokens are remembered.
+func (i *Issuer) explainCache(q *inquiry, x *Explanation, all []granted, base *playback.Claims) {
+	cache, ok := i.cfg.Tokens.(Holds)
+	if !ok {
+		return
+	}
+	for n := range all {
+		if !x.Types[n].Signed {
+			continue
+		}
+		g, c := &all[n], *base
+		c.Sub, _ = q.object.Subject(g.kind)
+		c.Aud, c.Params, c.Restriction, c.Custom = g.kind.Aud(), g.params, g.grant.RestrictionID, g.custom
+		x.Types[n].Cached = cache.Holds(&c)
+	}
 }
 
 func refusalOf(err error) *playback.Error {

@@ -81,11 +81,9 @@ func (i *Issuer) issue(ctx context.Context, env *Environment, req *Request) (*An
 		return nil, err
 	}
 	answer := req.desk.answerOf(object, granted)
-	if object.Public() {
-		for n := range granted {
-			answer.Items[n] = Item{Type: granted[n].kind, Rule: granted[n].rule, Params: granted[n].unforced()}
-		}
-		return answer, inquiry.charge(granted)
+	granted = needingTokens(object, granted)
+	if len(granted) == 0 {
+		return answer, inquiry.charge(answer)
 	}
 	if err := i.deliver(ctx, inquiry, granted, answer); err != nil {
 		return nil, err
@@ -107,6 +105,15 @@ type granted struct {
 	until  time.Time       // when what it gives ends; zero: it does not
 }
 
+// needingTokens keeps, in place, the types that need a token: all of them,
+// unless the playback ID is public.
+func needingTokens(object *playback.Object, all []granted) []granted {
+	if !object.Public() {
+		return all
+	}
+	return slices.DeleteFunc(all, func(g granted) bool { return !object.NeedsToken(g.kind) })
+}
+
 // unforced returns the caller's own parameters: on a public playback ID a
 // forced one binds nobody, so neither it nor what it overrides is sent.
 func (g *granted) unforced() playback.Params {
@@ -124,6 +131,10 @@ func (g *granted) unforced() playback.Params {
 }
 
 func resolve(ctx context.Context, env *Environment, req *Request) (*playback.Object, error) {
+	if req.VideoID != "" { // the application's own name for a video: the catalogue has none
+		req.desk.unknown = playback.Object{VideoID: req.VideoID}
+		return &req.desk.unknown, nil
+	}
 	if req.PlaybackID == "" {
 		return choose(ctx, env, req)
 	}
@@ -135,15 +146,19 @@ func resolve(ctx context.Context, env *Environment, req *Request) (*playback.Obj
 
 // choose picks the playback ID of an asset or live stream, in catalogue order:
 // for a DRM licence the first drm one, else the first signed; otherwise the
-// first signed, else the first drm.
+// first signed, else the first drm. Statistics alone can be had through a public
+// one, too, because Mux wants a token for them whatever the policy.
 func choose(ctx context.Context, env *Environment, req *Request) (*playback.Object, error) {
 	objects, err := objectsOf(ctx, env, req)
 	if err != nil {
 		return nil, err
 	}
-	order := [2]playback.Policy{playback.PolicySigned, playback.PolicyDRM}
+	order := []playback.Policy{playback.PolicySigned, playback.PolicyDRM, playback.PolicyPublic}
 	if slices.Contains(req.Types, playback.DRMLicense) {
 		order[0], order[1] = order[1], order[0]
+	}
+	if slices.ContainsFunc(req.Types, func(t playback.TokenType) bool { return !t.CountsViewers() }) {
+		order = order[:2]
 	}
 	for _, policy := range order {
 		for _, o := range objects {
@@ -253,9 +268,12 @@ func (q *inquiry) question(t playback.TokenType) playback.Question {
 
 // checkAvailable refuses what the catalogue says cannot be had.
 func checkAvailable(object *playback.Object, req *Request) error {
+	if isStaticRendition(req.File) && !object.HasStaticRenditions() {
+		return playback.Errorf(playback.CodeTypeUnavailable, "A drm playback ID has no static renditions.")
+	}
 	for _, t := range req.Types {
 		if _, ok := object.Subject(t); !ok {
-			return playback.Errorf(playback.CodeTypeUnavailable, "This playback ID has no %s token.", t)
+			return noSuchToken(object, t)
 		}
 		latest, ok := req.Params[t].Get("latest")
 		if ok && latest.JSON == "true" && object.Asset != nil && object.LiveStream == nil {
@@ -263,6 +281,25 @@ func checkAvailable(object *playback.Object, req *Request) error {
 		}
 	}
 	return nil
+}
+
+// noSuchToken says why an object has no token of a type.
+func noSuchToken(object *playback.Object, t playback.TokenType) *playback.Error {
+	switch {
+	case object.VideoID != "":
+		return playback.Errorf(playback.CodeTypeUnavailable, "A video_id has no %s token, only stats_video.", t)
+	case t == playback.StatsVideo:
+		return playback.Errorf(playback.CodeTypeUnavailable, "A playback ID has no stats_video token: send video_id.")
+	case t == playback.DRMLicense:
+		return playback.Errorf(playback.CodeTypeUnavailable, "This playback ID has no drm_license token: its policy is %s.", object.Policy)
+	}
+	return playback.Errorf(playback.CodeTypeUnavailable, "This playback ID has no %s token.", t)
+}
+
+// isStaticRendition reports whether a redirect's file is an MP4 or M4A, and no
+// text track; "" is no file.
+func isStaticRendition(file string) bool {
+	return file != "" && !strings.HasPrefix(file, textTracks)
 }
 
 // apply checks what was sent against each grant and merges the two.
@@ -304,9 +341,12 @@ func maySend(req *Request, g *granted, name string) bool {
 	return req.Backend || g.grant.ViewerParams[g.kind].Has(name)
 }
 
+// textTracks is how the files of text tracks begin: "text/TRACK.vtt".
+const textTracks = "text/"
+
 func grantsFile(renditions []string, file string) bool {
 	for _, r := range renditions {
-		if r == file || r == "text/*" && strings.HasPrefix(file, "text/") {
+		if r == file || r == "text/*" && strings.HasPrefix(file, textTracks) {
 			return true
 		}
 	}

@@ -426,7 +426,7 @@ func TestEveryType(t *testing.T) {
 	for _, item := range answer.Items {
 		got = append(got, item.Type.String())
 	}
-	if diff := cmp.Diff([]string{"video", "thumbnail", "storyboard", "drm_license", "stats", "stats_asset"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"video", "thumbnail", "storyboard", "stats", "stats_asset"}, got); diff != "" {
 		t.Errorf("types (-want +got):\n%s", diff)
 	}
 	if charged != len(got) {

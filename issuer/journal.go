@@ -66,9 +66,9 @@ func (i *Issuer) keep(req *Request, answer *Answer, item *Item, code playback.Co
 	}
 	d.Unread = unread(q)
 	if answer != nil {
-		d.Stale, d.Key = answer.Stale, answer.Key
-		if !answer.Object.Public() {
-			d.Exp, d.Bound = answer.Lifetime.Exp, string(answer.Bound)
+		d.Stale = answer.Stale
+		if answer.Object.NeedsToken(item.Type) {
+			d.Key, d.Exp, d.Bound = answer.Key, answer.Lifetime.Exp, string(answer.Bound)
 		}
 	}
 	i.cfg.Journal.Keep(&d)

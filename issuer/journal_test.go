@@ -59,7 +59,7 @@ func TestEveryDecisionIsJournaledOnce(t *testing.T) {
 			issuer.Request{PlaybackID: "OPEN", All: true},
 			[]playback.TokenType{playback.Thumbnail, playback.GIF, playback.Storyboard, playback.Stats},
 			"",
-			[]string{"r1 video OPEN rule=all code= key=", "r1 stats_asset OPEN rule=all code= key="},
+			[]string{"r1 video OPEN rule=all code= key=", "r1 stats_asset OPEN rule=all code= key=K1 until the end of its rule"},
 		},
 		"what the rules allow and the status does not": {
 			issuer.Request{PlaybackID: "PREPARING", Types: both[:1]}, nil, "", []string{"r1 video PREPARING rule=all code=asset_not_ready key="},

@@ -65,7 +65,7 @@ const (
 // is in doubt, and cut at the first end that any of the types has.
 func (q *inquiry) plan(all []granted, answer *Answer) error {
 	term, bound := q.term(all)
-	life := playback.Schedule(q.env.ID, q.object.ID, term, q.now)
+	life := playback.Schedule(q.env.ID, q.object.PhaseID(), term, q.now)
 	answer.Curtailed = false
 	if answer.Stale {
 		whole := life
@@ -114,7 +114,7 @@ func curtail(life playback.Lifetime, assured int64, q *inquiry) playback.Lifetim
 	if left := assured - q.now.Unix() - 1; left >= least {
 		return playback.Lifetime{L: left, G: life.G, Exp: assured, Cut: true}
 	}
-	return playback.Schedule(q.env.ID, q.object.ID, least, q.now)
+	return playback.Schedule(q.env.ID, q.object.PhaseID(), least, q.now)
 }
 
 // ended refuses what nothing allows any more.
@@ -252,7 +252,7 @@ func (i *Issuer) deliver(ctx context.Context, q *inquiry, all []granted, answer 
 		}
 		if !charged {
 			charged = true
-			if err := q.charge(all); err != nil {
+			if err := q.charge(answer); err != nil {
 				return err
 			}
 		}
@@ -281,9 +281,9 @@ func (i *Issuer) checkInTime(answer *Answer) error {
 }
 
 // charge charges an All request for what it got.
-func (q *inquiry) charge(all []granted) error {
+func (q *inquiry) charge(answer *Answer) error {
 	if q.req.All && q.req.Charge != nil {
-		return q.req.Charge(len(all))
+		return q.req.Charge(len(answer.Items))
 	}
 	return nil
 }

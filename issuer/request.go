@@ -59,6 +59,7 @@ type Request struct {
 	PlaybackID   playback.ID
 	AssetID      playback.AssetID
 	LiveStreamID playback.LiveStreamID
+	VideoID      playback.VideoID // of Mux Data, from a backend only
 
 	Types []playback.TokenType // in the order of the answer
 	All   bool                 // every type that the rules grant; Types is ignored
@@ -99,8 +100,8 @@ type Request struct {
 type Answer struct {
 	Object *playback.Object
 	Rule   string         // the rule of the first item
-	Key    playback.KeyID // "" for a public playback ID
-	// Lifetime is meaningless for a public playback ID, which needs no token.
+	Key    playback.KeyID // "" without a token
+	// Lifetime is that of the tokens, meaningless without any.
 	Lifetime playback.Lifetime
 	// Bound is which end fixed the lifetime: for whoever asks why.
 	Bound Bound
@@ -118,13 +119,17 @@ type Answer struct {
 	Curtailed bool
 }
 
+// Signed reports whether the answer has a token at all. Without one, no type of
+// it needs any, because the playback ID is public.
+func (a *Answer) Signed() bool { return a.Key != "" }
+
 // Item is one token of an answer.
 type Item struct {
 	Type  playback.TokenType
-	Token playback.Token // empty for a public playback ID
+	Token playback.Token // empty where the type needs none; see Object.NeedsToken
 	Rule  string
-	// Params are the token's claims; for a public playback ID, what the caller
-	// sent and no rule forces, to be put in the URL's query.
+	// Params are the token's claims; without a token, what the caller sent and no
+	// rule forces, to be put in the URL's query.
 	Params      playback.Params
 	Restriction playback.RestrictionID
 	Custom      string // canonical JSON object, "" none

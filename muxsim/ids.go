@@ -44,6 +44,13 @@ func (id ID) Valid() bool {
 // hyphens, as the gateway's key IDs are.
 func (id KeyID) Valid() bool { return consists(string(id), 128, "_-") }
 
+// isVideoID reports whether a text may be a video ID of Mux Data: 1 to 255
+// visible ASCII characters.
+func isVideoID(text string) bool {
+	invisible := func(c rune) bool { return c <= ' ' || c > '~' }
+	return text != "" && len(text) <= 255 && !strings.ContainsFunc(text, invisible)
+}
+
 func consists(text string, most int, more string) bool {
 	if text == "" || len(text) > most {
 		return false

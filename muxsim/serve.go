@@ -195,8 +195,8 @@ func imageType(format string) string {
 	return "image/" + format
 }
 
-// stats answers counts with the multivariant playlists served for the subject,
-// and ingest health with "good": shape and numbers are enough for a demo.
+// stats answers counts with the multivariant playlists served for what is
+// counted, none for a video ID, which no player reports here, and ingest health with "good": shape and numbers are enough for a demo.
 func (s *Sim) stats(a *admission) ([]byte, error) {
 	updated := s.now().UTC().Format(time.RFC3339)
 	if a.route.kind == health {
@@ -204,7 +204,7 @@ func (s *Sim) stats(a *admission) ([]byte, error) {
 	}
 	var views uint64
 	for _, o := range s.objects() {
-		if o.realm == a.realm && (string(o.ID) == a.subject || string(o.Asset) == a.subject || string(o.LiveStream) == a.subject) {
+		if o.realm == a.realm && a.counted.of(o) {
 			views += o.views.Load()
 		}
 	}

@@ -418,9 +418,20 @@ func TestCountsPerVerdictAndPerView(t *testing.T) {
 	if diff := cmp.Diff(want, e.Counts()); diff != "" {
 		t.Error(diff)
 	}
-	body := e.get(t, with("/counts", good("assetFilm", "asset_id", nil)))
-	if want := `{"data":[{"updated_at":"2026-06-01T12:00:00Z","viewers":2,"views":2}]}`; body != want {
-		t.Errorf("counts = %s, want %s", body, want)
+	for _, c := range []struct {
+		sub, aud string
+		views    int
+	}{
+		{"assetFilm", "asset_id", 2},
+		{"Film", "playback_id", 1},
+		{"Open", "playback_id", 1}, // public
+		{"liveOnAir", "live_stream_id", 0},
+		{"Film", "video_id", 0}, // a video ID that looks like a playback ID is none
+	} {
+		body := e.get(t, with("/counts", good(c.sub, c.aud, nil)))
+		if want := fmt.Sprintf(`{"data":[{"updated_at":"2026-06-01T12:00:00Z","viewers":%[1]d,"views":%[1]d}]}`, c.views); body != want {
+			t.Errorf("counts of %s, aud %s = %s, want %s", c.sub, c.aud, body, want)
+		}
 	}
 }
 

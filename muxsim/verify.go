@@ -25,7 +25,7 @@ type admission struct {
 	realm   *realm  // whose keys open it; nil until it is known
 	params  params
 	options options // playlist and chunk
-	subject string  // counts and health
+	counted counted // counts and health
 }
 
 func (s *Sim) admit(ctx context.Context, rawURL string, header http.Header) *admission {
@@ -270,9 +270,30 @@ func (s *Sim) examineClip(a *admission) *refusal {
 	return nil
 }
 
-// examineStats checks a token of the stats host, whose subject is the ID that
-// is counted and whose environment is the one that owns that ID; a video ID is
-// the customer's own, so there any environment that knows the key will do.
+// counted is what a token of the stats host names. The four kinds of ID are not
+// interchangeable (mux.md §1.3).
+type counted struct{ aud, subject string }
+
+// of reports whether the playback ID is among what is counted. No playback ID
+// belongs to a video ID, which is the customer's own.
+func (c counted) of(o *object) bool {
+	switch {
+	case c.subject == "":
+		return false
+	case c.aud == "playback_id":
+		return string(o.ID) == c.subject
+	case c.aud == "asset_id":
+		return string(o.Asset) == c.subject
+	case c.aud == "live_stream_id":
+		return string(o.LiveStream) == c.subject
+	}
+	return false
+}
+
+// examineStats checks a token of the stats host, which it wants whatever the
+// policy of the playback ID. Its subject is the ID that is counted and its
+// environment the one that owns that ID; a video ID is the customer's own, so
+// there any environment that knows the key will do.
 func (s *Sim) examineStats(ctx context.Context, a *admission, q asked) *refusal {
 	compact, why := soleToken(a.route, q.query["token"], q.query)
 	if why != nil {
@@ -282,12 +303,12 @@ func (s *Sim) examineStats(ctx context.Context, a *admission, q asked) *refusal 
 	if why != nil {
 		return why
 	}
-	a.subject, _ = stringMember(t.claims, "sub")
-	aud, _ := stringMember(t.claims, "aud")
+	a.counted.subject, _ = stringMember(t.claims, "sub")
+	a.counted.aud, _ = stringMember(t.claims, "aud")
 	why = refuse(SubMismatch, "The token's sub is no ID of this kind.")
-	for _, id := range s.realmsOf(aud, a.subject) {
+	for _, id := range s.realmsOf(a.counted) {
 		a.realm, a.Environment = s.realms[id], id
-		found := s.checkToken(ctx, a, t, a.subject)
+		found := s.checkToken(ctx, a, t, a.counted.subject)
 		if found == nil {
 			return a.realm.checkRestriction(t, q.header)
 		}
@@ -295,7 +316,7 @@ func (s *Sim) examineStats(ctx context.Context, a *admission, q asked) *refusal 
 			why = found
 		}
 	}
-	if why.reason == SubMismatch && !slices.Contains(a.route.aud(), aud) {
+	if why.reason == SubMismatch && !slices.Contains(a.route.aud(), a.counted.aud) {
 		return refuse(AudMismatch, "The token's aud is none of the stats host's.")
 	}
 	return why
@@ -303,17 +324,14 @@ func (s *Sim) examineStats(ctx context.Context, a *admission, q asked) *refusal 
 
 // realmsOf returns the environments that may vouch for a stats token, sorted,
 // so that verdicts do not depend on the order of a map.
-func (s *Sim) realmsOf(aud, subject string) []EnvironmentID {
+func (s *Sim) realmsOf(c counted) []EnvironmentID {
 	var ids []EnvironmentID
 	for _, o := range s.objects() {
-		owns := aud == "playback_id" && string(o.ID) == subject ||
-			aud == "asset_id" && string(o.Asset) == subject ||
-			aud == "live_stream_id" && string(o.LiveStream) == subject
-		if subject != "" && owns {
+		if c.of(o) {
 			ids = append(ids, o.realm.id)
 		}
 	}
-	if aud == "video_id" && subject != "" {
+	if c.aud == "video_id" && isVideoID(c.subject) {
 		for id := range s.realms {
 			ids = append(ids, id)
 		}

@@ -299,6 +299,13 @@ func TestStatsTokens(t *testing.T) {
 		{"/counts", "assetFilm", "asset_id", muxsim.OK},
 		{"/counts", "liveOnAir", "live_stream_id", muxsim.OK},
 		{"/counts", "my-own-video", "video_id", muxsim.OK},
+		{"/counts", `~!film/1?"\`, "video_id", muxsim.OK},
+		{"/counts", strings.Repeat("v", 255), "video_id", muxsim.OK},
+		{"/counts", strings.Repeat("v", 256), "video_id", muxsim.SubMismatch},
+		{"/counts", "my own video", "video_id", muxsim.SubMismatch},
+		{"/counts", "vidéo", "video_id", muxsim.SubMismatch},
+		{"/counts", "", "video_id", muxsim.SubMismatch},
+		{"/live-stream-health", "my-own-video", "video_id", muxsim.AudMismatch},
 		{"/counts", "assetFilm", "playback_id", muxsim.SubMismatch}, // the kinds are not interchangeable
 		{"/counts", "Film", "asset_id", muxsim.SubMismatch},
 		{"/counts", "liveOnAir", "livestream_id", muxsim.AudMismatch}, // the old spelling

@@ -52,7 +52,7 @@ func DefaultLocation(t TokenType, id ID) Location {
 		return Location{ImageHost, "/" + string(id) + "/storyboard.vtt"}
 	case DRMLicense:
 		return Location{LicenseHost, "/license/widevine/" + string(id)}
-	case Stats, StatsAsset, StatsLiveStream:
+	case Stats, StatsAsset, StatsLiveStream, StatsVideo:
 		return Location{StatsHost, "/counts"}
 	case Video, TokenTypes:
 	}

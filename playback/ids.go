@@ -10,6 +10,9 @@ type (
 	AssetID string
 	// LiveStreamID names a Mux live stream.
 	LiveStreamID string
+	// VideoID is a video ID of Mux Data: what the application calls the video
+	// whose views are counted. It is chosen by the application.
+	VideoID string
 	// KeyID names a signing key; it is the token's kid.
 	KeyID string
 	// OrganizationID names a tenant.
@@ -38,6 +41,19 @@ func (id AssetID) Valid() bool { return alphanumeric(string(id), maxMuxID) }
 
 // Valid reports whether the ID fits ^[A-Za-z0-9]{1,255}$.
 func (id LiveStreamID) Valid() bool { return alphanumeric(string(id), maxMuxID) }
+
+// Valid reports whether the ID is 1 to 255 visible ASCII characters.
+func (id VideoID) Valid() bool {
+	if id == "" || len(id) > maxMuxID {
+		return false
+	}
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
 
 // Valid reports whether the ID fits ^[A-Za-z0-9_-]{1,255}$: Mux documents no
 // grammar for restriction IDs beyond their length.

@@ -12,7 +12,7 @@ func CheckParams(t TokenType, ps Params) *Error {
 		return checkFit(ps)
 	case GIF:
 		return checkGIF(ps)
-	case DRMLicense, Stats, StatsAsset, StatsLiveStream, TokenTypes:
+	case DRMLicense, Stats, StatsAsset, StatsLiveStream, StatsVideo, TokenTypes:
 	}
 	return nil
 }

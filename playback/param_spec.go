@@ -82,7 +82,7 @@ var paramSpecs = [TokenTypes][]paramSpec{ //nolint:gochecknoglobals // a constan
 		{name: "playDuration", kind: integer, min: 1, max: unbounded},
 		{name: "offline", kind: boolean},
 	},
-	Stats: nil, StatsAsset: nil, StatsLiveStream: nil,
+	Stats: nil, StatsAsset: nil, StatsLiveStream: nil, StatsVideo: nil,
 }
 
 func specOf(t TokenType, name string) (*paramSpec, bool) {

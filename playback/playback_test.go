@@ -179,7 +179,7 @@ func TestTokenTypes(t *testing.T) {
 	t.Parallel()
 	for name, aud := range map[string]string{
 		"video": "v", "playback": "v", "thumbnail": "t", "gif": "g", "storyboard": "s", "drm_license": "d",
-		"stats": "playback_id", "stats_asset": "asset_id", "stats_live_stream": "live_stream_id",
+		"stats": "playback_id", "stats_asset": "asset_id", "stats_live_stream": "live_stream_id", "stats_video": "video_id",
 	} {
 		kind, ok := playback.ParseTokenType(name)
 		if !ok || kind.Aud() != aud {

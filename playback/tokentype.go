@@ -13,6 +13,7 @@ const (
 	Stats
 	StatsAsset
 	StatsLiveStream
+	StatsVideo
 	// TokenTypes counts the types; it is no type itself.
 	TokenTypes
 )
@@ -28,6 +29,7 @@ var tokenTypes = [TokenTypes]struct{ name, aud string }{ //nolint:gochecknogloba
 	Stats:           {"stats", "playback_id"},
 	StatsAsset:      {"stats_asset", "asset_id"},
 	StatsLiveStream: {"stats_live_stream", "live_stream_id"},
+	StatsVideo:      {"stats_video", "video_id"},
 }
 
 // ParseTokenType reads a type's name; "playback" is an alias of "video", as
@@ -55,6 +57,17 @@ func (t TokenType) String() string {
 // Aud returns the audience code, always a plain string in the token.
 func (t TokenType) Aud() string { return tokenTypes[t].aud }
 
+// CountsViewers reports whether a token of this type is for Mux's statistics
+// host, which wants a token whatever the policy of the playback ID.
+func (t TokenType) CountsViewers() bool {
+	switch t {
+	case Stats, StatsAsset, StatsLiveStream, StatsVideo:
+		return true
+	case Video, Thumbnail, GIF, Storyboard, DRMLicense, TokenTypes:
+	}
+	return false
+}
+
 // PlayerAttribute returns the <mux-player> attribute that takes a token of
 // this type, or "" for types that no player takes.
 func (t TokenType) PlayerAttribute() string {
@@ -67,7 +80,7 @@ func (t TokenType) PlayerAttribute() string {
 		return "storyboard-token"
 	case DRMLicense:
 		return "drm-token"
-	case GIF, Stats, StatsAsset, StatsLiveStream, TokenTypes:
+	case GIF, Stats, StatsAsset, StatsLiveStream, StatsVideo, TokenTypes:
 	}
 	return ""
 }

@@ -158,7 +158,7 @@ var shapes = [shapeCount]shape{ //nolint:gochecknoglobals // a constant table
 		liveStreamStatus: {"status", types.StringType, sizeWord, "idle, active or disabled"},
 	}},
 	requestShape: {"request", "what is asked for, and from where", types.NewObjectType("playgate.Request"), []field{
-		requestType:      {"type", types.StringType, sizeWord, "the type of token: video, thumbnail, gif, storyboard, drm_license, stats, stats_asset, stats_live_stream"},
+		requestType:      {"type", types.StringType, sizeWord, "the type of token: video, thumbnail, gif, storyboard, drm_license, stats, stats_asset, stats_live_stream, stats_video"},
 		requestIP:        {"ip", types.StringType, sizeAddress, `the viewer's address, IPv4 where it is mapped into IPv6; "" unknown`},
 		requestCountry:   {"country", types.StringType, sizeWord, `ISO 3166-1 alpha-2; "ZZ" unknown`},
 		requestRegion:    {"region", types.StringType, sizeWord, `"" unknown`},

@@ -25,7 +25,7 @@ type scribe struct {
 // scribe returns a writer for the answer, with its own moment to come back.
 func (s *Server) scribe(x *middleware.Exchange, answer *issuer.Answer) scribe {
 	w := scribe{delivery: &mintingOf(x).Delivery, answer: answer}
-	if !answer.Object.Public() && (!answer.Lifetime.Cut || answer.Curtailed) {
+	if answer.Signed() && (!answer.Lifetime.Cut || answer.Curtailed) {
 		w.refresh = answer.Lifetime.RefreshAt(0.25 + 0.25*s.cfg.Rand())
 	}
 	return w
@@ -46,7 +46,7 @@ func (w scribe) appendSingle(b []byte) []byte {
 	b = append(b, `,"playback_id":`...)
 	b = appendString(b, string(w.answer.Object.ID))
 	b = append(b, `,"key_id":`...)
-	b = w.appendKey(b)
+	b = appendOptional(b, string(w.answer.Key))
 	b = append(b, `,"rule":`...)
 	b = appendString(b, item.Rule)
 	return append(b, "}}"...)
@@ -57,15 +57,19 @@ func (w scribe) appendSingle(b []byte) []byte {
 func (w scribe) appendBundle(b []byte, env playback.EnvironmentID, drm bool) []byte {
 	a := w.answer
 	b = append(b, `{"data":{"playback_id":`...)
-	b = appendString(b, string(a.Object.ID))
+	b = appendOptional(b, string(a.Object.ID))
 	b = append(b, `,"policy":`...)
-	b = appendString(b, string(a.Object.Policy))
+	b = appendOptional(b, string(a.Object.Policy))
+	if a.Object.VideoID != "" {
+		b = append(b, `,"video_id":`...)
+		b = appendString(b, string(a.Object.VideoID))
+	}
 	b = append(b, `,"environment_id":`...)
 	b = appendString(b, string(env))
 	b = append(b, `,"rule":`...)
 	b = appendString(b, a.Rule)
 	b = append(b, `,"key_id":`...)
-	b = w.appendKey(b)
+	b = appendOptional(b, string(a.Key))
 	b = append(b, `,"tokens":[`...)
 	for i := range a.Items {
 		if i > 0 {
@@ -117,7 +121,7 @@ func (w scribe) appendCredential(b []byte, item *issuer.Item) []byte {
 	if item.Type == playback.DRMLicense {
 		b = w.appendLicenses(b, item)
 	}
-	if w.answer.Object.Public() {
+	if !w.answer.Object.NeedsToken(item.Type) {
 		return append(b, `,"expires_at":null,"refresh_at":null`...)
 	}
 	b = append(b, `,"expires_at":`...)
@@ -151,12 +155,12 @@ func (w scribe) appendLicenses(b []byte, item *issuer.Item) []byte {
 	return append(b, '}')
 }
 
-// appendURL appends a location with the item's token or, for a public playback
-// ID, the caller's parameters, as the inside of a JSON string.
+// appendURL appends a location with the item's token or, where the type needs
+// none, the caller's parameters, as the inside of a JSON string.
 func (w scribe) appendURL(b []byte, l playback.Location, item *issuer.Item) []byte {
 	b = appendEscaped(b, w.delivery.Base(l.Host))
 	b = append(b, l.Path...)
-	if !w.answer.Object.Public() {
+	if w.answer.Object.NeedsToken(item.Type) {
 		b = append(b, "?token="...)
 		return append(b, item.Token.Reveal()...)
 	}
@@ -169,14 +173,6 @@ func (w scribe) appendURL(b []byte, l playback.Location, item *issuer.Item) []by
 	return b
 }
 
-// appendKey appends the key's ID, null for a public playback ID.
-func (w scribe) appendKey(b []byte) []byte {
-	if w.answer.Object.Public() {
-		return append(b, "null"...)
-	}
-	return appendString(b, string(w.answer.Key))
-}
-
 // appendPlayer appends what <mux-player> takes as attributes.
 func (w scribe) appendPlayer(b []byte, drm bool) []byte {
 	b = append(b, '{')
@@ -184,7 +180,7 @@ func (w scribe) appendPlayer(b []byte, drm bool) []byte {
 	for i := range w.answer.Items {
 		item := &w.answer.Items[i]
 		attribute := item.Type.PlayerAttribute()
-		if attribute == "" || w.answer.Object.Public() || item.Type == playback.DRMLicense && !drm {
+		if attribute == "" || !w.answer.Object.NeedsToken(item.Type) || item.Type == playback.DRMLicense && !drm {
 			continue
 		}
 		if comma {
@@ -198,6 +194,14 @@ func (w scribe) appendPlayer(b []byte, drm bool) []byte {
 		b = append(b, '"')
 	}
 	return append(b, '}')
+}
+
+// appendOptional appends a JSON string, null for "".
+func appendOptional(b []byte, s string) []byte {
+	if s == "" {
+		return append(b, "null"...)
+	}
+	return appendString(b, s)
 }
 
 // appendString appends a JSON string.

@@ -161,7 +161,7 @@ func (s *Server) tellBatch(c *fiber.Ctx, x *middleware.Exchange, items []batchIt
 			}
 			continue
 		}
-		if !items[i].answer.Object.Public() {
+		if items[i].answer.Signed() {
 			signed, hit = true, hit && items[i].answer.Hit
 		}
 	}

@@ -136,11 +136,11 @@ func (s *Server) issue(x *middleware.Exchange, k *call, within time.Duration) (*
 }
 
 // record tells the access log, and in X-Playgate-Cache the client, what became
-// of an answer; X-Playgate-Degraded names what it had to do without. Nothing was
-// signed for a public playback ID.
+// of an answer; X-Playgate-Degraded names what it had to do without. Where no
+// type needed a token, neither applies.
 func record(c *fiber.Ctx, x *middleware.Exchange, answer *issuer.Answer) {
 	x.Outcome.Rule = answer.Rule
-	if answer.Object.Public() {
+	if !answer.Signed() {
 		return
 	}
 	tellCache(c, x, answer.Hit)

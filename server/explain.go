@@ -87,6 +87,7 @@ type catalogueEntry struct {
 	Known      bool                       `json:"known"`
 	Asset      *catalogueAsset            `json:"asset"`
 	LiveStream *playback.LiveStreamInputs `json:"live_stream"`
+	VideoID    playback.VideoID           `json:"video_id,omitempty"`
 }
 
 // catalogueAsset is an asset with its time as /v1 writes times.
@@ -116,7 +117,7 @@ func explanationOf(x *middleware.Exchange, viewer *playback.Viewer, e *issuer.Ex
 	in := playback.InputsOf(&playback.Question{Object: e.Object})
 	out := &explanation{
 		Environment: x.Environment.ID, Effect: "allow", Status: fiber.StatusOK, Revision: e.Revision, Now: e.Now.Unix(),
-		Catalogue: catalogueEntry{e.Object.ID, e.Object.Policy, e.Object.Known, nil, in.LiveStream},
+		Catalogue: catalogueEntry{e.Object.ID, e.Object.Policy, e.Object.Known, nil, in.LiveStream, e.Object.VideoID},
 		Grants:    []heldJSON{}, Idle: []idleGrant{}, Types: []explainedType{},
 	}
 	if in.Asset != nil {
@@ -139,7 +140,7 @@ func explanationOf(x *middleware.Exchange, viewer *playback.Viewer, e *issuer.Ex
 		for _, p := range t.Params {
 			item.Params[p.Name] = json.RawMessage(p.JSON)
 		}
-		if e.Plan != nil && e.Refusal == nil {
+		if e.Plan != nil && e.Refusal == nil && t.Signed {
 			item.Cache = "miss"
 			if t.Cached {
 				item.Cache = "hit"

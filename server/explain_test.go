@@ -27,7 +27,7 @@ func (f *fakeIssuer) Explain(_ context.Context, _ *issuer.Environment, req *issu
 	x.Grants = []playback.Held{{ID: "g1", Type: playback.HeldRental, Scope: playback.ScopeOf(x.Object), Until: time.Unix(2_000_000_000, 0), PlayWithin: time.Hour}}
 	x.Idle = []playback.IdleGrant{{ID: "g2", Why: gone.Obstacles(x.Object, x.Now), Held: gone}}
 	for _, t := range req.Types {
-		item := issuer.TypeExplanation{Type: t, Cached: true, Params: req.Params[t], Rules: &playback.Explanation{
+		item := issuer.TypeExplanation{Type: t, Signed: true, Cached: true, Params: req.Params[t], Rules: &playback.Explanation{
 			Revision: "0123456789ab", Effect: "allow", Rule: "all", Rules: []playback.RuleResult{}, Flips: []playback.Flip{},
 		}}
 		if t == playback.Video {

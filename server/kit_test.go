@@ -220,16 +220,16 @@ func granting(req *issuer.Request, policy playback.Policy) *issuer.Answer {
 		types = []playback.TokenType{playback.Video, playback.Thumbnail, playback.DRMLicense}
 	}
 	a := &issuer.Answer{
-		Object: &playback.Object{ID: id, Policy: policy, Known: true}, Rule: "premium", Key: "K1",
+		Object: &playback.Object{ID: id, Policy: policy, Known: true}, Rule: "premium",
 		Lifetime: playback.Lifetime{L: 3600, G: 900, Exp: 2_000_000_000},
 	}
-	if policy == playback.PolicyPublic {
-		a.Key = ""
+	if req.VideoID != "" {
+		a.Object = &playback.Object{VideoID: req.VideoID}
 	}
 	for _, t := range types {
 		item := issuer.Item{Type: t, Rule: "premium", Params: req.Params[t]}
-		if policy != playback.PolicyPublic {
-			item.Token = playback.NewToken("e30." + t.String() + ".c2ln")
+		if a.Object.NeedsToken(t) {
+			a.Key, item.Token = "K1", playback.NewToken("e30."+t.String()+".c2ln")
 		}
 		a.Items = append(a.Items, item)
 	}

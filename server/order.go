@@ -55,19 +55,24 @@ type order struct {
 	at   string
 	sent *jsonValue
 
-	ids                                    [3]string // playback_id, asset_id, live_stream_id
+	ids                                    [4]string // playback_id, asset_id, live_stream_id, video_id
 	types, params, minTTL, session, custom *jsonValue
 	requested                              []string // the types' names, aliases resolved
 }
 
-// forbidden refuses what only a backend may say. It comes before every other
-// mistake of the body, because who asks comes before what is asked.
+// forbidden refuses what only a backend may say: who the viewer is, and a video
+// ID, which the catalogue does not know, so that no rule could tell whose it is.
+// It comes before every other mistake of the body, because who asks comes before
+// what is asked.
 func forbidden(x *middleware.Exchange, v *jsonValue) *playback.Error {
 	if x.Kind == middleware.BackendCaller {
 		return nil
 	}
 	if viewer, ok := v.member("viewer"); ok && viewer.kind != jsonNull {
 		return playback.Errorf(playback.CodeInsufficientPermissions, "Only a backend may say who the viewer is.")
+	}
+	if video, ok := v.member("video_id"); ok && video.kind != jsonNull {
+		return playback.Errorf(playback.CodeInsufficientPermissions, "Only a backend may ask about a video_id.")
 	}
 	return nil
 }
@@ -116,7 +121,7 @@ func (o *order) shape() *playback.Error {
 		}
 	}
 	if given != 1 {
-		return o.refuse("playback_id", "want exactly one of playback_id, asset_id, live_stream_id")
+		return o.refuse("playback_id", "want exactly one of playback_id, asset_id, live_stream_id, video_id")
 	}
 	if err := o.shapeTypes(); err != nil {
 		return err
@@ -126,7 +131,7 @@ func (o *order) shape() *playback.Error {
 
 func isOrderMember(name string) bool {
 	switch name {
-	case "playback_id", "asset_id", "live_stream_id", "types", "params", "min_ttl", "session_id", "viewer", "custom":
+	case "playback_id", "asset_id", "live_stream_id", "video_id", "types", "params", "min_ttl", "session_id", "viewer", "custom":
 		return true
 	}
 	return false
@@ -141,6 +146,8 @@ func (o *order) member(name string, v *jsonValue) *playback.Error {
 		err = o.id(1, name, v)
 	case "live_stream_id":
 		err = o.id(2, name, v)
+	case "video_id":
+		err = o.id(3, name, v)
 	case "types":
 		o.types = v
 	case "params":
@@ -174,7 +181,7 @@ func (o *order) id(n int, name string, v *jsonValue) *playback.Error {
 	}
 	o.ids[n] = v.text
 	if v.text == "" {
-		o.ids[n] = "?" // given, and no ID: checkIDs refuses it
+		o.ids[n] = " " // given, and no ID of any kind: checkIDs refuses it
 	}
 	return nil
 }
@@ -253,10 +260,15 @@ func (o *order) checkIDs() *playback.Error {
 		if !k.AssetID.Valid() {
 			return o.refuse("asset_id", "want 1 to 255 letters and digits")
 		}
-	default:
+	case o.ids[2] != "":
 		k.LiveStreamID = playback.LiveStreamID(o.ids[2])
 		if !k.LiveStreamID.Valid() {
 			return o.refuse("live_stream_id", "want 1 to 255 letters and digits")
+		}
+	default:
+		k.VideoID = playback.VideoID(o.ids[3])
+		if !k.VideoID.Valid() {
+			return o.refuse("video_id", "want 1 to 255 visible ASCII characters")
 		}
 	}
 	if o.session != nil {

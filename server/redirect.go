@@ -87,7 +87,7 @@ func readCounted(k *call, raw string) (playback.TokenType, *playback.Error) {
 }
 
 // redirect issues the one token of a redirect and sends the client on: with
-// the token alone, or for a public playback ID with what it asked. HEAD, which
+// the token alone or, where Mux wants none, with what it asked. HEAD, which
 // begins no rental, gets no token that would.
 func (s *Server) redirect(c *fiber.Ctx, x *middleware.Exchange, k *call, l playback.Location) error {
 	answer, err := s.issue(x, k, issueTimeout)
@@ -98,7 +98,7 @@ func (s *Server) redirect(c *fiber.Ctx, x *middleware.Exchange, k *call, l playb
 	b := x.Buf[:0]
 	b = append(b, mintingOf(x).Delivery.Base(l.Host)...)
 	b = append(b, l.Path...)
-	if answer.Object.Public() {
+	if !answer.Signed() {
 		b = appendPublicQuery(b, rawQuery(c), x.Snapshot, &answer.Items[0])
 	} else if !answer.Withheld {
 		b = append(b, "?token="...)

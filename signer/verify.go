@@ -87,10 +87,10 @@ func verifyClaims(token *Decoded, now time.Time) (Reason, string) {
 	if name, ok := token.duplicate(); ok {
 		return ReasonDuplicateClaim, "The claim " + quote(name) + " stands there twice."
 	}
-	if sub, ok := token.text("sub"); !ok || !playback.ID(sub).Valid() { // the other IDs have the same grammar
+	aud, ok := token.text("aud")
+	if sub, isText := token.text("sub"); !isText || !validSubject(sub, aud) {
 		return ReasonNoSubject, "The claim sub must be a playback ID, or the ID being counted."
 	}
-	aud, ok := token.text("aud")
 	if !ok {
 		return ReasonAudience, "The claim aud must be a plain string such as \"v\"; an array is refused by players."
 	}
@@ -108,6 +108,15 @@ func verifyClaims(token *Decoded, now time.Time) (Reason, string) {
 		return ReasonNotYetValid, "The token is not valid before " + nbf.UTC().Format(time.RFC3339) + "."
 	}
 	return "", ""
+}
+
+// validSubject checks the grammar of sub. Video IDs of Mux Data have their own,
+// and all others that of playback IDs.
+func validSubject(sub, aud string) bool {
+	if aud == playback.StatsVideo.Aud() {
+		return playback.VideoID(sub).Valid()
+	}
+	return playback.ID(sub).Valid()
 }
 
 func knownAudience(aud string) bool {

@@ -47,6 +47,7 @@ func TestVerifySaysExactlyWhatIsWrong(t *testing.T) {
 		{"kid in both", sign(`{"alg":"RS256","typ":"JWT","kid":"K1"}`, good), ""},
 		{"as Mux's older SDKs, without typ", sign(`{"alg":"RS256"}`, good), ""},
 		{"the last moment", sign(plainHeader, `{"kid":"K1","sub":"PID1","aud":"v","exp":1800000001}`), ""},
+		{"a video ID", sign(plainHeader, `{"kid":"K1","sub":"~film/1?\"","aud":"video_id","exp":1800000900}`), ""},
 		{"nbf in the past", sign(plainHeader, `{"kid":"K1","sub":"PID1","aud":"v","exp":1800000900,"nbf":1800000000}`), ""},
 
 		{"empty", "", signer.ReasonMalformed},
@@ -83,6 +84,8 @@ func TestVerifySaysExactlyWhatIsWrong(t *testing.T) {
 		{"no aud", sign(plainHeader, `{"kid":"K1","sub":"PID1","exp":1800000900}`), signer.ReasonAudience},
 		{"aud as an array", sign(plainHeader, `{"kid":"K1","sub":"PID1","aud":["v"],"exp":1800000900}`), signer.ReasonAudience},
 		{"a sub that is no ID", sign(plainHeader, `{"kid":"K1","sub":"PID-1","aud":"v","exp":1800000900}`), signer.ReasonNoSubject},
+		{"a video ID with a space", sign(plainHeader, `{"kid":"K1","sub":"film 1","aud":"video_id","exp":1800000900}`), signer.ReasonNoSubject},
+		{"a video ID for another use", sign(plainHeader, `{"kid":"K1","sub":"film/1","aud":"playback_id","exp":1800000900}`), signer.ReasonNoSubject},
 		{"an aud that Mux does not have", sign(plainHeader, `{"kid":"K1","sub":"PID1","aud":"x","exp":1800000900}`), signer.ReasonAudience},
 		{"an empty aud", sign(plainHeader, `{"kid":"K1","sub":"PID1","aud":"","exp":1800000900}`), signer.ReasonAudience},
 		{"no exp", sign(plainHeader, `{"kid":"K1","sub":"PID1","aud":"v"}`), signer.ReasonNoExpiry},

@@ -37,6 +37,7 @@ const audiences = {
   playback_id: "for viewer counts of a playback ID",
   asset_id: "for viewer counts of an asset",
   live_stream_id: "for viewer counts of a live stream",
+  video_id: "for viewer counts of a Mux Data video",
 };
 
 const time = (seconds) => new Date(seconds * 1000).toLocaleTimeString();
