@@ -59,16 +59,31 @@ func Forwarded(peer netip.Addr, lines [][]byte, trusted func(netip.Addr) bool) n
 	return at
 }
 
-// forwardedAddr reads one entry: an IP address, or an address with a port, as
-// some balancers write.
+// forwardedAddr reads one entry: an IP address, with or without a port, in the
+// spellings that proxies use: an IPv6 address may stand in brackets without a
+// port, the whole in quotes as in a Forwarded header (RFC 7239 §6), and with a
+// zone, which names an interface of the proxy and is dropped.
 func forwardedAddr(entry string) (netip.Addr, bool) {
+	if len(entry) > 1 && entry[0] == '"' && entry[len(entry)-1] == '"' {
+		entry = entry[1 : len(entry)-1]
+	}
 	addr, err := netip.ParseAddr(entry)
 	if err != nil {
-		pair, err := netip.ParseAddrPort(entry)
-		if err != nil {
-			return netip.Addr{}, false
-		}
-		addr = pair.Addr()
+		addr, err = bracketedAddr(entry)
 	}
-	return addr.Unmap(), addr.Zone() == ""
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	return addr.WithZone("").Unmap(), true
+}
+
+// bracketedAddr reads "[address]", "[address]:port" and "IPv4:port".
+func bracketedAddr(entry string) (netip.Addr, error) {
+	if inner, ok := strings.CutPrefix(entry, "["); ok {
+		if inner, ok = strings.CutSuffix(inner, "]"); ok {
+			return netip.ParseAddr(inner)
+		}
+	}
+	pair, err := netip.ParseAddrPort(entry)
+	return pair.Addr(), err
 }

@@ -9,7 +9,8 @@ import (
 
 // The headers of contract §3.
 const (
-	corsAllowHeaders  = "authorization, content-type"
+	corsAllowHeaders = "authorization, content-type, range, soapaction, baggage, traceparent, " +
+		"cmcd-object, cmcd-request, cmcd-session, cmcd-status"
 	corsExposeHeaders = "X-Request-Id, X-Playgate-Cache, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
 	// corsMaxAge (seconds) is how long a browser may remember a preflight:
 	// long enough to matter, short enough for a changed cors_origins.
