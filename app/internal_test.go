@@ -69,6 +69,27 @@ func TestWatchNoticesSettledChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// swap changes the content, and neither the size nor the time.
+	swap := func(path, text string, replace func(from, to string) error) {
+		t.Helper()
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := path + ".next"
+		put(next, text)
+		err = errors.Join(os.Chtimes(next, info.ModTime(), info.ModTime()), replace(next, path), os.Chtimes(path, info.ModTime(), info.ModTime()))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	overwrite := func(from, to string) error {
+		text, err := os.ReadFile(from)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(to, text, 0o600)
+	}
 	put(file, "1")
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -106,10 +127,17 @@ func TestWatchNoticesSettledChanges(t *testing.T) {
 		expect(4, "a file that is refused is read once")
 		put(later, "mended!")
 		expect(5, "and again when it is mended")
+		refused = false
+		swap(file, "33", os.Rename)
+		expect(6, "a file that is replaced by one of the same size and time")
+		swap(file, "33", os.Rename)
+		expect(6, "a file that is replaced by a copy of itself")
+		swap(file, "44", overwrite)
+		expect(7, "a file that is overwritten, its time set back")
 		if err := os.Remove(file); err != nil {
 			t.Fatal(err)
 		}
-		expect(6, "a file that is gone")
+		expect(8, "a file that is gone")
 		cancel()
 		<-ended
 	})

@@ -2,12 +2,13 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
 	"maps"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/playgate/playgate/configs"
+	"github.com/playgate/playgate/fileversion"
 )
 
 const (
@@ -24,31 +25,59 @@ const (
 	longestQuiet = 3 * time.Second
 )
 
-// fileState is what tells one version of a file from another.
+// fileState is what is known of a file: its version, and of one that was read the
+// sum of its content. The zero fileState is that of no file.
 type fileState struct {
-	modified time.Time
-	size     int64
-	exists   bool
+	fileversion.Version
+
+	sum [sha256.Size]byte
 }
 
+// stateOf returns the state of a file that is not read.
 func stateOf(path string) fileState {
-	info, err := os.Stat(path) // follows symlinks: the target is what matters
+	version, err := fileversion.Of(path)
 	if err != nil {
 		return fileState{}
 	}
-	return fileState{info.ModTime(), info.Size(), true}
+	return fileState{Version: version}
 }
 
 // fileStates are versions of files by path.
 type fileStates map[string]fileState
 
-// now returns the states of the same files as they are now.
+// now returns the states of the same files as they are now. Where only the inode
+// says that a file is another, its content is read to tell.
 func (f fileStates) now() fileStates {
 	states := make(fileStates, len(f))
-	for path := range f {
-		states[path] = stateOf(path)
+	for path, before := range f {
+		state := stateOf(path)
+		switch {
+		case state.Version == before.Version:
+			state = before
+		case state.Alike(before.Version):
+			state.sum = sumOf(path)
+		}
+		states[path] = state
 	}
 	return states
+}
+
+// same reports whether both are the states of the same files with the same
+// content.
+func (f fileStates) same(other fileStates) bool {
+	return maps.EqualFunc(f, other, func(a, b fileState) bool {
+		return a.Version == b.Version || a.Alike(b.Version) && a.sum == b.sum
+	})
+}
+
+// sumOf returns the sum of a file's content, the zero sum of one that cannot be
+// read.
+func sumOf(path string) [sha256.Size]byte {
+	text, err := configs.ReadFile(path)
+	if err != nil {
+		return [sha256.Size]byte{}
+	}
+	return sha256.Sum256(text)
 }
 
 // fileReader reads files for one load of the configuration, and remembers which
@@ -57,8 +86,13 @@ func (f fileStates) now() fileStates {
 type fileReader struct{ seen fileStates }
 
 func (r *fileReader) read(path string) ([]byte, error) {
-	r.seen[path] = stateOf(path)
-	return configs.ReadFile(path)
+	state := stateOf(path)
+	text, err := configs.ReadFile(path)
+	if err == nil {
+		state.sum = sha256.Sum256(text)
+	}
+	r.seen[path] = state
+	return text, err
 }
 
 // watch knows which versions of which files the last load saw: those of the
@@ -91,6 +125,18 @@ func (w *watch) states() fileStates {
 	return maps.Clone(w.known)
 }
 
+// replace notes newer versions of files whose content is the same, so that it is
+// not read again, unless a load saw others in the meantime.
+func (w *watch) replace(before, now fileStates) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for path, state := range now {
+		if known, ok := w.known[path]; ok && known == before[path] {
+			w.known[path] = state
+		}
+	}
+}
+
 // run calls changed when a known file is another than the last load saw, and
 // has been left alone for one interval. It returns when the context ends.
 func (w *watch) run(ctx context.Context, changed func()) {
@@ -105,7 +151,10 @@ func (w *watch) run(ctx context.Context, changed func()) {
 		}
 		known := w.states()
 		now := known.now()
-		if !maps.Equal(now, known) && maps.Equal(now, last) {
+		switch {
+		case now.same(known):
+			w.replace(known, now)
+		case now.same(last):
 			changed()
 			now = nil // what changed did is the new beginning
 		}
@@ -121,8 +170,8 @@ func (w *watch) settle(ctx context.Context) {
 	for {
 		busy := false
 		for _, state := range w.states().now() {
-			age := time.Since(state.modified)
-			busy = busy || state.exists && age >= 0 && age < quietTime
+			age := time.Since(state.Modified())
+			busy = busy || age >= 0 && age < quietTime
 		}
 		if !busy {
 			return

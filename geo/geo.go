@@ -2,6 +2,7 @@ package geo
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"github.com/oschwald/maxminddb-golang/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/playgate/playgate/fileversion"
 	"github.com/playgate/playgate/playback"
 )
 
@@ -47,13 +49,10 @@ type Database struct {
 type file struct {
 	path   string
 	reader atomic.Pointer[maxminddb.Reader]
-	seen   version // guarded by Database.refresh
-}
-
-// version tells one state of a file from another.
-type version struct {
-	modified time.Time
-	size     int64
+	// Guarded by Database.refresh: the version that was looked at last, and the sum
+	// of its content.
+	seen fileversion.Version
+	sum  [sha256.Size]byte
 }
 
 // Open reads the databases. The error joins all files that cannot be read.
@@ -107,18 +106,19 @@ func (d *Database) Refresh() (changed int, _ error) {
 	defer d.refresh.Unlock()
 	var problems []error
 	for _, f := range d.files {
-		now, err := stat(f.path)
-		if err == nil && now == f.seen {
+		now, err := fileversion.Of(f.path)
+		if err == nil && (now == f.seen || now.Alike(f.seen) && f.holdsWhatWasSeen()) {
+			f.seen = now
 			continue
 		}
 		switch {
 		case err == nil:
 			f.seen = now
 			err = f.load()
-		case f.seen == (version{}) && f.reader.Load() != nil:
+		case f.seen == (fileversion.Version{}) && f.reader.Load() != nil:
 			continue // gone, and said so
 		default:
-			f.seen = version{}
+			f.seen = fileversion.Version{}
 		}
 		if err != nil {
 			d.loads.WithLabelValues("refused").Inc()
@@ -134,22 +134,22 @@ func (d *Database) Refresh() (changed int, _ error) {
 	return changed, errors.Join(problems...)
 }
 
-func stat(path string) (version, error) {
-	info, err := os.Stat(path) // follows symlinks: the target is what matters
-	if err != nil {
-		return version{}, err
-	}
-	return version{info.ModTime(), info.Size()}, nil
+// holdsWhatWasSeen reports whether the content is still the one that was looked at
+// last.
+func (f *file) holdsWhatWasSeen() bool {
+	text, err := os.ReadFile(f.path)
+	return err == nil && sha256.Sum256(text) == f.sum
 }
 
 func (f *file) load() error {
-	if f.seen.size > maxFile {
+	if f.seen.Size() > maxFile {
 		return fmt.Errorf("is larger than %d bytes", maxFile)
 	}
 	text, err := os.ReadFile(f.path)
 	if err != nil {
 		return err
 	}
+	f.sum = sha256.Sum256(text)
 	reader, err := maxminddb.OpenBytes(text)
 	if err != nil {
 		return err

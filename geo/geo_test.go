@@ -160,6 +160,36 @@ func TestAChangedFileIsTakenOverAndABrokenOneIsNot(t *testing.T) {
 	check("another", "FR", 1, false)
 }
 
+// TestADatabaseOfTheSameSizeAndTimeIsTakenOver: `cp -p` keeps both, and images
+// that are built reproducibly give every file one time.
+func TestADatabaseOfTheSameSizeAndTimeIsTakenOver(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "city.mmdb")
+	long := time.Unix(1_700_000_000, 0)
+	put := func(country string) {
+		t.Helper()
+		write(t, path+".next", "GeoLite2-City", 6, map[string]mmdbtype.Map{"203.0.113.0/24": city(country, "")})
+		if err := errors.Join(os.Chtimes(path+".next", long, long), os.Rename(path+".next", path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("DE")
+	d, err := geo.Open(geo.Config{Files: []string{path}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		country string
+		changed int
+	}{{"FR", 1}, {"FR", 0}, {"DE", 1}} {
+		put(c.country)
+		changed, err := d.Refresh()
+		if got := locate(d, "203.0.113.9").Country; got != c.country || changed != c.changed || err != nil {
+			t.Errorf("Refresh = %d, %v, and the country is %s; want %d and %s", changed, err, got, c.changed, c.country)
+		}
+	}
+}
+
 func TestOpenRefusesWhatItCannotRead(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "missing.mmdb")

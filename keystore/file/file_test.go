@@ -176,6 +176,33 @@ func TestOnlyKeyFilesCount(t *testing.T) {
 		"K11.pem: is not a regular file", "K12.pem: is too large", "K13.pem: its state (K13.json) is not a JSON object")
 }
 
+// TestAKeyOfTheSameSizeAndTimeIsAnother: `cp -p` and volumes that give every
+// file one time keep both.
+func TestAKeyOfTheSameSizeAndTimeIsAnother(t *testing.T) {
+	t.Parallel()
+	d := newDirectory(t)
+	long := time.Unix(1_700_000_000, 0)
+	thumbprint := func(n int, name string) playback.Thumbprint {
+		t.Helper()
+		pem := string(keystoretest.PEM(t, n))
+		d.write("acme/"+name, pem+strings.Repeat("\n", 2000-len(pem)))
+		path := filepath.Join(d.path, "acme/K1.pem")
+		d.check(os.Chtimes(filepath.Join(d.path, "acme", name), long, long))
+		d.check(os.Rename(filepath.Join(d.path, "acme", name), path))
+		d.check(os.Chtimes(path, long, long))
+		set, _, err := keystore.Load(t.Context(), d.source, acme)
+		d.check(err)
+		if len(set.Keys) != 1 {
+			t.Fatalf("keys %v", set.Keys)
+		}
+		return set.Keys[0].Thumbprint
+	}
+	first, second, third := thumbprint(1, "K1.pem"), thumbprint(2, "K1.next"), thumbprint(1, "K1.pem")
+	if first == second || first != third {
+		t.Errorf("the keys in force were %x, %x and %x, want one, another and the first again", first, second, third)
+	}
+}
+
 func TestAMissingDirectory(t *testing.T) {
 	t.Parallel()
 	d := newDirectory(t)
