@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/playgate/playgate/yamldoc"
 )
 
 // decoder fills a Config from a tree of nodes. Strictness lives here: a member
@@ -76,6 +78,9 @@ func (d *decoder) section(n *yaml.Node, v reflect.Value, path string) {
 	members := d.membersOf(v.Type())
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
+		if yamldoc.IsExtension(key.Value) {
+			continue
+		}
 		at := join(path, key.Value)
 		j := slices.IndexFunc(members, func(m member) bool { return m.name == key.Value })
 		if j < 0 {

@@ -1,15 +1,14 @@
 package configs
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/playgate/playgate/yamldoc"
 )
 
 const (
@@ -39,21 +38,11 @@ func readDocument(raw []byte) (*yaml.Node, error) {
 	if isJSON(raw) {
 		return readJSON(raw)
 	}
-	decoder := yaml.NewDecoder(bytes.NewReader(raw))
-	var document, more yaml.Node
-	err := decoder.Decode(&document)
-	if errors.Is(err, io.EOF) || err == nil && len(document.Content) == 0 {
+	root, err := yamldoc.Parse(raw)
+	if root == nil && err == nil {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"}, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	if err := decoder.Decode(&more); err == nil {
-		return nil, fmt.Errorf("yaml: line %d: want one document, not several", max(1, more.Line))
-	} else if !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	return document.Content[0], nil
+	return root, err
 }
 
 // syntaxProblem takes the line out of the YAML library's message.

@@ -33,6 +33,7 @@ One YAML file; JSON is YAML. It is read strictly: an unknown or repeated key, or
 - **Secrets** stand in files of their own (` + "`…_file`" + `); white space around them is dropped.
 - **Environment variables** override any scalar that is in no list: ` + "`PLAYGATE_SERVER_LISTEN`" + ` is ` + "`server.listen`" + `, and an empty value is
   ` + "`\"\"`" + `. A ` + "`PLAYGATE_*`" + ` variable that names nothing is ignored with a log line.
+- Keys that begin with ` + "`x-`" + ` are ignored at every level: a place for anchors. ` + "`%YAML 1.2`" + ` may stand at the beginning.
 - Anchors, aliases and merges (` + "`<<`" + `) work. Numbers are taken as IDs literally: ` + "`id: 0123`" + ` is the text 0123.
 - Members marked **restart** keep their value when SIGHUP reloads the file; the log says so.
 `

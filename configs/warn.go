@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/playgate/playgate/yamldoc"
 )
 
 // longTTL is beyond what a token should live: a leaked one works until exp.
@@ -140,7 +140,11 @@ func conditionsOf(document []byte) ([]string, bool) {
 			When string `yaml:"when"`
 		} `yaml:"rules"`
 	}
-	if err := yaml.Unmarshal(document, &doc); err != nil {
+	root, err := yamldoc.Parse(document)
+	if err == nil && root != nil {
+		err = root.Decode(&doc)
+	}
+	if err != nil {
 		return nil, false
 	}
 	conditions := make([]string, 0, len(doc.Rules))

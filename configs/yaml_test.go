@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
 )
 
 func TestAnchorsAliasesAndMergesWork(t *testing.T) {
@@ -36,6 +37,85 @@ organizations:
 	if got := e[2].Token; got.MaxTTL.String() != "1h0m0s" || got.DefaultTTL.String() != "5m0s" {
 		t.Errorf("token = %+v, want the first merged mapping to win", got)
 	}
+}
+
+func TestADocumentMaySayThatItIsYAML12(t *testing.T) {
+	t.Parallel()
+	const text = "# ours\n%YAML 1.2\n---\nlog: {level: warn}\n"
+	if got := mustLoad(t, text, nil).Config.Log.Level; got != "warn" {
+		t.Errorf("log.level = %q", got)
+	}
+	if p := problemsOf(t, text+"logs: {}\n", nil); len(p) != 1 || p[0].Line != 5 {
+		t.Errorf("problems %v, want one in line 5", p)
+	}
+	// A policy_file too: what check-config warns of is read from it.
+	loaded := mustLoad(t, environment("policy_file: p.yaml"), files{home + "/p.yaml": "%YAML 1.2\n---\nversion: 1\n"})
+	if len(loaded.Warnings) == 0 || !strings.Contains(fmt.Sprint(loaded.Warnings), "there are no rules") {
+		t.Errorf("warnings %v, want that there are no rules", loaded.Warnings)
+	}
+}
+
+// TestExtensionKeysAreIgnoredAtEveryLevel puts one into every mapping of the
+// contract's example.
+func TestExtensionKeysAreIgnoredAtEveryLevel(t *testing.T) {
+	t.Parallel()
+	var root yaml.Node
+	if err := yaml.Unmarshal([]byte(example), &root); err != nil {
+		t.Fatal(err)
+	}
+	mappings := 0
+	var extend func(n *yaml.Node)
+	extend = func(n *yaml.Node) {
+		for _, c := range n.Content {
+			extend(c)
+		}
+		if n.Kind == yaml.MappingNode {
+			mappings++
+			var key, value yaml.Node
+			key.SetString("x-note")
+			if err := value.Encode(map[string]any{"any": []any{1, "thing", nil}, "listen": ":1"}); err != nil {
+				t.Fatal(err)
+			}
+			n.Content = append(n.Content, &key, &value)
+		}
+	}
+	extend(&root)
+	text, err := yaml.Marshal(&root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mappings < 20 {
+		t.Errorf("only %d mappings", mappings)
+	}
+	plain, extended := mustLoad(t, example, exampleFiles).Config, mustLoad(t, string(text), exampleFiles).Config
+	meta := extended.Organizations[0].Environments[0].PlaybackIDs[0].Asset.Meta
+	if _, data := meta["x-note"]; !data {
+		t.Error("meta lost a member: its names are data")
+	}
+	delete(meta, "x-note")
+	if diff := cmp.Diff(plain, extended, compare()); diff != "" {
+		t.Errorf("the extended document (-plain +extended):\n%s", diff)
+	}
+}
+
+func TestExtensionKeysHoldAnchors(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t, `
+x-limits: &limits {viewer: 5-S, ip: 6-S}
+organizations:
+  - id: acme
+    x-token: &token {max_ttl: 1h, default_ttl: 10m}
+    environments:
+      - {id: acme-prod, rate_limits: *limits, token: *token}
+      - {id: acme-dev, rate_limits: {<<: *limits, x-why: "more for tests", ip: 7-S}}
+`, nil).Config
+	e := c.Organizations[0].Environments
+	if e[0].RateLimits.IP != "6-S" || e[0].Token.MaxTTL.String() != "1h0m0s" || e[1].RateLimits.Viewer != "5-S" || e[1].RateLimits.IP != "7-S" {
+		t.Errorf("environments %+v", e)
+	}
+	refused(t, "x-a: 1\nx-a: 2\n", "x-a", "already given", nil)
+	refused(t, "X-a: 1\n", "X-a", "unknown key", nil)
+	refused(t, "x: 1\n", "x", "unknown key", nil)
 }
 
 func TestYAMLThatMeansNothingHereIsRefused(t *testing.T) {

@@ -31,7 +31,7 @@ type conditionText struct {
 
 func (d *decoder) conditions(n node) []conditionText {
 	var list []conditionText
-	d.pairs(n, func(name string, value node) {
+	d.members(n, func(name string, value node) {
 		if !conditionName.MatchString(name) {
 			d.problem(value, "%.80q is no name for a condition: want letters, digits and _, at most 64, not starting with a digit", name)
 			return

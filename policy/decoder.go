@@ -1,10 +1,8 @@
 package policy
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -14,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/yamldoc"
 )
 
 const (
@@ -57,21 +56,19 @@ func (d *decoder) document(text []byte) (node, bool) {
 		d.problem(root, "the document is larger than %d bytes", maxDocument)
 		return root, false
 	}
-	var doc, more yaml.Node
-	dec := yaml.NewDecoder(bytes.NewReader(text))
-	switch err := dec.Decode(&doc); {
-	case errors.Is(err, io.EOF):
-		d.problem(root, "the document is empty; want at least version: 1")
+	parsed, err := yamldoc.Parse(text)
+	switch _, several := errors.AsType[*yamldoc.SeveralError](err); {
+	case several:
+		d.problem(root, "there is more than one YAML document")
 		return root, false
 	case err != nil:
 		d.malformed(err)
 		return root, false
-	}
-	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
-		d.problem(root, "there is more than one YAML document")
+	case parsed == nil:
+		d.problem(root, "the document is empty; want at least version: 1")
 		return root, false
 	}
-	return d.follow(node{doc.Content[0], ""})
+	return d.follow(node{parsed, ""})
 }
 
 // follow resolves an alias and counts what is looked at, so that a few lines of
@@ -92,7 +89,7 @@ func (d *decoder) follow(n node) (node, bool) {
 // fields reads a mapping: each key at most once, and only those that have a
 // reader. A null is read as an absent key.
 func (d *decoder) fields(n node, readers map[string]func(node)) {
-	d.pairs(n, func(name string, value node) {
+	d.members(n, func(name string, value node) {
 		read, known := readers[name]
 		if !known {
 			all := slices.Sorted(maps.Keys(readers))
@@ -105,7 +102,17 @@ func (d *decoder) fields(n node, readers map[string]func(node)) {
 	})
 }
 
-// pairs calls visit for each key of a mapping.
+// members calls visit for each key of a mapping whose names have a meaning here.
+// Keys that begin with x- are the document's own.
+func (d *decoder) members(n node, visit func(name string, value node)) {
+	d.pairs(n, func(name string, value node) {
+		if !yamldoc.IsExtension(name) {
+			visit(name, value)
+		}
+	})
+}
+
+// pairs calls visit for each key of a mapping whose names may be any.
 func (d *decoder) pairs(n node, visit func(name string, value node)) {
 	if n.Kind != yaml.MappingNode {
 		d.problem(n, "want a mapping, not %s", kindOf(n))

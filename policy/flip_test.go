@@ -7,10 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/policy"
+	"github.com/playgate/playgate/yamldoc"
 )
 
 // noise is what nobody can act upon: dates that stand for none, and examples
@@ -76,8 +75,8 @@ func TestEveryFlipFlips(t *testing.T) {
 				Given map[string]any `yaml:"given"`
 			} `yaml:"tests"`
 		}
-		if err := yaml.Unmarshal([]byte(document), &parsed); err != nil {
-			t.Fatal(err)
+		if root, err := yamldoc.Parse([]byte(document)); err != nil || root.Decode(&parsed) != nil {
+			t.Fatal(err, document)
 		}
 		if _, err := policy.Compile([]byte(document), policy.Options{}); err != nil && strings.Contains(err.Error(), "cannot be read") {
 			continue // of several files

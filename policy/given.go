@@ -198,7 +198,7 @@ func (d *decoder) givenRequest(n node, q *playback.Question) {
 }
 
 func (d *decoder) givenParams(n node, q *playback.Question) {
-	d.pairs(n, func(name string, value node) {
+	d.members(n, func(name string, value node) {
 		if p, ok := d.param(q.Type, name, value); ok {
 			q.Params = q.Params.With(p)
 		}

@@ -89,7 +89,7 @@ func (d *decoder) heldType(n node) playback.HeldType {
 
 // scope reads {asset_id: A1} and the like; {all: true}.
 func (d *decoder) scope(n node) (s playback.Scope) {
-	d.pairs(n, func(name string, v node) {
+	d.members(n, func(name string, v node) {
 		kind := playback.ScopeKind(name)
 		switch {
 		case !slices.Contains(playback.ScopeKinds(), kind):

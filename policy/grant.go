@@ -87,7 +87,7 @@ func (d *decoder) types(n node) playback.TypeSet {
 // byType reads a mapping whose keys are token types.
 func (d *decoder) byType(n node, visit func(playback.TokenType, node)) {
 	var seen playback.TypeSet
-	d.pairs(n, func(name string, value node) {
+	d.members(n, func(name string, value node) {
 		t, ok := d.tokenType(name, value)
 		switch {
 		case !ok:
@@ -102,7 +102,7 @@ func (d *decoder) byType(n node, visit func(playback.TokenType, node)) {
 
 func (d *decoder) params(n node) (all [playback.TokenTypes]playback.Params) {
 	d.byType(n, func(t playback.TokenType, ofType node) {
-		d.pairs(ofType, func(name string, value node) {
+		d.members(ofType, func(name string, value node) {
 			if p, ok := d.param(t, name, value); ok {
 				all[t] = all[t].With(p)
 			}

@@ -22,7 +22,7 @@ type messageText struct {
 // messages reads `messages: {code: {language: text}}`.
 func (d *decoder) messages(n node) []messageText {
 	var list []messageText
-	d.pairs(n, func(code string, ofCode node) {
+	d.members(n, func(code string, ofCode node) {
 		d.pairs(ofCode, func(language string, value node) {
 			text, ok := d.text(value)
 			switch {

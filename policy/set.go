@@ -132,7 +132,7 @@ type setText struct {
 
 func (d *decoder) sets(n node) []setText {
 	var list []setText
-	d.pairs(n, func(name string, v node) {
+	d.members(n, func(name string, v node) {
 		if !setName.MatchString(name) {
 			d.problem(v, "%.80q is no name for a set: want letters, digits, - and _, at most 64", name)
 			return
