@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -39,11 +40,12 @@ func Check(path string, environ []string) (*configs.Loaded, []configs.Problem, e
 	return s.loaded, append(s.loaded.Warnings, warnings...), nil
 }
 
-// checkPlaces looks at where the gateway writes: the folders must be there.
+// checkPlaces looks at where the gateway writes: the folders must be there, and
+// who runs the check must be able to write into them, as the gateway must.
 func checkPlaces(path string, cfg *configs.Config) (problems configs.Problems) {
-	folder := func(at, file string) {
-		if info, err := os.Stat(filepath.Dir(file)); err != nil || !info.IsDir() {
-			problems = append(problems, configs.Problem{Path: at, Message: fmt.Sprintf("there is no folder %s", filepath.Dir(file))})
+	place := func(at, file string) {
+		if err := checkPlace(file); err != nil {
+			problems = append(problems, configs.Problem{Path: at, Message: err.Error()})
 		}
 	}
 	if cfg.Store.Driver == "sqlite" {
@@ -51,18 +53,51 @@ func checkPlaces(path string, cfg *configs.Config) (problems configs.Problems) {
 		if cfg.Store.DSNFile != "" {
 			at = "store.dsn_file"
 		}
-		folder(at, cfg.Store.Source.Reveal())
+		place(at, cfg.Store.Source.Reveal())
 	}
 	if cfg.Decisions.Output != "file" {
 		return problems
 	}
 	const at = "decisions.file.path"
 	log := string(cfg.Decisions.File.Path)
-	folder(at, log)
+	place(at, log)
 	if realPath(log) == realPath(path) {
 		problems = append(problems, configs.Problem{Path: at, Message: "is the configuration itself"})
 	}
 	return problems
+}
+
+// checkPlace reports why a file, and others beside it, cannot be written. It
+// tries: neither permissions nor access(2) tell of read-only mounts, quotas and
+// what a network file system makes of root.
+func checkPlace(file string) error {
+	dir := filepath.Dir(file)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return fmt.Errorf("there is no folder %s", dir)
+	}
+	probe, err := os.CreateTemp(dir, ".playgate-check-*")
+	if err != nil {
+		return fmt.Errorf("the folder %s cannot be written: %w", dir, causeOf(err))
+	}
+	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+		return fmt.Errorf("the folder %s cannot be written: %w", dir, err)
+	}
+	there, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND, 0) //nolint:gosec // the configuration says which file is written
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s cannot be written: %w", file, causeOf(err))
+	}
+	return there.Close()
+}
+
+// causeOf returns an error without the path that the message already has.
+func causeOf(err error) error {
+	if wrapped, ok := errors.AsType[*fs.PathError](err); ok {
+		return wrapped.Err
+	}
+	return err
 }
 
 // checkKeys reads the signing keys of every environment, once.

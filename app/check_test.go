@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -100,6 +101,49 @@ func TestCheckFindsWhatWouldStopTheStart(t *testing.T) {
 	if !errors.As(err, &problems) || problems[0].Path != "organizations[0].environments[0]" || !strings.Contains(err.Error(), "K1.pem") || !strings.Contains(err.Error(), "K2.pem") {
 		t.Errorf("Check = %v, want both keys named at the environment's path", err)
 	}
+}
+
+// TestCheckSaysThatTheStoreCannotBeWritten, whoever runs it: in /proc nobody can
+// create a file, whatever its permissions say.
+func TestCheckSaysThatTheStoreCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has a folder that not even root can write to")
+	}
+	for member, want := range map[string]string{
+		"store: {dsn: /proc/self/playgate.db}":                 "store.dsn: the folder /proc/self cannot be written: ",
+		"store: {dsn: /nowhere/playgate.db}":                   "store.dsn: there is no folder /nowhere",
+		"store: {driver: memory, dsn: /proc/self/playgate.db}": "",
+		"store: {dsn: %[1]s/new.db}":                           "",
+		"store: {dsn: %[1]s/folder}":                           "store.dsn: %[1]s/folder cannot be written: is a directory",
+		decisionsTo("/proc/self/decisions.log"):                "decisions.file.path: the folder /proc/self cannot be written: ",
+		decisionsTo("%[1]s/decisions.log"):                     "",
+	} {
+		path := write(t, "")
+		dir := filepath.Dir(path)
+		filled := func(text string) string { return strings.ReplaceAll(text, "%[1]s", dir) }
+		put(t, path, filled(member)+"\n"+minimal)
+		put(t, filepath.Join(dir, "key"), "a key of the test's own")
+		if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		before, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = app.Check(path, nil)
+		switch {
+		case want == "" && err != nil, want != "" && (err == nil || !strings.HasPrefix(err.Error(), filled(want))):
+			t.Errorf("%s: Check = %v, want %q", filled(member), err, filled(want))
+		}
+		if after, err := os.ReadDir(dir); err != nil || len(after) != len(before) {
+			t.Errorf("%s: the check left %v, %v", filled(member), after, err)
+		}
+	}
+}
+
+func decisionsTo(file string) string {
+	return "decisions: {output: file, pseudonym_key_file: key, file: {path: " + file + "}}\nstore: {driver: memory}"
 }
 
 func TestCheckReadsKeySetsInFiles(t *testing.T) {
