@@ -11,9 +11,19 @@ import (
 )
 
 // Algorithms returns the signature algorithms that an issuer may be pinned to
-// (RFC 7518 §3.1 without HS* and none; RFC 8037 §3.1 with Ed25519).
+// (RFC 7518 §3.1 without HS* and none; RFC 8037 §3.1 with Ed25519). Where one
+// is expected, Ed25519 (RFC 9864) is accepted as another name of EdDSA.
 func Algorithms() []string {
 	return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+}
+
+// canonical returns the name under which an algorithm is compared: RFC 9864
+// §2.2 calls Ed25519 what RFC 8037 §3.1 called EdDSA, and issuers use either.
+func canonical(algorithm string) string {
+	if algorithm == "Ed25519" {
+		return "EdDSA"
+	}
+	return algorithm
 }
 
 // fits reports whether the key is of the type, and for ECDSA on the very

@@ -84,6 +84,7 @@ func (c *compact) readHeader(data []byte) error {
 		}
 	}
 	algorithm, ok := header["alg"].(string)
+	algorithm = canonical(algorithm)
 	if !ok || !slices.Contains(Algorithms(), algorithm) {
 		return fmt.Errorf("the header's alg is not supported: %.40q", fmt.Sprint(header["alg"]))
 	}

@@ -27,12 +27,12 @@ func VerifyJWS(raw string, set []byte, algorithms ...string) error {
 	if !(Issuer{Algorithms: algorithms}).pins(c.algorithm) {
 		return errors.New("not pinned")
 	}
-	keys, dropped, err := parseKeys(set)
+	parsed, err := parseKeys(set, "")
 	if err != nil {
 		return err
 	}
-	if (&keySet{keys}).verify(c) == nil {
-		return fmt.Errorf("no key verifies; dropped: %q", dropped)
+	if (&keySet{parsed.keys}).verify(c) == nil {
+		return fmt.Errorf("no key verifies; dropped: %q", parsed.dropped)
 	}
 	return nil
 }
@@ -50,3 +50,9 @@ func CheckAddress(address netip.Addr, loopbackOnly bool) error {
 
 // DecodeObject is the strict JSON reader.
 func DecodeObject(data []byte) (map[string]any, error) { return decodeObject(data) }
+
+// ParseKeys returns what is wrong with a document that was read from a URL.
+func ParseKeys(body []byte, location string) error {
+	_, err := parseKeys(body, location)
+	return err
+}

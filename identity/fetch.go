@@ -37,7 +37,7 @@ type reader func(ctx context.Context) (document, error)
 
 // urlReader reads a key set over HTTP. A transport that is given replaces the
 // hardened one, with all that the latter checks.
-func urlReader(u *url.URL, transport http.RoundTripper) reader {
+func urlReader(u *url.URL, transport http.RoundTripper, now func() time.Time) reader {
 	if transport == nil {
 		transport = newTransport(u.Scheme == "http", nil)
 	}
@@ -55,6 +55,7 @@ func urlReader(u *url.URL, transport http.RoundTripper) reader {
 			return document{}, errors.New("making the request") // the cause would quote the URL
 		}
 		request.Header.Set("Accept", "application/jwk-set+json, application/json")
+		request.Header.Set("Accept-Encoding", "gzip")
 		request.Header.Set("User-Agent", "playgate")
 		response, err := client.Do(request)
 		if err != nil {
@@ -62,9 +63,14 @@ func urlReader(u *url.URL, transport http.RoundTripper) reader {
 		}
 		defer response.Body.Close() //nolint:errcheck // only read from
 		if response.StatusCode != http.StatusOK {
-			return document{}, fmt.Errorf("the server answered %d, want 200 (redirects are not followed)", response.StatusCode)
+			err := fmt.Errorf("the server answered %d, want 200 (redirects are not followed)", response.StatusCode)
+			return document{}, deferred(err, response.Header, now())
 		}
-		body, err := readBounded(response.Body)
+		decoded, err := decode(response)
+		if err != nil {
+			return document{}, err
+		}
+		body, err := readBounded(decoded)
 		if err != nil {
 			return document{}, err
 		}
@@ -92,22 +98,60 @@ func readBounded(r io.Reader) ([]byte, error) {
 	return body, nil
 }
 
-// nextFetch follows Cache-Control: max-age where it asks for more frequent
-// refreshes than every five minutes. It never makes them rarer: that would
-// delay the withdrawal of a key.
+// nextFetch follows Cache-Control: max-age, less the Age that a cache on the way
+// reports (RFC 9111 §4.2), where it asks for more frequent refreshes than every
+// five minutes. It never makes them rarer: that would delay the withdrawal of a
+// key.
 func nextFetch(header http.Header) time.Duration {
-	for directive := range strings.SplitSeq(header.Get("Cache-Control"), ",") {
+	for directive := range strings.SplitSeq(strings.Join(header.Values("Cache-Control"), ","), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
 		if !strings.EqualFold(name, "max-age") {
 			continue
 		}
-		seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
+		fresh, err := seconds(strings.Trim(value, `"`))
 		if err != nil {
 			continue
 		}
-		return min(max(time.Duration(seconds)*time.Second, refreshAtMost), refreshEvery)
+		if age, err := seconds(header.Get("Age")); err == nil {
+			fresh -= age
+		}
+		return min(max(fresh, refreshAtMost), refreshEvery)
 	}
 	return refreshEvery
+}
+
+// seconds reads a delay of RFC 9110 and 9111: whole seconds.
+func seconds(text string) (time.Duration, error) {
+	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 31)
+	return time.Duration(n) * time.Second, err //nolint:gosec // 31 bits
+}
+
+// deferredError is a failure after which the server asked to be left alone for
+// a while.
+type deferredError struct {
+	error
+
+	wait time.Duration
+}
+
+func (e *deferredError) Unwrap() error { return e.error }
+
+// deferred adds to a failure what Retry-After asks for (RFC 9110 §10.2.3):
+// seconds, or a date, which is compared with the server's own clock where it
+// tells it.
+func deferred(err error, header http.Header, now time.Time) error {
+	text := header.Get("Retry-After")
+	if wait, wrong := seconds(text); wrong == nil {
+		return &deferredError{err, wait}
+	}
+	at, wrong := http.ParseTime(text)
+	if wrong != nil {
+		return err
+	}
+	if date, wrong := http.ParseTime(header.Get("Date")); wrong == nil {
+		now = date
+	}
+	return &deferredError{err, at.Sub(now)}
 }
 
 // newTransport returns a transport that dials no address that checkAddress

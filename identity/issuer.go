@@ -53,7 +53,7 @@ func (i Issuer) Validate() error {
 		problems = append(problems, errors.New("algorithms is empty: no token could be accepted"))
 	}
 	for _, a := range i.Algorithms {
-		if !slices.Contains(Algorithms(), a) {
+		if !slices.Contains(Algorithms(), canonical(a)) {
 			problems = append(problems, fmt.Errorf("algorithm %.40q is not one of %s", a, strings.Join(Algorithms(), ", ")))
 		}
 	}
@@ -61,6 +61,18 @@ func (i Issuer) Validate() error {
 		problems = append(problems, errors.New("max_lifetime must be positive"))
 	}
 	return errors.Join(problems...)
+}
+
+// normalized returns a copy with each algorithm under one name, once.
+func (i Issuer) normalized() Issuer {
+	given := i.Algorithms
+	i.Algorithms = make([]string, 0, len(given))
+	for _, a := range given {
+		if a = canonical(a); !slices.Contains(i.Algorithms, a) {
+			i.Algorithms = append(i.Algorithms, a)
+		}
+	}
+	return i
 }
 
 // pins reports whether tokens of the issuer may be signed by the algorithm.

@@ -10,7 +10,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
@@ -23,7 +25,6 @@ import (
 const (
 	minRSABits = 2048
 	maxRSABits = 8192 // beyond it one verification takes milliseconds
-	maxKeys    = 256  // of one set
 )
 
 // identifier tells keys apart: two with the same identifier are the same key.
@@ -75,45 +76,6 @@ func verifiesPSS(public crypto.PublicKey, hash crypto.Hash, c *compact) bool {
 	return rsa.VerifyPSS(key, hash, h.Sum(nil), c.signature, options) == nil
 }
 
-// ReadKeySet reads a JSON Web Key Set (RFC 7517 §5) as the background refresh
-// does, for check-config. It returns how many keys could verify viewer tokens,
-// and for each other one why not; the error says that it is no key set at all.
-func ReadKeySet(body []byte) (usable int, dropped []string, err error) {
-	keys, dropped, err := parseKeys(body)
-	return len(keys), dropped, err
-}
-
-// parseKeys reads the keys of a set. A key that must not be used is dropped
-// and described; the others count. One that is listed again is the same object,
-// so that its withdrawal reaches whoever remembers it.
-func parseKeys(body []byte) (keys []*key, dropped []string, err error) {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(body, &members); err != nil {
-		return nil, nil, fmt.Errorf("reading the key set: %w", err)
-	}
-	var list []json.RawMessage
-	if err := json.Unmarshal(members["keys"], &list); err != nil || list == nil {
-		return nil, nil, errors.New("the key set has no array named keys")
-	}
-	listed := make(map[identifier]*key)
-	for n, raw := range list {
-		if len(keys) == maxKeys {
-			return keys, append(dropped, fmt.Sprintf("those after the first %d usable ones", maxKeys)), nil
-		}
-		k, err := parseKey(raw)
-		if err != nil {
-			dropped = append(dropped, fmt.Sprintf("keys[%d]: %s", n, err))
-			continue
-		}
-		if same, again := listed[k.identifier]; again {
-			k = same
-		}
-		listed[k.identifier] = k
-		keys = append(keys, k)
-	}
-	return keys, dropped, nil
-}
-
 // parseKey reads one JWK. What it is for is checked here; jwx sees only the
 // members that make up the public key.
 func parseKey(raw []byte) (*key, error) {
@@ -121,6 +83,7 @@ func parseKey(raw []byte) (*key, error) {
 	if err != nil {
 		return nil, err
 	}
+	maps.DeleteFunc(members, func(_ string, value any) bool { return isEmpty(value) })
 	k := new(key)
 	if err := k.readPurpose(members); err != nil {
 		return nil, err
@@ -139,6 +102,23 @@ func parseKey(raw []byte) (*key, error) {
 	return k, nil
 }
 
+// isEmpty reports whether a member of a JWK says nothing. Serializers write the
+// members that a key does not have as null, "" or [] ("d":null, "oth":[]); none
+// of RFC 7518's has a meaning with such a value.
+func isEmpty(value any) bool {
+	switch v := value.(type) {
+	case nil:
+		return true
+	case string:
+		return v == ""
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	}
+	return false
+}
+
 func (k *key) readPurpose(members map[string]any) error {
 	for _, name := range [...]string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
 		if _, ok := members[name]; ok && members["kty"] != "oct" {
@@ -154,8 +134,9 @@ func (k *key) readPurpose(members map[string]any) error {
 			return fmt.Errorf("its %s is not a string", name)
 		}
 	}
+	k.algorithm = canonical(k.algorithm)
 	if use, ok := members["use"]; ok && use != "sig" {
-		return fmt.Errorf("its use is %.40q, not sig", fmt.Sprint(use))
+		return &otherPurposeError{fmt.Sprintf("its use is %.40q, not sig", fmt.Sprint(use)), use == "enc"}
 	}
 	if operations, ok := members["key_ops"]; ok {
 		list, _ := operations.([]any)
@@ -164,9 +145,23 @@ func (k *key) readPurpose(members map[string]any) error {
 		}
 	}
 	if k.algorithm != "" && !slices.Contains(Algorithms(), k.algorithm) {
-		return fmt.Errorf("its alg %.40q is not supported", k.algorithm)
+		return &otherPurposeError{fmt.Sprintf("its alg %.40q is not supported", k.algorithm), encrypts(k.algorithm)}
 	}
 	return nil
+}
+
+// otherPurposeError says that a key is not one that verifies tokens.
+type otherPurposeError struct {
+	reason  string
+	encrypt bool // it is for encryption, which is no mistake of the issuer's
+}
+
+func (e *otherPurposeError) Error() string { return e.reason }
+
+// encrypts reports whether an algorithm is one that agrees on or wraps keys by
+// a public key (RFC 7518 §4.1), as in the second key that Keycloak publishes.
+func encrypts(algorithm string) bool {
+	return algorithm == "RSA1_5" || strings.HasPrefix(algorithm, "RSA-OAEP") || strings.HasPrefix(algorithm, "ECDH-ES")
 }
 
 // publicKey builds the key and refuses weak and broken ones.

@@ -87,24 +87,21 @@ func TestKeysThatAreDropped(t *testing.T) {
 		"RSA e = 2":                {with(rsa, m{"e": "Ag"}), "exponent"},
 		"RSA e of 65 bits":         {with(rsa, m{"e": encode([]byte{1, 0, 0, 0, 0, 0, 1, 0, 1})}), "exponent"},
 		"RSA without e":            {with(rsa, m{"e": absent}), "required field e"},
-		"use enc":                  {with(ec, m{"use": "enc"}), "use"},
 		"use SIG":                  {with(ec, m{"use": "SIG"}), "use"},
 		"use a number":             {with(ec, m{"use": 1}), "use"},
 		"key_ops sign":             {with(ec, m{"key_ops": []string{"sign"}}), "key_ops"},
-		"key_ops empty":            {with(ec, m{"key_ops": []string{}}), "key_ops"},
 		"key_ops no array":         {with(ec, m{"key_ops": "verify"}), "key_ops"},
 		"private EC":               {with(ec, m{"d": "AAAA"}), "private"},
 		"private RSA":              {with(rsa, m{"d": "AAAA"}), "private"},
 		"private RSA, only p":      {with(rsa, m{"p": "AAAA"}), "private"},
 		"private RSA, only qi":     {with(rsa, m{"qi": "AAAA"}), "private"},
 		"private Ed25519":          {with(ed, m{"d": "AAAA"}), "private"},
-		"private part is null":     {with(ec, m{"d": nil}), "private"},
 		"RSA with k":               {with(rsa, m{"k": "AAAA"}), "private"},
 		"alg of another type":      {with(rsa, m{"alg": "ES256"}), "another type"},
 		"alg of another curve":     {with(ec, m{"alg": "ES384"}), "another type"},
 		"alg HS256 on an EC key":   {with(ec, m{"alg": "HS256"}), "not supported"},
 		"alg none":                 {with(ec, m{"alg": "none"}), "not supported"},
-		"alg RSA-OAEP":             {with(rsa, m{"alg": "RSA-OAEP"}), "not supported"},
+		"alg A128KW":               {with(rsa, m{"alg": "A128KW"}), "not supported"},
 		"alg a number":             {with(ec, m{"alg": 7}), "not a string"},
 		"kid a number":             {with(ec, m{"kid": 7}), "not a string"},
 		"point not on the curve":   {with(ec, m{"x": encode(make([]byte, 32))}), "curve"},
@@ -137,9 +134,12 @@ func TestKeysThatAreDropped(t *testing.T) {
 
 func TestWhatIsNoKeySet(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{"", "{}", "null", "[]", `"x"`, `{"keys":null}`, `{"keys":{}}`, `{"keys":"x"}`, `{"KEYS":[]}`, `{"keys":[]}x`, "<html>"} {
+	for _, body := range []string{
+		"", " \n", "{}", "null", "[]", `"x"`, `{"keys":null}`, `{"keys":{}}`, `{"keys":"x"}`, `{"KEYS":[]}`, `{"keys":[]}x`,
+		"\ufeff\ufeff" + `{"keys":[]}`, `x` + "\ufeff" + `{"keys":[]}`, `{"kty":7}`, `{"jwks_uri":7}`, `{"a":"-----BEGIN","b":7}`,
+	} {
 		if _, _, err := identity.ReadKeySet([]byte(body)); err == nil {
-			t.Errorf("ReadKeySet(%s) = nil", body)
+			t.Errorf("ReadKeySet(%q) = nil", body)
 		}
 	}
 	if usable, dropped, err := identity.ReadKeySet([]byte(`{"keys":[],"more":1}`)); usable != 0 || dropped != nil || err != nil {
@@ -209,7 +209,7 @@ func TestDroppedKeysAreLoggedOncePerChange(t *testing.T) {
 		p := provider(t, nil)
 		good := jwksOf(t, p)[0]
 		bad := maps.Clone(good)
-		bad["use"] = "enc"
+		bad["use"] = "tls"
 		var body atomic.Pointer[[]byte]
 		publish := func(keys ...any) {
 			b := setFrom(t, keys...)

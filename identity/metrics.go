@@ -13,6 +13,7 @@ import (
 const (
 	refreshChanged   = "changed"
 	refreshUnchanged = "unchanged"
+	refreshEmptied   = "emptied" // changed, and no key can be used any more
 	refreshFailed    = "error"
 )
 
@@ -35,7 +36,7 @@ func newMetrics(v *Verifier, registerer prometheus.Registerer) *metrics {
 	}, []string{"result"})
 	refreshes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "playgate_jwks_refresh_total",
-		Help: "Reads of issuers' key sets, by result (changed, unchanged, error).",
+		Help: "Reads of issuers' key sets, by result (changed, unchanged, emptied: without a usable key, error).",
 	}, []string{"result"})
 	m := &metrics{
 		hit:       remembered.WithLabelValues("hit"),
@@ -49,7 +50,7 @@ func newMetrics(v *Verifier, registerer prometheus.Registerer) *metrics {
 	} {
 		m.refusals[code] = verifications.WithLabelValues(string(code))
 	}
-	for _, result := range []string{refreshChanged, refreshUnchanged, refreshFailed} {
+	for _, result := range []string{refreshChanged, refreshUnchanged, refreshEmptied, refreshFailed} {
 		m.refreshes[result] = refreshes.WithLabelValues(result)
 	}
 	if registerer != nil {
@@ -70,6 +71,7 @@ func (m *metrics) refresh(result string) { m.refreshes[result].Inc() }
 type ages struct {
 	verifier *Verifier
 	age      *prometheus.Desc
+	keys     *prometheus.Desc
 	held     *prometheus.Desc
 }
 
@@ -79,6 +81,9 @@ func newAges(v *Verifier) *ages {
 		age: prometheus.NewDesc("playgate_jwks_age_seconds",
 			"Time since the oldest key set of the environment's issuers was last confirmed; +Inf: one never loaded.",
 			[]string{"environment"}, nil),
+		keys: prometheus.NewDesc("playgate_jwks_usable_keys",
+			"Usable keys in the smallest key set of the environment's issuers; 0: the viewers of one are all refused.",
+			[]string{"environment"}, nil),
 		held: prometheus.NewDesc("playgate_identity_remembered_entries",
 			"Verified identities held in memory.", nil, nil),
 	}
@@ -87,6 +92,7 @@ func newAges(v *Verifier) *ages {
 // Describe implements prometheus.Collector.
 func (a *ages) Describe(out chan<- *prometheus.Desc) {
 	out <- a.age
+	out <- a.keys
 	out <- a.held
 }
 
@@ -95,11 +101,13 @@ func (a *ages) Collect(out chan<- prometheus.Metric) {
 	current := a.verifier.roster.Load()
 	now := a.verifier.now()
 	for environment, list := range current.trusted {
-		oldest := 0.0
+		oldest, fewest := 0.0, math.MaxInt
 		for _, i := range list {
 			oldest = max(oldest, i.source.age(now))
+			fewest = min(fewest, i.source.size())
 		}
 		out <- prometheus.MustNewConstMetric(a.age, prometheus.GaugeValue, oldest, string(environment))
+		out <- prometheus.MustNewConstMetric(a.keys, prometheus.GaugeValue, float64(fewest), string(environment))
 	}
 	out <- prometheus.MustNewConstMetric(a.held, prometheus.GaugeValue, float64(current.memory.len()))
 }
@@ -111,4 +119,12 @@ func (s *source) age(now time.Time) float64 {
 		return math.Inf(1)
 	}
 	return max(now.Sub(time.Unix(0, fresh)).Seconds(), 0)
+}
+
+// size is how many keys could verify tokens, 0 before the set was loaded.
+func (s *source) size() int {
+	if set := s.set.Load(); set != nil {
+		return len(set.keys)
+	}
+	return 0
 }

@@ -1,14 +1,19 @@
 package identity_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/playgate/playgate/identity"
 )
@@ -238,18 +243,23 @@ func TestKeySetIsRefreshedInTheBackground(t *testing.T) {
 	for _, c := range []struct {
 		control string
 		every   time.Duration
+		more    []string // further header lines
 	}{
-		{"", 5 * time.Minute},
-		{"no-store", 5 * time.Minute},
-		{"public, max-age=120", 2 * time.Minute},
-		{`MAX-AGE="120", must-revalidate`, 2 * time.Minute},
-		{"max-age=0", time.Minute},
-		{"max-age=86400", 5 * time.Minute},
-		{"max-age=-1", 5 * time.Minute},
-		{"max-age=99999999999999999999", 5 * time.Minute},
-		{"s-maxage=60", 5 * time.Minute},
+		{"", 5 * time.Minute, nil},
+		{"no-store", 5 * time.Minute, nil},
+		{"public, max-age=120", 2 * time.Minute, nil},
+		{`MAX-AGE="120", must-revalidate`, 2 * time.Minute, nil},
+		{"max-age=0", time.Minute, nil},
+		{"max-age=86400", 5 * time.Minute, nil},
+		{"max-age=-1", 5 * time.Minute, nil},
+		{"max-age=99999999999999999999", 5 * time.Minute, nil},
+		{"s-maxage=60", 5 * time.Minute, nil},
+		{"max-age=240", 2 * time.Minute, []string{"Age", "120"}},
+		{"max-age=240", time.Minute, []string{"Age", "3600"}},
+		{"max-age=240", 4 * time.Minute, []string{"Age", "old"}},
+		{"public", 2 * time.Minute, []string{"Cache-Control", "max-age=120"}},
 	} {
-		t.Run(c.control, func(t *testing.T) {
+		t.Run(c.control+strings.Join(c.more, " "), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				p := provider(t, nil)
@@ -258,6 +268,9 @@ func TestKeySetIsRefreshedInTheBackground(t *testing.T) {
 					times = append(times, time.Now())
 					if c.control != "" {
 						w.Header().Set("Cache-Control", c.control)
+					}
+					if len(c.more) > 0 {
+						w.Header().Add(c.more[0], c.more[1])
 					}
 					p.ServeHTTP(w, r)
 				})
@@ -386,4 +399,133 @@ func TestLifecycle(t *testing.T) {
 			t.Errorf("Stop took %s", took)
 		}
 	})
+}
+
+// TestRetryAfterIsObeyed after a failure, between the ordinary wait for another
+// try and the ordinary interval; also where an unknown kid would ask sooner.
+func TestRetryAfterIsObeyed(t *testing.T) {
+	t.Parallel()
+	date := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
+	for name, c := range map[string]struct {
+		header      func(http.Header)
+		least, most time.Duration // until the next request
+	}{
+		"nothing":            {func(http.Header) {}, 900 * time.Millisecond, 1100 * time.Millisecond},
+		"seconds":            {func(h http.Header) { h.Set("Retry-After", "120") }, 2 * time.Minute, 144 * time.Second},
+		"a date":             {func(h http.Header) { h.Set("Retry-After", date(2*time.Minute)) }, 2 * time.Minute, 144 * time.Second},
+		"less than our wait": {func(h http.Header) { h.Set("Retry-After", "0") }, 900 * time.Millisecond, 1100 * time.Millisecond},
+		"a date of the past": {func(h http.Header) { h.Set("Retry-After", date(-time.Hour)) }, 900 * time.Millisecond, 1100 * time.Millisecond},
+		"a day":              {func(h http.Header) { h.Set("Retry-After", "86400") }, 5 * time.Minute, 6 * time.Minute},
+		"garbage":            {func(h http.Header) { h.Set("Retry-After", "soon") }, 900 * time.Millisecond, 1100 * time.Millisecond},
+		"a number too large": {func(h http.Header) { h.Set("Retry-After", "99999999999999999999") }, 900 * time.Millisecond, 1100 * time.Millisecond},
+		"a clock that is an hour ahead": {func(h http.Header) {
+			h.Set("Date", date(time.Hour))
+			h.Set("Retry-After", date(time.Hour+2*time.Minute))
+		}, 2 * time.Minute, 144 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var times []time.Time
+				p := provider(t, nil)
+				v := bubble(t, network{host: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					times = append(times, time.Now())
+					c.header(w.Header())
+					w.WriteHeader(http.StatusTooManyRequests)
+				})}, trust(prod))
+				wantCode(t, v, sign(t, p, nil), unavailable)
+				time.Sleep(10 * time.Minute)
+				v.Stop()
+				// The token above asks once where the server did not forbid it.
+				gap := times[1].Sub(times[0])
+				if c.least < 2*time.Second {
+					gap = times[2].Sub(times[1])
+					c.least, c.most = 2*c.least, 2*c.most
+				}
+				if gap < c.least || gap > c.most {
+					t.Errorf("asked again after %s, want %s to %s", gap, c.least, c.most)
+				}
+			})
+		})
+	}
+}
+
+// TestUnknownKidsObeyRetryAfter: they are how strangers could keep an issuer's
+// rate limit shut. The keys that are loaded stay in use, and once the time is
+// over one may ask again.
+func TestUnknownKidsObeyRetryAfter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := provider(t, nil)
+		server := new(replaceable)
+		server.set(p)
+		v := bubble(t, network{host: server}, trust(prod))
+		raw := sign(t, p, nil)
+		limited := &counted{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "100")
+			w.WriteHeader(http.StatusTooManyRequests)
+		})}
+		server.set(limited)
+		wantCode(t, v, unknownKid(t, 1), invalid)
+		if n := limited.requests.Load(); n != 1 {
+			t.Fatalf("%d requests, want 1", n)
+		}
+		time.Sleep(99 * time.Second)
+		wantCode(t, v, unknownKid(t, 2), invalid)
+		wantCode(t, v, raw, "")
+		if n := limited.requests.Load(); n != 1 {
+			t.Errorf("%d requests within Retry-After, want 1", n)
+		}
+		time.Sleep(time.Second)
+		wantCode(t, v, unknownKid(t, 3), invalid)
+		if n := limited.requests.Load(); n != 2 {
+			t.Errorf("%d requests after Retry-After, want 2", n)
+		}
+	})
+}
+
+// TestEmptySetIsAnError in the log, and in the metrics, whatever the reason why
+// no key can be used; it is over when keys come back.
+func TestEmptySetIsAnError(t *testing.T) {
+	t.Parallel()
+	for name, empty := range map[string]string{
+		"no keys":                  `{"keys":[]}`,
+		"only keys for encryption": `{"keys":[{"kty":"RSA","use":"enc","n":"AQAB","e":"AQAB"}]}`,
+		"only bad keys":            `{"keys":[{"kty":"oct","k":"AAAA"},null]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				p, registry, server := provider(t, nil), prometheus.NewPedanticRegistry(), new(replaceable)
+				server.set(p)
+				var log bytes.Buffer
+				v := start(t, identity.Config{
+					InsecureTransport: network{host: server}, Registerer: registry, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+				}, trust(prod))
+				check := func(errors int, keys, emptied float64) {
+					t.Helper()
+					if got := strings.Count(log.String(), "level=ERROR"); got != errors {
+						t.Errorf("%d errors in the log, want %d:\n%s", got, errors, log.String())
+					}
+					if got := gather(t, registry, "playgate_jwks_usable_keys", "environment")[string(prod)]; got != keys {
+						t.Errorf("playgate_jwks_usable_keys = %v, want %v", got, keys)
+					}
+					if got := gather(t, registry, "playgate_jwks_refresh_total", "result")["emptied"]; got != emptied {
+						t.Errorf("playgate_jwks_refresh_total{result=emptied} = %v, want %v", got, emptied)
+					}
+				}
+				check(0, 1, 0)
+				server.set(garbage(empty))
+				reload(t, v)
+				check(1, 0, 1)
+				wantCode(t, v, sign(t, p, nil), invalid)
+				time.Sleep(20 * time.Minute)
+				check(1, 0, 1)
+				server.set(p)
+				reload(t, v)
+				check(1, 1, 1)
+				wantCode(t, v, sign(t, p, nil), "")
+			})
+		})
+	}
 }

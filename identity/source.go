@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -44,6 +45,7 @@ type source struct {
 	flight   chan struct{} // guarded by mu: closed when the refresh under way ends; nil: none
 	demanded time.Time     // guarded by mu: the last refresh for an unknown key
 	next     time.Time     // guarded by mu: when run means to refresh next
+	deferred time.Time     // guarded by mu: until when the server asked to be left alone
 
 	// Of run alone:
 	failures int
@@ -130,7 +132,8 @@ func (s *source) nudge() {
 
 // demand asks for a refresh because a token names a key that is not known. It
 // returns a channel that is closed when the refresh ends: the one under way,
-// or a new one if the last demand is 30 seconds ago. Otherwise nil.
+// or a new one if the last demand is 30 seconds ago and the server did not ask
+// to be left alone. Otherwise nil.
 func (s *source) demand() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,7 +144,7 @@ func (s *source) demand() <-chan struct{} {
 		return s.flight
 	}
 	now := s.now()
-	if !s.demanded.IsZero() && now.Sub(s.demanded) < demandEvery {
+	if !s.demanded.IsZero() && now.Sub(s.demanded) < demandEvery || now.Before(s.deferred) {
 		return nil
 	}
 	s.demanded = now
@@ -184,6 +187,10 @@ func (s *source) refresh(ctx context.Context) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.next = s.now().Add(wait)
+	s.deferred = time.Time{}
+	if d, ok := errors.AsType[*deferredError](err); ok {
+		s.deferred = s.now().Add(min(d.wait, refreshEvery))
+	}
 	s.landLocked()
 	return wait
 }
@@ -229,7 +236,14 @@ func (s *source) conclude(ctx context.Context, doc document, err error) time.Dur
 			"source", s.name, "loaded", s.set.Load() != nil, "error", err)
 	}
 	s.failures++
-	return jitter(min(time.Second<<min(s.failures-1, 10), maxBackoff))
+	wait := jitter(min(time.Second<<min(s.failures-1, 10), maxBackoff))
+	if d, ok := errors.AsType[*deferredError](err); ok {
+		// Not before the server allows it, unless that is later than an ordinary
+		// refresh would be; a moment later, so that replicas do not ask in step.
+		asked := min(d.wait, refreshEvery)
+		wait = max(wait, jitter(asked)+asked/10)
+	}
+	return wait
 }
 
 // jitter spreads a duration by a tenth to both sides, so that replicas do not
@@ -246,11 +260,11 @@ func (s *source) take(body []byte) error {
 		s.metrics.refresh(refreshUnchanged)
 		return nil
 	}
-	keys, dropped, err := parseKeys(body)
+	parsed, err := parseKeys(body, s.name)
 	if err != nil {
 		return err
 	}
-	next := &keySet{keys}
+	next := &keySet{parsed.keys}
 	withdrawn := next.succeed(s.set.Load())
 	s.set.Store(next)
 	s.fresh.Store(s.now().UnixNano())
@@ -258,12 +272,25 @@ func (s *source) take(body []byte) error {
 		k.withdrawn.Store(true)
 	}
 	s.digest = digest
-	s.metrics.refresh(refreshChanged)
-	s.log.Info("key set loaded", "source", s.name, "keys", len(keys), "withdrawn", len(withdrawn))
-	if dropped = append(dropped, s.unpinned(keys)...); len(dropped) > 0 {
+	s.logSet(&parsed, len(withdrawn))
+	return nil
+}
+
+// logSet counts and logs a set that differs from the one before. A set without
+// a usable key is an answer, and is believed: it withdraws all that there were.
+// It is an error all the same, because it locks every viewer of the issuer out.
+func (s *source) logSet(set *parsedSet, withdrawn int) {
+	log, message := s.log.Info, "key set loaded"
+	result := refreshChanged
+	if len(set.keys) == 0 {
+		log, message = s.log.Error, "the key set has no usable key: every viewer token of the issuer is refused"
+		result = refreshEmptied
+	}
+	s.metrics.refresh(result)
+	log(message, "source", s.name, "keys", len(set.keys), "withdrawn", withdrawn, "for_encryption", set.unrelated)
+	if dropped := slices.Concat(set.dropped, s.unpinned(set.keys)); len(dropped) > 0 {
 		s.log.Warn("keys of the set are not used", "source", s.name, "count", len(dropped), "dropped", dropped[:min(len(dropped), 10)])
 	}
-	return nil
 }
 
 // unpinned describes the keys that no issuer's algorithms reach. They stay in

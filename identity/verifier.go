@@ -105,6 +105,10 @@ func (v *Verifier) SetIssuers(issuers []Issuer) error {
 	if err := validate(issuers); err != nil {
 		return err
 	}
+	issuers = slices.Clone(issuers)
+	for n := range issuers {
+		issuers[n] = issuers[n].normalized()
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if !slices.EqualFunc(issuers, v.roster.Load().issuers, Issuer.equal) {
@@ -145,14 +149,12 @@ func validate(issuers []Issuer) error {
 }
 
 // replaceLocked builds the next roster, publishes it, then starts the sources
-// that are new and ends those that nobody names any more.
+// that are new and ends those that nobody names any more. It keeps issuers.
 func (v *Verifier) replaceLocked(issuers []Issuer) {
-	next := v.newRoster(make([]Issuer, 0, len(issuers)))
+	next := v.newRoster(issuers)
 	named := make(map[string]*running)
 	pins := make(map[*source][]string)
 	for _, i := range issuers {
-		i.Algorithms = slices.Clone(i.Algorithms)
-		next.issuers = append(next.issuers, i)
 		location := "url " + i.JWKSURL
 		if i.JWKSFile != "" {
 			location = "file " + i.JWKSFile
@@ -189,7 +191,7 @@ func (v *Verifier) open(i Issuer) *source {
 	if err != nil {
 		panic(err) // validate has seen it
 	}
-	return newSource(u.Scheme+"://"+u.Host+u.EscapedPath(), urlReader(u, v.transport), v)
+	return newSource(u.Scheme+"://"+u.Host+u.EscapedPath(), urlReader(u, v.transport, v.now), v)
 }
 
 // Start begins to read the key sets, each in a goroutine of its own, until the
