@@ -90,8 +90,9 @@ func issuersOf(e *configs.Environment) []identity.Issuer {
 	var out []identity.Issuer
 	for _, v := range e.Viewers {
 		out = append(out, identity.Issuer{
-			Environment: e.ID, Issuer: v.Issuer, Alias: v.Alias, Audience: v.Audience,
-			JWKSURL: v.JWKSURL, JWKSFile: string(v.JWKSFile), Algorithms: v.Algorithms, MaxLifetime: v.MaxLifetime,
+			Environment: e.ID, Issuer: v.Issuer, Alias: v.Alias, Recipients: v.Recipients(),
+			JWKSURL: v.JWKSURL, JWKSFile: string(v.JWKSFile), CAs: v.CAs,
+			Algorithms: v.Algorithms, MaxLifetime: v.MaxLifetime, IATLeeway: v.IATLeeway,
 		})
 	}
 	return out

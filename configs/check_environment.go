@@ -59,47 +59,6 @@ func (l *loader) checkToken(path string, t *Token) {
 	}
 }
 
-func (l *loader) checkViewers(path string, viewers []Viewer) {
-	aliases := map[string]int{}
-	for i := range viewers {
-		v := &viewers[i]
-		at := fmt.Sprintf("%s[%d]", path, i)
-		l.checkKeys(at, v)
-		if v.Audience == "" {
-			l.report.add(at+".audience", "must not be empty: a token that is meant for others would do")
-		}
-		if len(v.Algorithms) == 0 {
-			l.report.add(at+".algorithms", "want at least one")
-		}
-		if v.Alias == "" && len(viewers) == 1 {
-			v.Alias = "main"
-		}
-		first, taken := aliases[v.Alias]
-		switch {
-		case v.Alias == "":
-			l.report.add(at+".alias", "is required when there are two viewers")
-		case taken:
-			l.report.add(at+".alias", "%q is already %s[%d].alias", clipped(v.Alias), path, first)
-		default:
-			aliases[v.Alias] = i
-		}
-	}
-}
-
-// checkKeys checks where an issuer's keys come from.
-func (l *loader) checkKeys(path string, v *Viewer) {
-	switch {
-	case v.JWKSURL != "" && v.JWKSFile != "":
-		l.report.add(path+".jwks_file", "is given besides jwks_url; want one of them")
-	case v.JWKSURL != "":
-		l.checkJWKSURL(path+".jwks_url", v.JWKSURL)
-	case v.JWKSFile != "":
-		l.read(path+".jwks_file", v.JWKSFile, maxJWKS)
-	case !l.report.hasFailed(path + ".jwks_file"):
-		l.report.add(path+".jwks_url", "is required, or jwks_file")
-	}
-}
-
 // checkViewerNames checks the names of the cookie and the query parameter that
 // may carry a viewer token.
 func (l *loader) checkViewerNames(path string, e *Environment) {

@@ -87,6 +87,8 @@ func (l *loader) checkJWKSURL(path, text string) {
 		l.report.add(path, "must not be a link-local address")
 	case u.Scheme != "https" && !isLoopback(u.Hostname()):
 		l.report.add(path, "want https, or http on a loopback address")
+	case strings.ContainsAny(text, placeholders):
+		l.report.add(path, "has a placeholder in {} or <>: want the URL that the issuer really serves")
 	}
 }
 

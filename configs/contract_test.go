@@ -133,7 +133,7 @@ func TestTheContractsExampleLoads(t *testing.T) {
 	e.Hosts = []string{"play.acme.example"}
 	e.Viewers = []configs.Viewer{{
 		Issuer: "https://idp.acme.example", Alias: "main", Audience: "playgate", JWKSURL: "https://idp.acme.example/jwks.json",
-		Algorithms: []string{"RS256", "ES256", "EdDSA"}, MaxLifetime: 24 * time.Hour,
+		Algorithms: []string{"RS256", "ES256", "EdDSA"}, MaxLifetime: 24 * time.Hour, IATLeeway: 30 * time.Second,
 	}}
 	parsed, err := tenant.ParseSecretHash(hash)
 	if err != nil {

@@ -37,7 +37,7 @@ func (e *Environment) tenant() tenant.Environment {
 		},
 	}
 	for _, v := range e.Viewers {
-		out.Issuers = append(out.Issuers, tenant.IssuerRef{Issuer: v.Issuer, Audience: v.Audience, Alias: v.Alias})
+		out.Issuers = append(out.Issuers, tenant.IssuerRef{Issuer: v.Issuer, Recipients: v.Recipients(), Alias: v.Alias})
 	}
 	for _, t := range e.AccessTokens {
 		token := tenant.AccessToken{ID: t.ID, Name: t.Name, Secret: t.SecretSHA256.SecretHash}

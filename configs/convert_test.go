@@ -29,7 +29,7 @@ organizations:
 		{ID: "acme", Name: "Acme", Environments: []tenant.Environment{
 			{
 				ID: "acme-prod", Name: "Production", Hosts: []string{"play.example"}, Anonymous: true, ViewerCookie: "c", ViewerQuery: "q",
-				Issuers: []tenant.IssuerRef{{Issuer: "i", Audience: "a", Alias: "x"}},
+				Issuers: []tenant.IssuerRef{{Issuer: "i", Recipients: []playback.Recipient{{Claim: playback.RecipientAudience, Value: "a"}}, Alias: "x"}},
 				AccessTokens: []tenant.AccessToken{
 					{ID: "t1", Name: "backend", Secret: secret, Permissions: tenant.PermissionsOf(tenant.VideoRead, tenant.SystemWrite)},
 				},

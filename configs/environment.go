@@ -80,17 +80,6 @@ type Token struct {
 	PseudonymKey     playback.Secret       // what pseudonym_key_file holds
 }
 
-// Viewer configures one issuer of viewer tokens.
-type Viewer struct {
-	Issuer      string        `yaml:"issuer" required:"true" doc:"The token's iss, exactly."`
-	Alias       string        `yaml:"alias" shown:"main" doc:"viewer.issuer in rules; must be given, and be unique, when there are two."`
-	Audience    string        `yaml:"audience" default:"playgate" doc:"Must be in the token's aud."`
-	JWKSURL     string        `yaml:"jwks_url" default:"" doc:"Where the issuer publishes its keys: https, or http on loopback."`
-	JWKSFile    Path          `yaml:"jwks_file" default:"" doc:"File with the keys, instead of jwks_url."`
-	Algorithms  []string      `yaml:"algorithms" required:"true" enum:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" doc:"The only signature algorithms that are accepted."`
-	MaxLifetime time.Duration `yaml:"max_lifetime" default:"24h" doc:"Longest exp − iat that is accepted."`
-}
-
 // AccessToken is the credential of a backend.
 type AccessToken struct {
 	ID           string     `yaml:"id" required:"true" doc:"The user name of Basic; unique in the process."`

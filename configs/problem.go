@@ -90,6 +90,19 @@ func (r *report) hasFailed(path string) bool {
 	return r.failed[""]
 }
 
+// given reports whether the document has a value at the path.
+func (r *report) given(path string) bool {
+	n := r.root
+	for n != nil {
+		var step string
+		if step, path = nextStep(path); step == "" {
+			return !isNull(n)
+		}
+		n, _ = child(n, step, 0)
+	}
+	return false
+}
+
 // sort puts problems and warnings in the order of the file.
 func (r *report) sort() {
 	byLine := func(a, b Problem) int { return a.Line - b.Line }

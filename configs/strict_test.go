@@ -140,7 +140,7 @@ organizations:
 		`organizations[0].environments[0].hosts[0]: "play.example:8080": a host is written without its port, which is not compared (line 10)`,
 		`organizations[0].environments[0].token.default_ttl: 2h is longer than max_ttl, 1h (line 11)`,
 		`organizations[0].environments[0].viewers[0].jwks_url: is required, or jwks_file (line 13)`,
-		`organizations[0].environments[0].viewers[0].algorithms[0]: "HS256": want one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA (line 14)`,
+		`organizations[0].environments[0].viewers[0].algorithms[0]: "HS256": want one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, Ed25519 (line 14)`,
 		`organizations[0].environments[0].access_tokens[0].secret_sha256: want the SHA-256 of the secret as 64 hexadecimal digits (line 16)`,
 		`organizations[0].environments[0].policy_file: reading /etc/playgate/nowhere.yaml: file does not exist (line 17)`,
 	}

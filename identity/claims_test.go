@@ -217,9 +217,9 @@ func TestAllClaimsBecomeViewerClaims(t *testing.T) {
 	}
 }
 
-// TestInspectShowsIssuerAndAudience, which is all that choosing an environment
+// TestInspectShowsIssuerAndRecipients, which is all that choosing an environment
 // takes, and keeps none of the caller's memory.
-func TestInspectShowsIssuerAndAudience(t *testing.T) {
+func TestInspectShowsIssuerAndRecipients(t *testing.T) {
 	t.Parallel()
 	p := provider(t, noon)
 	v := identity.New(identity.Config{})
@@ -228,8 +228,8 @@ func TestInspectShowsIssuerAndAudience(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if claim.Issuer != issuerURL || !cmp.Equal(claim.Audience, []string{"a", "b"}) {
-		t.Errorf("Inspect() = %q, %q", claim.Issuer, claim.Audience)
+	if want := append(forAudience("a"), forAudience("b")...); claim.Issuer != issuerURL || !cmp.Equal(claim.Recipients, want) {
+		t.Errorf("Inspect() = %q, %q", claim.Issuer, claim.Recipients)
 	}
 }
 
@@ -251,7 +251,7 @@ func TestClaimOfAnotherTokenIsOfNoUse(t *testing.T) {
 	if id, err := v.Verify(forged, goodClaim, prod); codeOf(t, err) != invalid {
 		t.Errorf("forged token with a good token's claim: %v, %v", id, err)
 	}
-	for _, claim := range []identity.Claim{forgedClaim, {}, {Issuer: "x", Audience: []string{"y"}}} {
+	for _, claim := range []identity.Claim{forgedClaim, {}, {Issuer: "x", Recipients: forAudience("y")}} {
 		if id, err := v.Verify(good, claim, prod); err != nil || id.Viewer.ID != "u1" {
 			t.Errorf("good token with claim %v: %v, %v", claim.Issuer, id, err)
 		}

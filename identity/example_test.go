@@ -8,6 +8,7 @@ import (
 
 	"github.com/playgate/playgate/identity"
 	"github.com/playgate/playgate/identity/identitytest"
+	"github.com/playgate/playgate/playback"
 )
 
 // The request path: remembered, or inspected and verified.
@@ -21,8 +22,9 @@ func Example() {
 
 	verifier := identity.New(identity.Config{})
 	err = verifier.SetIssuers([]identity.Issuer{{
-		Environment: "acme-prod", Issuer: idp.Issuer(), Alias: "main", Audience: "playgate",
-		JWKSURL: keys.URL, Algorithms: []string{"ES256"}, MaxLifetime: 24 * time.Hour,
+		Environment: "acme-prod", Issuer: idp.Issuer(), Alias: "main",
+		Recipients: []playback.Recipient{{Claim: playback.RecipientAudience, Value: "playgate"}},
+		JWKSURL:    keys.URL, Algorithms: []string{"ES256"}, MaxLifetime: 24 * time.Hour,
 	}})
 	if err != nil {
 		panic(err)
@@ -36,7 +38,7 @@ func Example() {
 	}
 	id, ok := verifier.Remembered(token, "acme-prod", time.Time{})
 	if !ok {
-		claim, err := verifier.Inspect(token) // claim.Issuer and claim.Audience choose the environment
+		claim, err := verifier.Inspect(token) // claim.Issuer and claim.Recipients choose the environment
 		if err != nil {
 			panic(err)
 		}

@@ -40,7 +40,7 @@ func VerifyJWS(raw string, set []byte, algorithms ...string) error {
 // NewTransport returns the transport that key sets are fetched with, on a
 // resolver of the test's.
 func NewTransport(loopbackOnly bool, resolver *net.Resolver) *http.Transport {
-	return newTransport(loopbackOnly, resolver)
+	return newTransport(transportOptions{loopbackOnly: loopbackOnly, resolver: resolver})
 }
 
 // CheckAddress tells whether key sets may be fetched from an address.

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -35,12 +36,8 @@ type document struct {
 // reader reads a key set. It honours the context and bounds what it reads.
 type reader func(ctx context.Context) (document, error)
 
-// urlReader reads a key set over HTTP. A transport that is given replaces the
-// hardened one, with all that the latter checks.
+// urlReader reads a key set over HTTP.
 func urlReader(u *url.URL, transport http.RoundTripper, now func() time.Time) reader {
-	if transport == nil {
-		transport = newTransport(u.Scheme == "http", nil)
-	}
 	client := &http.Client{
 		Transport: transport,
 		Timeout:   fetchTimeout,
@@ -123,7 +120,7 @@ func nextFetch(header http.Header) time.Duration {
 // seconds reads a delay of RFC 9110 and 9111: whole seconds.
 func seconds(text string) (time.Duration, error) {
 	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 31)
-	return time.Duration(n) * time.Second, err //nolint:gosec // 31 bits
+	return time.Duration(n) * time.Second, err
 }
 
 // deferredError is a failure after which the server asked to be left alone for
@@ -154,25 +151,31 @@ func deferred(err error, header http.Header, now time.Time) error {
 	return &deferredError{err, at.Sub(now)}
 }
 
+// transportOptions are what differs between transports.
+type transportOptions struct {
+	loopbackOnly bool           // plain http: dial nothing but this machine
+	roots        *x509.CertPool // of the server's certificate; nil: the system's
+	resolver     *net.Resolver  // nil but in tests
+}
+
 // newTransport returns a transport that dials no address that checkAddress
 // refuses. It uses no proxy, which would resolve names on our behalf, and
-// keeps no connection, since minutes pass between two requests. resolver is
-// nil but in tests.
-func newTransport(loopbackOnly bool, resolver *net.Resolver) *http.Transport {
+// keeps no connection, since minutes pass between two requests.
+func newTransport(o transportOptions) *http.Transport {
 	dialer := &net.Dialer{
 		Timeout:  dialTimeout,
-		Resolver: resolver,
+		Resolver: o.resolver,
 		Control: func(_, address string, _ syscall.RawConn) error {
 			target, err := netip.ParseAddrPort(address)
 			if err != nil {
 				return fmt.Errorf("reading the address to dial: %w", err)
 			}
-			return checkAddress(target.Addr(), loopbackOnly)
+			return checkAddress(target.Addr(), o.loopbackOnly)
 		},
 	}
 	return &http.Transport{
 		DialContext:            dialer.DialContext,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.roots},
 		TLSHandshakeTimeout:    dialTimeout,
 		ResponseHeaderTimeout:  fetchTimeout,
 		MaxResponseHeaderBytes: 64 << 10,

@@ -33,8 +33,8 @@ func FuzzVerify(f *testing.F) {
 			}
 			return
 		}
-		if claim.Issuer == "" || len(claim.Audience) == 0 {
-			t.Fatalf("Inspect() = %q, %q without an error", claim.Issuer, claim.Audience)
+		if claim.Issuer == "" {
+			t.Fatalf("Inspect() = %+v without an error", claim)
 		}
 		id, err := v.Verify(raw, claim, prod)
 		if (err == nil) != (raw == good) || (id != nil) != (raw == good) {

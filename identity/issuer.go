@@ -1,10 +1,12 @@
 package identity
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -16,13 +18,15 @@ import (
 // there, and how far that is believed.
 type Issuer struct {
 	Environment playback.EnvironmentID
-	Issuer      string // must equal the token's iss
-	Alias       string // becomes viewer.issuer, unique in the environment
-	Audience    string // must be among the token's aud
-	JWKSURL     string // https, or http on a loopback host; or
-	JWKSFile    string // a file that holds the key set
+	Issuer      string               // must equal the token's iss
+	Alias       string               // becomes viewer.issuer, unique in the environment
+	Recipients  []playback.Recipient // the token must be for one of them
+	JWKSURL     string               // https, or http on a loopback host; or
+	JWKSFile    string               // a file that holds the key set
+	CAs         string               // certificates in PEM that the server of JWKSURL is checked with; "": the system's
 	Algorithms  []string
 	MaxLifetime time.Duration // bound of exp − (iat or now)
+	IATLeeway   time.Duration // how far iat may be ahead; 0: 30 seconds
 }
 
 // Validate reports everything that is wrong with the issuer, joined.
@@ -38,7 +42,12 @@ func (i Issuer) Validate() error {
 	}
 	missing("issuer", i.Issuer)
 	missing("alias", i.Alias)
-	missing("audience", i.Audience)
+	if len(i.Recipients) == 0 {
+		problems = append(problems, errors.New("recipients are missing: a token that is meant for others would do"))
+	}
+	for _, r := range i.Recipients {
+		missing(string(r.Claim), r.Value)
+	}
 	switch {
 	case i.JWKSURL != "" && i.JWKSFile != "":
 		problems = append(problems, errors.New("jwks_url and jwks_file exclude each other"))
@@ -48,6 +57,9 @@ func (i Issuer) Validate() error {
 		}
 	case i.JWKSFile == "":
 		problems = append(problems, errors.New("one of jwks_url and jwks_file is required"))
+	}
+	if i.CAs != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(i.CAs)) {
+		problems = append(problems, errors.New("ca_file holds no certificate in PEM"))
 	}
 	if len(i.Algorithms) == 0 {
 		problems = append(problems, errors.New("algorithms is empty: no token could be accepted"))
@@ -60,11 +72,19 @@ func (i Issuer) Validate() error {
 	if i.MaxLifetime <= 0 {
 		problems = append(problems, errors.New("max_lifetime must be positive"))
 	}
+	if i.IATLeeway < 0 {
+		problems = append(problems, errors.New("iat_leeway must not be negative"))
+	}
 	return errors.Join(problems...)
 }
 
-// normalized returns a copy with each algorithm under one name, once.
+// normalized returns a copy with each algorithm under one name, once, and
+// defaults filled in.
 func (i Issuer) normalized() Issuer {
+	i.Recipients = slices.Clone(i.Recipients)
+	if i.IATLeeway == 0 {
+		i.IATLeeway = leeway
+	}
 	given := i.Algorithms
 	i.Algorithms = make([]string, 0, len(given))
 	for _, a := range given {
@@ -78,12 +98,22 @@ func (i Issuer) normalized() Issuer {
 // pins reports whether tokens of the issuer may be signed by the algorithm.
 func (i Issuer) pins(algorithm string) bool { return slices.Contains(i.Algorithms, algorithm) }
 
-func (i Issuer) equal(other Issuer) bool {
-	a, b := i, other
-	a.Algorithms, b.Algorithms = nil, nil
-	return slices.Equal(i.Algorithms, other.Algorithms) &&
-		a.Environment == b.Environment && a.Issuer == b.Issuer && a.Alias == b.Alias && a.Audience == b.Audience &&
-		a.JWKSURL == b.JWKSURL && a.JWKSFile == b.JWKSFile && a.MaxLifetime == b.MaxLifetime
+// accepts reports whether the token is of the issuer and for one of its
+// recipients.
+func (i Issuer) accepts(t *token) bool {
+	return i.Issuer == t.issuer && slices.ContainsFunc(i.Recipients, func(r playback.Recipient) bool {
+		return slices.Contains(t.recipients, r)
+	})
+}
+
+func (i Issuer) equal(other Issuer) bool { return reflect.DeepEqual(i, other) }
+
+// location tells key sets apart: issuers with the same location share theirs.
+func (i Issuer) location() string {
+	if i.JWKSFile != "" {
+		return "file " + i.JWKSFile
+	}
+	return "url " + i.JWKSURL + " " + i.CAs
 }
 
 // parseJWKSURL checks what can be known of a key set's URL before its host is

@@ -102,7 +102,7 @@ func provider(t testing.TB, now func() time.Time, algorithms ...string) *identit
 // trust is the usual issuer of an environment.
 func trust(environment playback.EnvironmentID) identity.Issuer {
 	return identity.Issuer{
-		Environment: environment, Issuer: issuerURL, Alias: "main", Audience: audience,
+		Environment: environment, Issuer: issuerURL, Alias: "main", Recipients: forAudience(audience),
 		JWKSURL: issuerURL + "/jwks.json", Algorithms: identity.Algorithms(), MaxLifetime: 24 * time.Hour,
 	}
 }
@@ -190,4 +190,9 @@ func wantCode(t testing.TB, v *identity.Verifier, raw string, want playback.Code
 	if (id == nil) != (want != "") {
 		t.Errorf("Verify() = identity %v with code %q", id, want)
 	}
+}
+
+// forAudience is the recipient of tokens with the aud.
+func forAudience(value string) []playback.Recipient {
+	return []playback.Recipient{{Claim: playback.RecipientAudience, Value: value}}
 }

@@ -18,7 +18,7 @@ const (
 	minShard = 32
 )
 
-// memoryKey is where an identity is looked for. A token whose iss and aud fit
+// memoryKey is where an identity is looked for. A token whose iss and recipients fit
 // one environment alone is found whatever the Host; its host is "". One that
 // fits several is found only through the environment it was verified for.
 //

@@ -13,12 +13,15 @@ import (
 type roster struct {
 	issuers []Issuer // as configured
 	trusted map[playback.EnvironmentID][]*trusted
-	pairs   map[pair][]playback.EnvironmentID
+	meant   map[address][]playback.EnvironmentID
 	memory  *memory
 }
 
-// pair is what leads from a token to environments.
-type pair struct{ issuer, audience string }
+// address is what leads from a token to environments.
+type address struct {
+	issuer string
+	playback.Recipient
+}
 
 // trusted is an issuer with its source of keys.
 type trusted struct {
@@ -28,28 +31,30 @@ type trusted struct {
 
 func (r *roster) add(i *trusted) {
 	r.trusted[i.Environment] = append(r.trusted[i.Environment], i)
-	p := pair{i.Issuer.Issuer, i.Audience}
-	if !slices.Contains(r.pairs[p], i.Environment) {
-		r.pairs[p] = append(r.pairs[p], i.Environment)
+	for _, recipient := range i.Recipients {
+		to := address{i.Issuer.Issuer, recipient}
+		if !slices.Contains(r.meant[to], i.Environment) {
+			r.meant[to] = append(r.meant[to], i.Environment)
+		}
 	}
 }
 
 // find returns the environment's first issuer that the token names.
 func (r *roster) find(environment playback.EnvironmentID, t *token) *trusted {
 	for _, i := range r.trusted[environment] {
-		if i.Issuer.Issuer == t.issuer && slices.Contains(t.audience, i.Audience) {
+		if i.accepts(t) {
 			return i
 		}
 	}
 	return nil
 }
 
-// fitsSeveral reports whether the token's iss and aud are those of more than
-// one environment, so that only the Host tells which one is meant.
+// fitsSeveral reports whether the token's iss and recipients are those of more
+// than one environment, so that only the Host tells which one is meant.
 func (r *roster) fitsSeveral(t *token) bool {
 	var first playback.EnvironmentID
-	for _, audience := range t.audience {
-		for _, environment := range r.pairs[pair{t.issuer, audience}] {
+	for _, recipient := range t.recipients {
+		for _, environment := range r.meant[address{t.issuer, recipient}] {
 			if first != "" && environment != first {
 				return true
 			}

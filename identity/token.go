@@ -27,8 +27,8 @@ const (
 // Claim is what a viewer token says of itself, unverified: good for choosing
 // the environment, for nothing else.
 type Claim struct {
-	Issuer   string   // iss, never empty
-	Audience []string // aud, one or more
+	Issuer     string               // iss, never empty
+	Recipients []playback.Recipient // whom it is for: aud, in a token without it client_id and azp; nil: it does not say
 
 	token *token // the rest, for Verify; nil in a Claim that Inspect did not make
 }
@@ -36,14 +36,14 @@ type Claim struct {
 // token is a viewer token whose form is right and whose truth is unknown.
 type token struct {
 	*compact
-	raw       string // own copy
-	issuer    string
-	audience  []string
-	subject   string
-	expires   time.Time
-	notBefore time.Time // zero: absent
-	issuedAt  time.Time // zero: absent
-	claims    map[string]any
+	raw        string // own copy
+	issuer     string
+	recipients []playback.Recipient
+	subject    string
+	expires    time.Time
+	notBefore  time.Time // zero: absent
+	issuedAt   time.Time // zero: absent
+	claims     map[string]any
 }
 
 // Inspect reads a token without verifying it. It refuses, with
@@ -57,7 +57,7 @@ func (v *Verifier) Inspect(raw string) (Claim, error) {
 	if err != nil {
 		return Claim{}, v.metrics.refused(invalid(err))
 	}
-	return Claim{Issuer: t.issuer, Audience: slices.Clone(t.audience), token: t}, nil
+	return Claim{Issuer: t.issuer, Recipients: slices.Clone(t.recipients), token: t}, nil
 }
 
 func invalid(cause error) *playback.Error {
@@ -86,7 +86,7 @@ func parseToken(raw string) (*token, error) {
 	if t.issuer, err = text(t.claims, "iss"); err != nil {
 		return nil, err
 	}
-	if t.audience, err = audience(t.claims["aud"]); err != nil {
+	if t.recipients, err = recipients(t.claims); err != nil {
 		return nil, err
 	}
 	if t.subject, err = text(t.claims, "sub"); err != nil {
@@ -106,11 +106,40 @@ func text(claims map[string]any, name string) (string, error) {
 	return s, nil
 }
 
-// audience reads aud: a string or an array of strings (RFC 7519 §4.1.3).
+// recipients reads whom a token is for. Tokens that OAuth 2.0 servers hand to
+// clients without naming an audience have the client's ID instead: client_id
+// (RFC 8693 §4.3) or azp (OpenID Connect Core §2). Beside an aud these say only
+// who asked for the token, so they do not count.
+func recipients(claims map[string]any) ([]playback.Recipient, error) {
+	audience, err := audience(claims["aud"])
+	if err != nil {
+		return nil, err
+	}
+	var all []playback.Recipient
+	for _, value := range audience {
+		all = append(all, playback.Recipient{Claim: playback.RecipientAudience, Value: value})
+	}
+	if len(all) > 0 {
+		return all, nil
+	}
+	for _, claim := range []playback.RecipientClaim{playback.RecipientClientID, playback.RecipientAuthorizedParty} {
+		if value, ok := claims[string(claim)].(string); ok && value != "" {
+			all = append(all, playback.Recipient{Claim: claim, Value: value})
+		}
+	}
+	return all, nil
+}
+
+// audience reads aud: a string or an array of strings (RFC 7519 §4.1.3). Null
+// and an empty array, which some servers write, name nobody: aud is absent.
 func audience(value any) ([]string, error) {
 	switch aud := value.(type) {
+	case nil:
+		return nil, nil
 	case string:
-		return []string{aud}, nil
+		if aud != "" {
+			return []string{aud}, nil
+		}
 	case []any:
 		all := make([]string, 0, len(aud))
 		for _, one := range aud {
@@ -120,11 +149,9 @@ func audience(value any) ([]string, error) {
 			}
 			all = append(all, s)
 		}
-		if len(all) > 0 {
-			return all, nil
-		}
+		return all, nil
 	}
-	return nil, errors.New("aud is missing, empty or not a string")
+	return nil, errors.New("aud is empty or not a string")
 }
 
 // checkSubject keeps what becomes viewer.id printable: it ends up in rules,
@@ -174,27 +201,31 @@ func date(claims map[string]any, name string) (time.Time, error) {
 
 // check compares the dates with the clock. Call it only once the signature is
 // known to be good: it tells an expired token from an invalid one.
-func (t *token) check(now time.Time, maxLifetime time.Duration) *playback.Error {
+func (t *token) check(now time.Time, issuer *trusted) *playback.Error {
 	start := now
 	if !t.issuedAt.IsZero() {
 		start = t.issuedAt
 	}
 	switch {
-	case t.issuedAt.After(now.Add(leeway)):
+	case t.issuedAt.After(now.Add(issuer.IATLeeway)):
 		// Otherwise a date in the future would stretch max_lifetime.
-		return invalid(errors.New("iat is in the future"))
+		return invalid(fmt.Errorf("iat is %s in the future, more than iat_leeway, %s", ahead(t.issuedAt, now), issuer.IATLeeway))
 	case t.notBefore.After(now.Add(leeway)):
-		return invalid(errors.New("nbf is in the future"))
-	case t.expires.Sub(start) > maxLifetime:
-		return invalid(fmt.Errorf("the token lives longer than the issuer's max_lifetime of %s", maxLifetime))
+		return invalid(fmt.Errorf("nbf is %s in the future", ahead(t.notBefore, now)))
+	case t.expires.Sub(start) > issuer.MaxLifetime:
+		return invalid(fmt.Errorf("the token lives longer than the issuer's max_lifetime, %s", issuer.MaxLifetime))
 	case !now.Before(t.expires.Add(leeway)):
 		return expired(fmt.Errorf("exp was %s", t.expires.UTC().Format(time.RFC3339)))
 	}
 	return nil
 }
 
+// ahead words how far a date is ahead of the clock; time.Duration caps it at
+// 292 years.
+func ahead(date, now time.Time) string { return date.Sub(now).Round(time.Second).String() }
+
 // mayStand reports whether the dates would pass now. It is asked before an
 // unknown key is looked for: no refresh for a token that fails anyway.
-func (t *token) mayStand(now time.Time, maxLifetime time.Duration) bool {
-	return t.check(now, maxLifetime) == nil
+func (t *token) mayStand(now time.Time, issuer *trusted) bool {
+	return t.check(now, issuer) == nil
 }

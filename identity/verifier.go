@@ -2,10 +2,12 @@ package identity
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -92,7 +94,7 @@ func (v *Verifier) newRoster(issuers []Issuer) *roster {
 	return &roster{
 		issuers: issuers,
 		trusted: make(map[playback.EnvironmentID][]*trusted),
-		pairs:   make(map[pair][]playback.EnvironmentID),
+		meant:   make(map[address][]playback.EnvironmentID),
 		memory:  newMemory(v.entries, v.bytes),
 	}
 }
@@ -125,22 +127,26 @@ func validate(issuers []Issuer) error {
 		environment playback.EnvironmentID
 		alias       string
 	}
-	type address struct {
+	type entry struct {
 		environment playback.EnvironmentID
-		pair
+		address
 	}
 	var problems []error
-	aliases, addresses := make(map[name]bool), make(map[address]bool)
+	aliases, entries := make(map[name]bool), make(map[entry]bool)
 	for n, i := range issuers {
 		problem := i.Validate()
-		byName, byPair := name{i.Environment, i.Alias}, address{i.Environment, pair{i.Issuer, i.Audience}}
+		byName := name{i.Environment, i.Alias}
 		if aliases[byName] {
 			problem = errors.Join(problem, fmt.Errorf("alias %q is used twice in the environment", i.Alias))
 		}
-		if addresses[byPair] {
-			problem = errors.Join(problem, errors.New("the environment has this issuer and audience twice"))
+		aliases[byName] = true
+		for _, r := range i.Recipients {
+			e := entry{i.Environment, address{i.Issuer, r}}
+			if entries[e] {
+				problem = errors.Join(problem, fmt.Errorf("the environment has this issuer with this %s twice", r.Claim))
+			}
+			entries[e] = true
 		}
-		aliases[byName], addresses[byPair] = true, true
 		if problem != nil {
 			problems = append(problems, fmt.Errorf("issuers[%d]: %w", n, problem))
 		}
@@ -155,10 +161,7 @@ func (v *Verifier) replaceLocked(issuers []Issuer) {
 	named := make(map[string]*running)
 	pins := make(map[*source][]string)
 	for _, i := range issuers {
-		location := "url " + i.JWKSURL
-		if i.JWKSFile != "" {
-			location = "file " + i.JWKSFile
-		}
+		location := i.location()
 		s := named[location]
 		if s == nil {
 			s = v.sources[location]
@@ -191,7 +194,21 @@ func (v *Verifier) open(i Issuer) *source {
 	if err != nil {
 		panic(err) // validate has seen it
 	}
-	return newSource(u.Scheme+"://"+u.Host+u.EscapedPath(), urlReader(u, v.transport, v.now), v)
+	return newSource(u.Scheme+"://"+u.Host+u.EscapedPath(), urlReader(u, v.transportFor(u, i.CAs), v.now), v)
+}
+
+// transportFor returns what a key set is fetched with: a transport that was
+// given replaces the hardened one, with all that the latter checks.
+func (v *Verifier) transportFor(u *url.URL, cas string) http.RoundTripper {
+	if v.transport != nil {
+		return v.transport
+	}
+	options := transportOptions{loopbackOnly: u.Scheme == "http"}
+	if cas != "" {
+		options.roots = x509.NewCertPool()
+		options.roots.AppendCertsFromPEM([]byte(cas))
+	}
+	return newTransport(options)
 }
 
 // Start begins to read the key sets, each in a goroutine of its own, until the

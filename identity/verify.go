@@ -80,7 +80,7 @@ func (v *Verifier) verify(t *token, environment playback.EnvironmentID) (*Identi
 	current := v.roster.Load()
 	issuer := current.find(environment, t)
 	if issuer == nil {
-		return nil, invalid(fmt.Errorf("environment %s does not trust iss %.80q for aud %.80q", environment, t.issuer, t.audience))
+		return nil, invalid(fmt.Errorf("environment %s does not accept iss %.80q with the token's recipients any more", environment, t.issuer))
 	}
 	if !issuer.pins(t.algorithm) {
 		return nil, invalid(fmt.Errorf("alg %s is not pinned for issuer %s", t.algorithm, issuer.Alias))
@@ -90,7 +90,7 @@ func (v *Verifier) verify(t *token, environment playback.EnvironmentID) (*Identi
 		return nil, refusal
 	}
 	now := v.now()
-	if refusal := t.check(now, issuer.MaxLifetime); refusal != nil {
+	if refusal := t.check(now, issuer); refusal != nil {
 		return nil, refusal
 	}
 	viewer := &playback.Viewer{Issuer: issuer.Alias, ID: t.subject, Authenticated: true, Claims: t.claims, Memo: new(playback.Memo)}
@@ -114,7 +114,7 @@ func (v *Verifier) verify(t *token, environment playback.EnvironmentID) (*Identi
 func (v *Verifier) findKey(issuer *trusted, t *token) (*key, *playback.Error) {
 	source := issuer.source
 	k, settled := source.lookUp(t.compact, v.now())
-	if !settled && t.mayStand(v.now(), issuer.MaxLifetime) {
+	if !settled && t.mayStand(v.now(), issuer) {
 		deadline := time.NewTimer(demandWait)
 		defer deadline.Stop()
 		// The refresh under way may have begun before the key was published:

@@ -81,7 +81,7 @@ func TestSharedIssuerIsRememberedPerEnvironment(t *testing.T) {
 	p := provider(t, noon)
 	same, differs := trust(staging), trust(staging)
 	same.Alias, differs.Alias = "staging", "staging"
-	differs.Audience = "playgate-staging"
+	differs.Recipients = forAudience("playgate-staging")
 	for name, c := range map[string]struct {
 		second identity.Issuer
 		aud    any
@@ -208,34 +208,41 @@ func TestBadIssuersAreRefusedWhole(t *testing.T) {
 	}
 	url := func(u string) []identity.Issuer { return with(func(i *identity.Issuer) { i.JWKSURL = u }) }
 	for name, issuers := range map[string][]identity.Issuer{
-		"no environment":     with(func(i *identity.Issuer) { i.Environment = "" }),
-		"bad environment":    with(func(i *identity.Issuer) { i.Environment = "Acme" }),
-		"no issuer":          with(func(i *identity.Issuer) { i.Issuer = "" }),
-		"no alias":           with(func(i *identity.Issuer) { i.Alias = "" }),
-		"no audience":        with(func(i *identity.Issuer) { i.Audience = "" }),
-		"no keys":            url(""),
-		"two places of keys": with(func(i *identity.Issuer) { i.JWKSFile = "jwks.json" }),
-		"no algorithm":       with(func(i *identity.Issuer) { i.Algorithms = nil }),
-		"alg none":           with(func(i *identity.Issuer) { i.Algorithms = []string{"none"} }),
-		"HMAC":               with(func(i *identity.Issuer) { i.Algorithms = []string{"RS256", "HS256"} }),
-		"no lifetime":        with(func(i *identity.Issuer) { i.MaxLifetime = 0 }),
-		"negative lifetime":  with(func(i *identity.Issuer) { i.MaxLifetime = -1 }),
-		"alias twice":        with(func(i *identity.Issuer) { i.Environment, i.Issuer = prod, "https://x.example" }),
-		"pair twice":         with(func(i *identity.Issuer) { i.Environment, i.Alias = prod, "second" }),
-		"plain http":         url("http://idp.acme.example/jwks.json"),
-		"plain http, almost": url("http://localhost.evil.example/jwks.json"),
-		"plain http, 127":    url("http://127.0.0.1.evil.example/"),
-		"other scheme":       url("file:///etc/passwd"),
-		"no scheme":          url("idp.acme.example/jwks.json"),
-		"no host":            url("https:///jwks.json"),
-		"password":           url("https://u:p@idp.acme.example/"),
-		"not a URL":          url("https://[::1"),
-		"link-local":         url("https://169.254.169.254/latest"),
-		"link-local, mapped": url("https://[::ffff:169.254.169.254]/latest"),
-		"link-local, IPv6":   url("https://[fe80::1%25eth0]/"),
-		"unspecified":        url("https://0.0.0.0/"),
-		"unspecified, IPv6":  url("http://[::]/"),
-		"loopback, not http": url("ftp://127.0.0.1/"),
+		"no environment":  with(func(i *identity.Issuer) { i.Environment = "" }),
+		"bad environment": with(func(i *identity.Issuer) { i.Environment = "Acme" }),
+		"no issuer":       with(func(i *identity.Issuer) { i.Issuer = "" }),
+		"no alias":        with(func(i *identity.Issuer) { i.Alias = "" }),
+		"no audience":     with(func(i *identity.Issuer) { i.Recipients = nil }),
+		"empty audience":  with(func(i *identity.Issuer) { i.Recipients = forAudience("") }),
+		"audience twice":  with(func(i *identity.Issuer) { i.Recipients = append(i.Recipients, i.Recipients...) }),
+		"one audience of two": with(func(i *identity.Issuer) {
+			i.Environment, i.Alias, i.Recipients = prod, "second", append(forAudience("x"), i.Recipients...)
+		}),
+		"CAs without a certificate": with(func(i *identity.Issuer) { i.CAs = "-----BEGIN CERTIFICATE-----" }),
+		"negative iat leeway":       with(func(i *identity.Issuer) { i.IATLeeway = -1 }),
+		"no keys":                   url(""),
+		"two places of keys":        with(func(i *identity.Issuer) { i.JWKSFile = "jwks.json" }),
+		"no algorithm":              with(func(i *identity.Issuer) { i.Algorithms = nil }),
+		"alg none":                  with(func(i *identity.Issuer) { i.Algorithms = []string{"none"} }),
+		"HMAC":                      with(func(i *identity.Issuer) { i.Algorithms = []string{"RS256", "HS256"} }),
+		"no lifetime":               with(func(i *identity.Issuer) { i.MaxLifetime = 0 }),
+		"negative lifetime":         with(func(i *identity.Issuer) { i.MaxLifetime = -1 }),
+		"alias twice":               with(func(i *identity.Issuer) { i.Environment, i.Issuer = prod, "https://x.example" }),
+		"pair twice":                with(func(i *identity.Issuer) { i.Environment, i.Alias = prod, "second" }),
+		"plain http":                url("http://idp.acme.example/jwks.json"),
+		"plain http, almost":        url("http://localhost.evil.example/jwks.json"),
+		"plain http, 127":           url("http://127.0.0.1.evil.example/"),
+		"other scheme":              url("file:///etc/passwd"),
+		"no scheme":                 url("idp.acme.example/jwks.json"),
+		"no host":                   url("https:///jwks.json"),
+		"password":                  url("https://u:p@idp.acme.example/"),
+		"not a URL":                 url("https://[::1"),
+		"link-local":                url("https://169.254.169.254/latest"),
+		"link-local, mapped":        url("https://[::ffff:169.254.169.254]/latest"),
+		"link-local, IPv6":          url("https://[fe80::1%25eth0]/"),
+		"unspecified":               url("https://0.0.0.0/"),
+		"unspecified, IPv6":         url("http://[::]/"),
+		"loopback, not http":        url("ftp://127.0.0.1/"),
 	} {
 		if err := v.SetIssuers(issuers); err == nil {
 			t.Errorf("%s: accepted", name)
@@ -264,6 +271,6 @@ func TestIssuersAreCopied(t *testing.T) {
 	list := []identity.Issuer{trust(prod)}
 	v := start(t, identity.Config{Now: noon, InsecureTransport: network{host: p}}, list...)
 	list[0].Algorithms[6] = "EdDSA" // was ES256
-	list[0].Audience = "x"
+	list[0].Recipients[0].Value = "x"
 	wantCode(t, v, sign(t, p, nil), "")
 }

@@ -27,6 +27,7 @@ var _ Viewers = (*identity.Verifier)(nil)
 type Authenticator struct {
 	viewers   Viewers
 	anonymous *playback.Viewer
+	compared  budget
 }
 
 // NewAuthenticator returns an Authenticator.
@@ -83,7 +84,7 @@ func (a *Authenticator) inspectToken(x *Exchange) {
 	switch {
 	case cred.refusal != nil:
 	case cred.owner == nil:
-		cred.refusal = invalidCredentials("No environment accepts viewer tokens of this issuer for this audience.")
+		cred.refusal = a.unmatched(x)
 	case cred.carrier == queryCarrier && cred.owner.ViewerQuery != cred.name,
 		cred.carrier == cookieCarrier && cred.owner.ViewerCookie != cred.name:
 		cred.refusal = invalidCredentials("The environment of this viewer token does not read it from there.")
@@ -91,8 +92,8 @@ func (a *Authenticator) inspectToken(x *Exchange) {
 }
 
 // readClaim finds the environment of a token that was not seen before by what
-// it claims: its issuer and audience, and the host where two environments have
-// the same pair.
+// it claims: its issuer and whom it is for, and the host where two environments
+// have the same pair.
 func (a *Authenticator) readClaim(x *Exchange) {
 	cred := &x.credential
 	claim, err := a.viewers.Inspect(cred.text)
@@ -103,13 +104,13 @@ func (a *Authenticator) readClaim(x *Exchange) {
 		return
 	}
 	cred.claim = claim
-	owners := x.Snapshot.directory.ByIssuer(claim.Issuer, claim.Audience)
+	owners := x.Snapshot.directory.ByIssuer(claim.Issuer, claim.Recipients)
 	switch {
 	case len(owners) == 0:
 	case len(owners) == 1:
 		cred.owner = x.Snapshot.byID[owners[0].ID]
 	case x.Host == nil:
-		cred.refusal = unresolved()
+		cred.refusal = unresolved().Because(ambiguous(&claim, owners))
 	case slices.Contains(owners, x.Host.Environment):
 		cred.owner = x.Host
 	default:

@@ -16,7 +16,8 @@
 // concurrent use.
 //
 // If an attacker controls the headers (they do), they can choose which
-// environment's address limit they are charged to among those that exist, and
+// environment's address limit they are charged to among those that exist, put a
+// few hundred quoted bytes of a token into the log line of its refusal, and
 // nothing else: they cannot choose their address unless their peer is a
 // trusted proxy, cannot reset or evict a counter, and cannot become a caller
 // of an environment without a credential that this environment accepts.

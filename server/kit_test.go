@@ -70,8 +70,8 @@ func tenants() []tenant.Organization {
 		{ID: "acme", Name: "Acme", Environments: []tenant.Environment{{
 			ID: acme, Name: "Production", Hosts: []string{acmeHost},
 			Issuers: []tenant.IssuerRef{
-				{Issuer: "idp-acme", Audience: "playgate", Alias: "main"},
-				{Issuer: "idp-shared", Audience: "playgate", Alias: "shared"},
+				{Issuer: "idp-acme", Recipients: forAudience("playgate"), Alias: "main"},
+				{Issuer: "idp-shared", Recipients: forAudience("playgate"), Alias: "shared"},
 			},
 			ViewerQuery: "vt", ViewerCookie: "vc", CORSOrigins: []string{acmePage},
 			AccessTokens: []tenant.AccessToken{
@@ -83,8 +83,8 @@ func tenants() []tenant.Organization {
 		{ID: "globex", Environments: []tenant.Environment{{
 			ID: globex, Hosts: []string{globexHost},
 			Issuers: []tenant.IssuerRef{
-				{Issuer: "idp-globex", Audience: "playgate", Alias: "main"},
-				{Issuer: "idp-shared", Audience: "playgate", Alias: "shared"},
+				{Issuer: "idp-globex", Recipients: forAudience("playgate"), Alias: "main"},
+				{Issuer: "idp-shared", Recipients: forAudience("playgate"), Alias: "shared"},
 			},
 			Anonymous: true, ViewerQuery: "gv", CORSOrigins: []string{globexPage},
 			AccessTokens: []tenant.AccessToken{{ID: globexBackend, Permissions: all, Secret: hash}},
@@ -108,6 +108,22 @@ func mintingFor(organizations []tenant.Organization) map[playback.EnvironmentID]
 	return out
 }
 
+func forAudience(value string) []playback.Recipient {
+	return []playback.Recipient{{Claim: playback.RecipientAudience, Value: value}}
+}
+
+// recipientOf reads the second part of the fake's tokens: "playgate" is an aud,
+// "client_id=app" that claim in a token without aud, "" neither.
+func recipientOf(text string) []playback.Recipient {
+	if text == "" {
+		return nil
+	}
+	if claim, value, ok := strings.Cut(text, "="); ok {
+		return []playback.Recipient{{Claim: playback.RecipientClaim(claim), Value: value}}
+	}
+	return forAudience(text)
+}
+
 // fakeIdentity believes every token of the form above.
 type fakeIdentity struct {
 	memory sync.Map // token → *identity.Identity
@@ -129,7 +145,7 @@ func (f *fakeIdentity) Inspect(token string) (identity.Claim, error) {
 	if len(parts) < 3 {
 		return identity.Claim{}, playback.Errorf(playback.CodeInvalidCredentials, "The viewer token is not valid.")
 	}
-	return identity.Claim{Issuer: strings.Clone(parts[0]), Audience: []string{strings.Clone(parts[1])}}, nil
+	return identity.Claim{Issuer: strings.Clone(parts[0]), Recipients: recipientOf(strings.Clone(parts[1]))}, nil
 }
 
 func (f *fakeIdentity) Verify(token string, _ identity.Claim, env playback.EnvironmentID) (*identity.Identity, error) {

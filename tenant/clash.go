@@ -1,6 +1,10 @@
 package tenant
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/playgate/playgate/playback"
+)
 
 // ClashError is something that must be unique in the process and is not. Paths
 // start at "organizations[0]", as in the configuration.
@@ -12,12 +16,14 @@ type ClashError struct {
 // Error returns the path and what it clashes with.
 func (c *ClashError) Error() string { return c.Path + ": " + c.Message }
 
-// Clashes returns every ID, host and (issuer, audience) pair that two owners
-// claim: organization, environment and access-token IDs, hosts, and hosts that
-// equal the stream. or image. name below another host. The same pair of issuer
-// and audience in two environments is a clash unless both list hosts, because
-// then only Host could tell whose viewer it is. Empty values clash with
-// nothing; that they are missing is another problem.
+// Clashes returns every ID, host and pair of issuer and recipient that two
+// owners claim: organization, environment and access-token IDs, hosts, and hosts
+// that equal the stream. or image. name below another host. The same pair in two
+// environments is a clash unless both list hosts, because then only Host could
+// tell whose viewer it is. There a client's ID is the same recipient whichever
+// claim has it, aud, client_id or azp: issuers write it now in the one, now in
+// the other, so that the kind of a viewer's token would choose the environment.
+// Empty values clash with nothing; that they are missing is another problem.
 func Clashes(organizations []Organization) []*ClashError {
 	c := clashes{
 		organizations: map[string]string{},
@@ -47,9 +53,17 @@ type clashes struct {
 	found []*ClashError
 }
 
-type pair struct{ issuer, audience string }
+// address is what leads from a token to environments.
+type address struct {
+	issuer string
+	playback.Recipient
+}
+
+// pair is an issuer and a recipient in whichever claim.
+type pair struct{ issuer, recipient string }
 
 type pairOwner struct {
+	claim       playback.RecipientClaim
 	environment string // the environment's path
 	path        string
 	hosts       bool
@@ -81,12 +95,19 @@ func (c *clashes) environment(e *Environment, path string) {
 		c.host(NormalizeHost(host), fmt.Sprintf("%s.hosts[%d]", path, i))
 	}
 	for i, ref := range e.Issuers {
-		if ref.Issuer == "" || ref.Audience == "" {
-			continue
+		for _, r := range ref.Recipients {
+			owner := pairOwner{r.Claim, path, fmt.Sprintf("%s.viewers[%d]", path, i), len(e.Hosts) > 0}
+			c.issuer(pair{ref.Issuer, r.Value}, owner)
 		}
-		owner := pairOwner{path, fmt.Sprintf("%s.viewers[%d]", path, i), len(e.Hosts) > 0}
-		c.issuer(pair{ref.Issuer, ref.Audience}, owner)
 	}
+}
+
+// nameOf returns the word of a claim's value.
+func nameOf(claim playback.RecipientClaim) string {
+	if claim == playback.RecipientAudience {
+		return "audience"
+	}
+	return string(claim)
 }
 
 // host claims a host and the two roots below it, whichever of two clashing
@@ -111,13 +132,19 @@ func (c *clashes) host(host, path string) {
 }
 
 func (c *clashes) issuer(p pair, owner pairOwner) {
+	if p.issuer == "" || p.recipient == "" {
+		return
+	}
 	for _, other := range c.pairs[p] {
 		switch {
+		case other.path == owner.path: // a list that repeats itself
 		case other.environment == owner.environment:
-			c.add(owner.path, "issuer %q with audience %q is already %s", p.issuer, p.audience, other.path)
+			if other.claim == owner.claim {
+				c.add(owner.path, "issuer %q with %s %q is already %s", p.issuer, nameOf(owner.claim), p.recipient, other.path)
+			}
 		case !other.hosts || !owner.hosts:
-			c.add(owner.path, "issuer %q with audience %q is also %s; both environments must list hosts, so that Host tells them apart",
-				p.issuer, p.audience, other.path)
+			c.add(owner.path, "issuer %q with %s %q is also %s; both environments must list hosts, so that Host tells them apart",
+				p.issuer, nameOf(owner.claim), p.recipient, other.path)
 		}
 	}
 	c.pairs[p] = append(c.pairs[p], owner)

@@ -45,7 +45,7 @@ type Directory struct {
 	environments []*Environment // in the order of the configuration
 	ids          map[playback.EnvironmentID]*Environment
 	hosts        map[string]place // normalized host or root → where it leads
-	pairs        map[pair][]*Environment
+	meant        map[address][]*Environment
 	tokens       map[string]*AccessToken
 	nobody       AccessToken // what unknown IDs are compared with
 }
@@ -65,7 +65,7 @@ func New(organizations []Organization) (*Directory, error) {
 	d := &Directory{
 		ids:    map[playback.EnvironmentID]*Environment{},
 		hosts:  map[string]place{},
-		pairs:  map[pair][]*Environment{},
+		meant:  map[address][]*Environment{},
 		tokens: map[string]*AccessToken{},
 	}
 	for i := range organizations {
@@ -92,6 +92,9 @@ func (d *Directory) add(o *Organization, given *Environment, path string) []erro
 	e.Organization, e.OrganizationName = o.ID, o.Name
 	e.Hosts = make([]string, len(given.Hosts))
 	e.Issuers = slices.Clone(given.Issuers)
+	for i := range e.Issuers {
+		e.Issuers[i].Recipients = slices.Clone(e.Issuers[i].Recipients)
+	}
 	e.CORSOrigins = slices.Clone(given.CORSOrigins)
 	e.AccessTokens = slices.Clone(given.AccessTokens)
 	if !e.ID.Valid() {
@@ -108,8 +111,12 @@ func (d *Directory) add(o *Organization, given *Environment, path string) []erro
 		d.addHost(host, e)
 	}
 	for _, ref := range e.Issuers {
-		p := pair{ref.Issuer, ref.Audience}
-		d.pairs[p] = append(d.pairs[p], e)
+		for _, r := range ref.Recipients {
+			to := address{ref.Issuer, r}
+			if !slices.Contains(d.meant[to], e) {
+				d.meant[to] = append(d.meant[to], e)
+			}
+		}
 	}
 	for i := range e.AccessTokens {
 		token := &e.AccessTokens[i]
@@ -158,13 +165,13 @@ func (d *Directory) Sole() (*Environment, bool) {
 }
 
 // ByIssuer returns the environments that accept viewer tokens of the issuer
-// for one of the audiences, each once, in the order of the audiences and then
+// for one of the recipients, each once, in the order of the recipients and then
 // of the configuration. The caller must not change the slice. With one
-// audience it does not allocate.
-func (d *Directory) ByIssuer(issuer string, audiences []string) []*Environment {
+// recipient it does not allocate.
+func (d *Directory) ByIssuer(issuer string, recipients []playback.Recipient) []*Environment {
 	var out []*Environment
-	for _, audience := range audiences {
-		found := d.pairs[pair{issuer, audience}]
+	for _, r := range recipients {
+		found := d.meant[address{issuer, r}]
 		if len(out) == 0 {
 			out = found
 			continue

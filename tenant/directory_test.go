@@ -33,7 +33,19 @@ func ids(environments []*tenant.Environment) []string {
 }
 
 func ref(issuer, audience string) tenant.IssuerRef {
-	return tenant.IssuerRef{Issuer: issuer, Audience: audience, Alias: "main"}
+	return tenant.IssuerRef{Issuer: issuer, Recipients: recipients(playback.RecipientAudience, audience), Alias: "main"}
+}
+
+func recipients(claim playback.RecipientClaim, values ...string) []playback.Recipient {
+	var out []playback.Recipient
+	for _, v := range values {
+		out = append(out, playback.Recipient{Claim: claim, Value: v})
+	}
+	return out
+}
+
+func auds(values ...string) []playback.Recipient {
+	return recipients(playback.RecipientAudience, values...)
 }
 
 func TestByHostFindsHostsAndTheirRoots(t *testing.T) {
@@ -94,36 +106,51 @@ func TestSoleIsTheOnlyEnvironment(t *testing.T) {
 	}
 }
 
-func TestByIssuerNeedsIssuerAndAudience(t *testing.T) {
+func TestByIssuerNeedsIssuerAndRecipient(t *testing.T) {
 	t.Parallel()
 	const idp, other = "https://idp.example", "https://other.example"
 	d := mustDirectory(t, org("acme",
 		tenant.Environment{ID: "a", Hosts: []string{"a.example"}, Issuers: []tenant.IssuerRef{ref(idp, "one"), ref(idp, "two")}},
 		tenant.Environment{ID: "b", Hosts: []string{"b.example"}, Issuers: []tenant.IssuerRef{ref(idp, "two"), ref(other, "one")}},
+		tenant.Environment{ID: "c", Issuers: []tenant.IssuerRef{
+			{Issuer: idp, Recipients: recipients(playback.RecipientClientID, "app", "tv")},
+			{Issuer: other, Recipients: auds("x", "y")},
+		}},
+		tenant.Environment{ID: "d", Issuers: []tenant.IssuerRef{{Issuer: idp, Recipients: recipients(playback.RecipientAuthorizedParty, "site")}}},
 	))
+	client := recipients(playback.RecipientClientID, "app")
+	party := recipients(playback.RecipientAuthorizedParty, "site")
 	for _, c := range []struct {
-		issuer    string
-		audiences []string
-		want      []string
+		issuer     string
+		recipients []playback.Recipient
+		want       []string
 	}{
-		{idp, []string{"one"}, []string{"a"}},
-		{idp, []string{"two"}, []string{"a", "b"}},
-		{other, []string{"one"}, []string{"b"}},
-		{other, []string{"two"}, []string{}},
-		{idp, []string{"three", "two", "one"}, []string{"a", "b"}},
-		{idp, []string{"one", "two"}, []string{"a", "b"}},
-		{idp, []string{"ONE"}, []string{}},
-		{idp + "/", []string{"one"}, []string{}},
+		{idp, auds("one"), []string{"a"}},
+		{idp, auds("two"), []string{"a", "b"}},
+		{other, auds("one"), []string{"b"}},
+		{other, auds("two"), []string{}},
+		{other, auds("y"), []string{"c"}},
+		{other, auds("x", "y"), []string{"c"}},
+		{idp, auds("three", "two", "one"), []string{"a", "b"}},
+		{idp, auds("one", "two"), []string{"a", "b"}},
+		{idp, auds("ONE"), []string{}},
+		{idp, auds("app", "site"), []string{}},
+		{idp, client, []string{"c"}},
+		{idp, recipients(playback.RecipientClientID, "tv"), []string{"c"}},
+		{idp, recipients(playback.RecipientAuthorizedParty, "app"), []string{}},
+		{idp, append(client, party...), []string{"c", "d"}},
+		{other, client, []string{}},
+		{idp + "/", auds("one"), []string{}},
 		{idp, nil, []string{}},
-		{"", []string{""}, []string{}},
+		{"", auds(""), []string{}},
 	} {
-		if diff := cmp.Diff(c.want, ids(d.ByIssuer(c.issuer, c.audiences))); diff != "" {
-			t.Errorf("ByIssuer(%q, %q): %s", c.issuer, c.audiences, diff)
+		if diff := cmp.Diff(c.want, ids(d.ByIssuer(c.issuer, c.recipients))); diff != "" {
+			t.Errorf("ByIssuer(%q, %q): %s", c.issuer, c.recipients, diff)
 		}
 	}
 	// Merging two answers must not write into the directory's own slices.
-	d.ByIssuer(idp, []string{"one", "two"})
-	if diff := cmp.Diff([]string{"a"}, ids(d.ByIssuer(idp, []string{"one"}))); diff != "" {
+	d.ByIssuer(idp, auds("one", "two"))
+	if diff := cmp.Diff([]string{"a"}, ids(d.ByIssuer(idp, auds("one")))); diff != "" {
 		t.Errorf("ByIssuer after merging: %s", diff)
 	}
 }
@@ -131,7 +158,7 @@ func TestByIssuerNeedsIssuerAndAudience(t *testing.T) {
 func TestLookupsDoNotAllocate(t *testing.T) {
 	const idp = "https://idp.example"
 	d := mustDirectory(t, org("acme", tenant.Environment{ID: "a", Hosts: []string{"a.example"}, Issuers: []tenant.IssuerRef{ref(idp, "one")}}))
-	audiences := []string{"one"}
+	audiences := auds("one")
 	n := testing.AllocsPerRun(100, func() {
 		d.ByID("a")
 		d.ByHost("stream.a.example")
@@ -146,6 +173,9 @@ func TestLookupsDoNotAllocate(t *testing.T) {
 func TestNewRefusesWhatIsNotUnique(t *testing.T) {
 	t.Parallel()
 	idp := ref("https://idp.example", "playgate")
+	client := tenant.IssuerRef{Issuer: idp.Issuer, Recipients: recipients(playback.RecipientClientID, "playgate")}
+	party := tenant.IssuerRef{Issuer: idp.Issuer, Recipients: recipients(playback.RecipientAuthorizedParty, "playgate")}
+	several := tenant.IssuerRef{Issuer: idp.Issuer, Recipients: auds("other", "playgate")}
 	token := tenant.AccessToken{ID: "t1"}
 	env := func(id playback.EnvironmentID, change func(*tenant.Environment)) tenant.Environment {
 		e := tenant.Environment{ID: id}
@@ -198,6 +228,26 @@ func TestNewRefusesWhatIsNotUnique(t *testing.T) {
 			[]tenant.Organization{org("a", issuers("x", []string{"x.example"}, idp), issuers("y", nil, idp))},
 			[]string{"organizations[0].environments[1].viewers[0] ← organizations[0].environments[0].viewers[0]"},
 		},
+		"one of several audiences": {
+			[]tenant.Organization{org("a", issuers("x", nil, several), issuers("y", nil, idp))},
+			[]string{"organizations[0].environments[1].viewers[0] ← organizations[0].environments[0].viewers[0]"},
+		},
+		"an issuer and client ID": {
+			[]tenant.Organization{org("a", issuers("x", nil, client), issuers("y", []string{"y.example"}, client))},
+			[]string{"organizations[0].environments[1].viewers[0] ← organizations[0].environments[0].viewers[0]"},
+		},
+		"a client ID in another claim": {
+			[]tenant.Organization{org("a", issuers("x", nil, client), issuers("y", nil, party))},
+			[]string{"organizations[0].environments[1].viewers[0] ← organizations[0].environments[0].viewers[0]"},
+		},
+		"a client ID that is an audience elsewhere": {
+			[]tenant.Organization{org("a", issuers("x", nil, client), issuers("y", nil, idp))},
+			[]string{"organizations[0].environments[1].viewers[0] ← organizations[0].environments[0].viewers[0]"},
+		},
+		"an issuer and client ID in one environment twice": {
+			[]tenant.Organization{org("a", issuers("x", nil, client, client))},
+			[]string{"organizations[0].environments[0].viewers[1] ← organizations[0].environments[0].viewers[0]"},
+		},
 		"an issuer and audience in one environment twice": {
 			[]tenant.Organization{org("a", issuers("x", []string{"x.example"}, idp, idp))},
 			[]string{"organizations[0].environments[0].viewers[1] ← organizations[0].environments[0].viewers[0]"},
@@ -229,6 +279,13 @@ func TestNewRefusesWhatIsNotUnique(t *testing.T) {
 func TestNewAcceptsWhatHostTellsApart(t *testing.T) {
 	t.Parallel()
 	idp := ref("https://idp.example", "playgate")
+	client := tenant.IssuerRef{Issuer: idp.Issuer, Recipients: recipients(playback.RecipientClientID, "playgate")}
+	mustDirectory(t, org("a",
+		tenant.Environment{ID: "x", Hosts: []string{"x.example"}, Issuers: []tenant.IssuerRef{client}},
+		tenant.Environment{ID: "y", Hosts: []string{"y.example"}, Issuers: []tenant.IssuerRef{idp}},
+	))
+	// One environment may accept a client's ID tokens and its access tokens.
+	mustDirectory(t, org("a", tenant.Environment{ID: "x", Issuers: []tenant.IssuerRef{idp, client}}))
 	mustDirectory(t, org("a",
 		tenant.Environment{ID: "x", Hosts: []string{"x.example"}, Issuers: []tenant.IssuerRef{idp}},
 		tenant.Environment{ID: "y", Hosts: []string{"y.example"}, Issuers: []tenant.IssuerRef{idp}},

@@ -35,11 +35,12 @@ type Environment struct {
 	AccessTokens []AccessToken
 }
 
-// IssuerRef is what leads a viewer token to an environment: its iss and aud.
+// IssuerRef is what leads a viewer token to an environment: its iss, and whom it
+// is for.
 type IssuerRef struct {
-	Issuer   string
-	Audience string
-	Alias    string // viewer.issuer in the rules
+	Issuer     string
+	Recipients []playback.Recipient // any of them
+	Alias      string               // viewer.issuer in the rules
 }
 
 // RateLimits are the limits of one environment in ulule/limiter's format
