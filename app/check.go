@@ -152,8 +152,12 @@ func keysetWarnings(path string, e *configs.Environment, set keystore.Keyset) (w
 
 // checkKeySets reads the key sets that an environment's viewers are verified
 // with where they are files. One that cannot be opened was reported by configs.
+// Of URLs it judges the text alone: they need not be reachable from here.
 func checkKeySets(path string, e *configs.Environment) (problems, warnings []configs.Problem) {
 	for i, v := range e.Viewers {
+		if wrong := identity.Misdirected(v.JWKSURL); wrong != "" {
+			warnings = append(warnings, configs.Problem{Path: fmt.Sprintf("%s.viewers[%d].jwks_url", path, i), Message: wrong})
+		}
 		if v.JWKSFile == "" {
 			continue
 		}

@@ -215,3 +215,29 @@ func TestReloadChangesTheDrainDelay(t *testing.T) {
 		t.Error("the stop waits for the delay that was replaced")
 	}
 }
+
+// TestCheckWarnsOfKeySetsThatAreSomethingElse, judged by the URL alone.
+func TestCheckWarnsOfKeySetsThatAreSomethingElse(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"https://www.googleapis.com/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com": "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com",
+		"https://idp.example/.well-known/openid-configuration":                                     "discovery document",
+		"https://idp.example/.well-known/jwks.json":                                                "",
+	} {
+		path := write(t, strings.Replace(minimal, "access_tokens:", "viewers: [{issuer: https://idp.example, jwks_url: '"+url+"', algorithms: [RS256]}]\n        access_tokens:", 1))
+		writeKeys(t, path, map[string]string{"K1": ""})
+		_, warnings, err := app.Check(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var found []string
+		for _, w := range warnings {
+			if w.Path == "organizations[0].environments[0].viewers[0].jwks_url" && w.Line == 7 {
+				found = append(found, w.Message)
+			}
+		}
+		if want == "" && len(found) > 0 || want != "" && (len(found) != 1 || !strings.Contains(found[0], want)) {
+			t.Errorf("%s: warnings %q, want %q", url, found, want)
+		}
+	}
+}
