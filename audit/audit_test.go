@@ -98,6 +98,27 @@ func TestARecordSaysEverythingButWho(t *testing.T) {
 	}
 }
 
+// TestARecordNamesTheVideoID, which is in no variable of the rules.
+func TestARecordNamesTheVideoID(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	l, stop := open(t, audit.Config{Sink: audit.NewStream(&out), KeepInputs: true})
+	d := decided()
+	d.Question.Object, d.Question.Type = &playback.Object{VideoID: "film/1"}, playback.StatsVideo
+	l.Keep(d)
+	stop()
+	var r audit.Record
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.VideoID != "film/1" || r.PlaybackID != "" || r.Type != "stats_video" || !strings.Contains(r.Text(), " video_id=film/1 ") {
+		t.Errorf("record = %s, text %s", out.String(), r.Text())
+	}
+	if r.Inputs.Playback == nil || *r.Inputs.Playback != (playback.IDInputs{}) {
+		t.Errorf("inputs = %s", out.String())
+	}
+}
+
 func TestDigestsAreEqualForEqualQuestionsOnly(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
