@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -11,86 +12,6 @@ import (
 
 	"github.com/playgate/playgate/muxsim"
 )
-
-// typeRow is what one ID has, by type: the `sub` of its token, "-" where Mux
-// wants none, "" where there is no such token (400 type_unavailable).
-type typeRow struct {
-	id, policy                             string
-	video, thumbnail, gif, storyboard, drm string
-	stats, statsAsset, statsLive           string
-	staticRendition                        string // of video
-	statsVideo                             string // is asked for by video_id alone
-	byObject                               string // the query of /stats/counts that counts the object
-	unknown, isLive, isVideoData           bool
-}
-
-// typeTable is contract §4 as a table: every policy, every type.
-func typeTable() []typeRow {
-	return []typeRow{
-		{
-			id: "PIDacme", policy: "signed", video: "PIDacme", thumbnail: "PIDacme", gif: "PIDacme", storyboard: "PIDacme",
-			stats: "PIDacme", statsAsset: "ASSETacme", staticRendition: "PIDacme", byObject: "asset_id=ASSETacme",
-		},
-		{
-			id: "PUBacme", policy: "public", video: "-", thumbnail: "-", gif: "-", storyboard: "-",
-			stats: "PUBacme", statsAsset: "OPENacme", staticRendition: "-", byObject: "asset_id=OPENacme",
-		},
-		{
-			id: "DRMacme", policy: "drm", video: "DRMacme", thumbnail: "DRMacme", gif: "DRMacme", storyboard: "DRMacme", drm: "DRMacme",
-			stats: "DRMacme", statsAsset: "LOCKEDacme", byObject: "asset_id=LOCKEDacme",
-		},
-		{
-			id: "LIVEacme", policy: "signed", video: "LIVEacme", thumbnail: "LIVEacme", gif: "LIVEacme", storyboard: "LIVEacme",
-			stats: "LIVEacme", statsLive: "STREAMacme", staticRendition: "LIVEacme", byObject: "live_stream_id=STREAMacme", isLive: true,
-		},
-		{
-			id: "PUBLIVEacme", policy: "public", video: "-", thumbnail: "-", gif: "-", storyboard: "-",
-			stats: "PUBLIVEacme", statsLive: "OPENSTREAMacme", staticRendition: "-", byObject: "live_stream_id=OPENSTREAMacme", isLive: true,
-		},
-		{
-			id: "NOBODY", policy: "signed", video: "NOBODY", thumbnail: "NOBODY", gif: "NOBODY", storyboard: "NOBODY", drm: "NOBODY",
-			stats: "NOBODY", staticRendition: "NOBODY", unknown: true,
-		},
-		{id: `film/1"`, statsVideo: `film/1"`, isVideoData: true},
-	}
-}
-
-// wanted returns the row's cell for each type.
-func (r typeRow) wanted() map[string]string {
-	return map[string]string{
-		"video": r.video, "thumbnail": r.thumbnail, "gif": r.gif, "storyboard": r.storyboard, "drm_license": r.drm,
-		"stats": r.stats, "stats_asset": r.statsAsset, "stats_live_stream": r.statsLive, "stats_video": r.statsVideo,
-	}
-}
-
-// paths returns the redirects of a type.
-func (r typeRow) paths(kind string) []string {
-	switch kind {
-	case "video":
-		return []string{"/stream/" + r.id + ".m3u8", "/stream/" + r.id + "/text/en.vtt", "/stream/" + r.id + "/text/en.txt"}
-	case "thumbnail":
-		return []string{"/image/" + r.id + "/thumbnail.png"}
-	case "gif":
-		return []string{"/image/" + r.id + "/animated.webp"}
-	case "storyboard":
-		return []string{"/image/" + r.id + "/storyboard.json"}
-	case "drm_license":
-		return []string{"/license/widevine/" + r.id, "/license/fairplay/" + r.id, "/license/playready/" + r.id, "/license/appcert/fairplay/" + r.id}
-	case "stats":
-		return []string{"/stats/counts?playback_id=" + r.id}
-	case "stats_asset", "stats_live_stream":
-		if r.wanted()[kind] != "" {
-			return []string{"/stats/counts?" + r.byObject}
-		}
-	}
-	return nil
-}
-
-// auds are the audience codes of mux.md §1.3.
-var auds = map[string]string{
-	"video": "v", "thumbnail": "t", "gif": "g", "storyboard": "s", "drm_license": "d",
-	"stats": "playback_id", "stats_asset": "asset_id", "stats_live_stream": "live_stream_id", "stats_video": "video_id",
-}
 
 // typeKit is a gateway and the simulated Mux in front of which the table is
 // walked.
@@ -434,6 +355,33 @@ func TestStatisticsOfObjectsWithPublicIDsAlone(t *testing.T) {
 			if got != want {
 				t.Errorf("%s by %s: %s, want %s (%s)", body, caller, got, want, r.body)
 			}
+		}
+	}
+}
+
+// TestDemoCountsViewersOfThePublicTrailer asks the demo's gateway as its backend,
+// and the simulated Mux with what comes back.
+func TestDemoCountsViewersOfThePublicTrailer(t *testing.T) {
+	t.Parallel()
+	gateway := strings.TrimSuffix(startDemo(t), "/demo/")
+	backend := "Basic " + base64.StdEncoding.EncodeToString([]byte("5d2c1f8e-0c1a-4c3e-9a51-6d0f7be0c1e0:cinema-demo-secret"))
+	for _, id := range []string{"playback_id=DemoTrailer01", "asset_id=DemoAssetTrailer"} {
+		r := must(t, http.MethodGet, gateway+"/stats/counts?"+id, "", "Authorization", backend)
+		if r.status != http.StatusFound {
+			t.Fatalf("%s: %d %s", id, r.status, r.body)
+		}
+		if counts := must(t, http.MethodGet, r.header.Get("Location"), ""); counts.status != http.StatusOK || !strings.Contains(string(counts.body), `"views":0`) {
+			t.Errorf("%s: Mux says %d %s", id, counts.status, counts.body)
+		}
+	}
+	var b bundle
+	must(t, http.MethodPost, gateway+"/v1/tokens", `{"video_id":"film/1","types":["stats_video"]}`, "Authorization", backend).data(t, &b)
+	if counts := must(t, http.MethodGet, b.Tokens[0].URL, ""); counts.status != http.StatusOK {
+		t.Errorf("a video ID: Mux says %d %s", counts.status, counts.body)
+	}
+	for path, code := range map[string]string{"/license/widevine/DemoPremiere01": "type_unavailable", "/stream/DemoVault01/720p.mp4": "type_unavailable"} {
+		if r := must(t, http.MethodGet, gateway+path, "", "Authorization", backend); r.status != http.StatusBadRequest || r.code() != code {
+			t.Errorf("%s: %d %s, want %s", path, r.status, r.body, code)
 		}
 	}
 }
