@@ -99,7 +99,8 @@ type granted struct {
 	kind   playback.TokenType
 	rule   string
 	grant  *playback.Grant
-	params playback.Params // what was sent, under what is forced
+	sent   playback.Params
+	params playback.Params // the token's: what was sent, under what is forced
 	custom string
 	held   []playback.Held // what the rule rests on
 	until  time.Time       // when what it gives ends; zero: it does not
@@ -114,16 +115,20 @@ func needingTokens(object *playback.Object, all []granted) []granted {
 	return slices.DeleteFunc(all, func(g granted) bool { return !object.NeedsToken(g.kind) })
 }
 
-// unforced returns the caller's own parameters: on a public playback ID a
-// forced one binds nobody, so neither it nor what it overrides is sent.
+// unforced returns those of the parameters that were sent which the token would
+// have: on a public playback ID what is forced binds nobody, so neither it, nor
+// what gave way to it, nor what keeps a token within a clip is in the URL.
 func (g *granted) unforced() playback.Params {
-	forced := g.grant.Forced[g.kind]
+	forced := g.grant.Forced(g.kind)
 	if len(forced) == 0 {
-		return g.params
+		return g.sent
 	}
 	var out playback.Params
-	for _, p := range g.params {
-		if _, ok := forced.Get(p.Name); !ok {
+	for _, p := range g.sent {
+		if _, ok := forced.Get(p.Name); ok {
+			continue
+		}
+		if _, ok := g.params.Get(p.Name); ok {
 			out = append(out, p)
 		}
 	}
@@ -275,9 +280,14 @@ func checkAvailable(object *playback.Object, req *Request) error {
 		if _, ok := object.Subject(t); !ok {
 			return noSuchToken(object, t)
 		}
-		latest, ok := req.Params[t].Get("latest")
-		if ok && latest.JSON == "true" && object.Asset != nil && object.LiveStream == nil {
-			return playback.Errorf(playback.CodeInvalidParam, "latest: only live streams have a latest thumbnail")
+		if object.Asset == nil || object.LiveStream != nil {
+			continue
+		}
+		if latest, ok := req.Params[t].Get("latest"); ok && latest.JSON == "true" {
+			return req.at(t, playback.Errorf(playback.CodeInvalidParam, "latest: only live streams have a latest thumbnail"))
+		}
+		if err := playback.CheckDuration(t, req.Params[t], object.Asset.Duration); err != nil {
+			return req.at(t, err)
 		}
 	}
 	return nil
@@ -309,18 +319,11 @@ func apply(req *Request, all []granted) error {
 		if req.File != "" && !grantsFile(g.grant.Renditions, req.File) {
 			return playback.Errorf(playback.CodeTypeNotGranted, "This file is not granted.")
 		}
-		sent, forced := req.Params[g.kind], g.grant.Forced[g.kind]
-		for _, p := range sent {
-			if _, ok := forced.Get(p.Name); !ok && !maySend(req, g, p.Name) {
-				return playback.Errorf(playback.CodeParamNotGranted, "%s: cannot be chosen here", p.Name)
-			}
+		params, refusal := g.grant.Settle(g.kind, req.Params[g.kind], req.Backend)
+		if refusal != nil {
+			return req.at(g.kind, refusal)
 		}
-		g.params = forced.Over(sent)
-		if len(forced) > 0 && len(sent) > 0 {
-			if err := playback.CheckParams(g.kind, g.params); err != nil {
-				return err
-			}
-		}
+		g.sent, g.params = req.Params[g.kind], params
 		custom, err := mergeCustom(g.custom, req.Custom)
 		if err != nil {
 			return err
@@ -328,17 +331,6 @@ func apply(req *Request, all []granted) error {
 		g.custom = custom
 	}
 	return nil
-}
-
-// maySend reports whether the caller may choose a parameter that the rule does
-// not force. A forced clip closes every clip bound, for backends too: one open
-// bound would undo the others.
-func maySend(req *Request, g *granted, name string) bool {
-	clipped := g.kind == playback.Video || g.kind == playback.Storyboard
-	if g.grant.ForcesClip && clipped && playback.IsClipBound(name) {
-		return false
-	}
-	return req.Backend || g.grant.ViewerParams[g.kind].Has(name)
 }
 
 // textTracks is how the files of text tracks begin: "text/TRACK.vtt".

@@ -286,11 +286,23 @@ func TestChoiceOfPlaybackID(t *testing.T) {
 	}
 }
 
+// forcing is a grant that forces some parameters.
+func forcing(t *testing.T, forced [playback.TokenTypes]playback.Params) (g playback.Grant) {
+	t.Helper()
+	for kind, err := range g.Force(forced) {
+		if err != nil {
+			t.Fatalf("forcing parameters of %s: %v", playback.TokenType(kind), err)
+		}
+	}
+	return g
+}
+
 func TestClaims(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	forced := params(t, playback.Video, "max_resolution", "480p")
-	grant := playback.Grant{TTL: time.Hour, Forced: forced, RestrictionID: "R1"}
+	grant := forcing(t, forced)
+	grant.TTL, grant.RestrictionID = time.Hour, "R1"
 	grant.ViewerParams[playback.Video] = names("exclude_pdt")
 	w.rules[playback.Video] = playback.Decision{Grant: &grant, Rule: "r", Custom: `{"viewer":"rule"}`}
 	sent := params(t, playback.Video, "max_resolution", "2160p", "exclude_pdt", "true")
@@ -335,7 +347,7 @@ func TestTheRequestsTimeCounts(t *testing.T) {
 
 func TestForcedClipClosesEveryBound(t *testing.T) {
 	t.Parallel()
-	grant := playback.Grant{ForcesClip: true, Forced: params(t, playback.Video, "asset_end_time", "60")}
+	grant := forcing(t, params(t, playback.Video, "asset_end_time", "60"))
 	for _, name := range playback.ClipBounds() {
 		for _, kind := range []playback.TokenType{playback.Video, playback.Storyboard} {
 			w := newWorld()
@@ -352,10 +364,77 @@ func TestForcedClipClosesEveryBound(t *testing.T) {
 	}
 }
 
+// TestAForcedClipReachesPictures, with what is said of a parameter naming where
+// it stands.
+func TestAForcedClipReachesPictures(t *testing.T) {
+	t.Parallel()
+	grant := forcing(t, params(t, playback.Video, "asset_start_time", "20", "asset_end_time", "60"))
+	grant.ViewerParams[playback.GIF] = names("start", "end")
+	grant.ViewerParams[playback.Thumbnail] = names("time", "latest")
+	for _, c := range []struct {
+		kind       playback.TokenType
+		sent       []string
+		at         string
+		want, fail string // parameters, or code and message
+	}{
+		{kind: playback.GIF, want: "start=20"},
+		{kind: playback.Thumbnail, want: "time=20"},
+		{kind: playback.Storyboard, want: "asset_end_time=60 asset_start_time=20"},
+		{kind: playback.GIF, sent: []string{"end", "29"}, want: "end=29 start=20"},
+		{kind: playback.GIF, sent: []string{"end", "31"}, fail: "invalid_param: end: must be 0.25 to 10 seconds after start"},
+		{kind: playback.GIF, sent: []string{"start", "61"}, at: "params", fail: "param_not_granted: params.gif.start: is outside of the part of the video that is granted: want 20 to 60"},
+		{kind: playback.Thumbnail, sent: []string{"time", "5"}, at: "requests[2].params", fail: "param_not_granted: requests[2].params.thumbnail.time: is outside of the part of the video that is granted: want 20 to 60"},
+		{kind: playback.Thumbnail, sent: []string{"latest", "true"}, fail: "param_not_granted: latest: is not available within the part of the video that is granted"},
+	} {
+		w := newWorld()
+		w.rules[c.kind] = allow(grant)
+		answer, err := w.issue(issuer.Request{PlaybackID: "LIVE", Types: []playback.TokenType{c.kind}, Params: params(t, c.kind, c.sent...), ParamsAt: c.at})
+		var got string
+		if err == nil {
+			for _, p := range answer.Items[0].Params {
+				got += p.Name + "=" + p.Text() + " "
+			}
+			got = strings.TrimSpace(got)
+		} else if err.Error() != c.fail {
+			t.Errorf("%s %q: %v, want %s", c.kind, c.sent, err, c.fail)
+		}
+		if got != c.want {
+			t.Errorf("%s %q: %q, want %q", c.kind, c.sent, got, c.want)
+		}
+	}
+}
+
+// TestAStartBeyondTheAssetIsRefusedBeforeTheRules, as the contract's order has
+// it for what needs the catalogue.
+func TestAStartBeyondTheAssetIsRefusedBeforeTheRules(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		id   playback.ID
+		sent string
+		want error
+	}{
+		{"FILM", "120.5", playback.CodeInvalidParam},
+		{"FILM", "120", playback.CodeNoMatchingRule},
+		{"LIVE", "120.5", playback.CodeNoMatchingRule}, // may have grown
+	} {
+		w := newWorld()
+		asset := &playback.Asset{ID: "A", Duration: 120.5}
+		w.env.Catalogue = catalogue{
+			{ID: "FILM", Policy: playback.PolicySigned, Asset: asset},
+			{ID: "LIVE", Policy: playback.PolicySigned, Asset: asset, LiveStream: &playback.LiveStream{ID: "L"}},
+		}
+		w.rules[playback.Video] = playback.Decision{Refusal: playback.Errorf(playback.CodeNoMatchingRule, "")}
+		_, err := w.issue(issuer.Request{PlaybackID: c.id, Types: video(), Backend: true, Params: params(t, playback.Video, "asset_start_time", c.sent)})
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s %s: %v, want %v", c.id, c.sent, err, c.want)
+		}
+	}
+}
+
 func TestPublicAnswersCarryNoTokenAndNoForcedParameter(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
-	grant := playback.Grant{Forced: params(t, playback.Video, "max_resolution", "480p")}
+	grant := forcing(t, params(t, playback.Video, "max_resolution", "480p"))
 	grant.ViewerParams[playback.Video] = names("max_resolution", "exclude_pdt")
 	w.rules[playback.Video] = allow(grant)
 	w.keys.id = "" // no key is needed
@@ -372,6 +451,16 @@ func TestPublicAnswersCarryNoTokenAndNoForcedParameter(t *testing.T) {
 	}
 	if diff := cmp.Diff(playback.Params{{Name: "exclude_pdt", JSON: "true"}}, item.Params); diff != "" {
 		t.Errorf("params (-want +got):\n%s", diff)
+	}
+	clip := forcing(t, params(t, playback.Video, "asset_end_time", "60"))
+	clip.ViewerParams[playback.Thumbnail] = names("width")
+	w.rules[playback.Thumbnail] = allow(clip)
+	answer, err = w.issue(issuer.Request{PlaybackID: "PUBLIC", Types: []playback.TokenType{playback.Thumbnail}, Params: params(t, playback.Thumbnail, "width", "320")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(playback.Params{{Name: "width", JSON: "320"}}, answer.Items[0].Params); diff != "" {
+		t.Errorf("params beside a clip (-want +got):\n%s", diff)
 	}
 }
 

@@ -67,7 +67,10 @@ type Request struct {
 	// "text/TRACK.vtt"; the grant must list it. "" for everything else.
 	File   string
 	Params [playback.TokenTypes]playback.Params
-	MinTTL time.Duration // 0: any
+	// ParamsAt is where they stand in a body, "params" or "requests[2].params",
+	// for what is said of them; "" in a query.
+	ParamsAt string
+	MinTTL   time.Duration // 0: any
 
 	SessionID playback.SessionID
 	Viewer    *playback.Viewer // who watches; never nil
@@ -94,6 +97,17 @@ type Request struct {
 	Charge func(tokens int) error
 
 	desk desk
+}
+
+// at adds to a message that begins with the name of a parameter where that
+// stands in the request.
+func (r *Request) at(t playback.TokenType, err *playback.Error) *playback.Error {
+	if r.ParamsAt == "" {
+		return err
+	}
+	placed := *err
+	placed.Message = r.ParamsAt + "." + t.String() + "." + err.Message
+	return &placed
 }
 
 // Answer is what Issue gives: one item per type, all living equally long.

@@ -161,8 +161,9 @@ func explained(t *testing.T, w *world, req issuer.Request) string {
 func TestStatisticsAmongOthersOfAPublicID(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
-	forced := params(t, playback.Video, "max_resolution", "480p")
-	w.rules[playback.Video] = allow(playback.Grant{TTL: time.Minute, RestrictionID: "R1", Forced: forced})
+	grant := forcing(t, params(t, playback.Video, "max_resolution", "480p"))
+	grant.TTL, grant.RestrictionID = time.Minute, "R1"
+	w.rules[playback.Video] = allow(grant)
 	w.rules[playback.Stats] = allow(playback.Grant{TTL: time.Hour, RestrictionID: "R1"})
 	req := issuer.Request{
 		PlaybackID: "PUBLIC", Types: []playback.TokenType{playback.Video, playback.Stats, playback.StatsAsset}, Backend: true,

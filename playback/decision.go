@@ -39,17 +39,21 @@ type Decision struct {
 	Until time.Time
 }
 
-// Grant is what an allow rule gives. Immutable: one per rule, shared.
+// Grant is what an allow rule gives. Immutable once Force was called: one per
+// rule, shared.
 type Grant struct {
 	TTL            time.Duration // 0: the environment's token.default_ttl
 	CoverDuration  bool
 	Types          TypeSet
-	Forced         [TokenTypes]Params
 	ViewerParams   [TokenTypes]NameSet // what a viewer may choose itself
 	Renditions     []string            // file names that a redirect may reach, or "text/*"
 	RestrictionID  RestrictionID
-	ForcesClip     bool // a clip bound is forced: all four are closed on video and storyboard
 	BoundToSession bool // `bound_to_session`: never outlives the viewer's own token
+
+	forced  [TokenTypes]Params // what the document forces
+	implied [TokenTypes]Params // forced, and what the clip adds: the token's, where nothing is sent
+	clip    Clip
+	closed  TypeSet // types that cannot be kept within the clip
 }
 
 // NameSet is a small set of parameter names.

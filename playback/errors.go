@@ -111,7 +111,7 @@ var codes = [...]CodeDoc{ //nolint:gochecknoglobals // a constant table
 	{CodeNoMatchingRule, Forbidden, "No allow rule matched this viewer and playback ID."},
 	{CodePolicyError, Forbidden, "A rule could not be evaluated; it denies, to be safe."},
 	{CodeTypeNotGranted, Forbidden, "A rule allows the viewer, but not this type of token or this file."},
-	{CodeParamNotGranted, Forbidden, "A rule allows the viewer, but not to choose this parameter."},
+	{CodeParamNotGranted, Forbidden, "A rule allows the viewer, but not to choose this parameter, or not this value: it shows more than the part of the video that the rule gives."},
 	{CodeInvalidPlaybackID, InvalidParameters, "A playback ID is 1 to 255 letters and digits."},
 	{CodeInvalidJSON, InvalidParameters, "The body is not well-formed JSON in UTF-8."},
 	{CodeInvalidField, InvalidParameters, "A field is unknown, repeated, missing, of the wrong type or out of bounds; the message names its path."},

@@ -36,6 +36,12 @@ func (p Param) Value() any {
 	return f
 }
 
+// Number returns the value of a parameter that is a number, 0 of any other.
+func (p Param) Number() float64 {
+	f, _ := p.Value().(float64)
+	return f
+}
+
 // Params is a set of parameters of one token type, sorted by name, without
 // repetition. Immutable.
 type Params []Param
@@ -61,11 +67,19 @@ func (ps Params) With(p Param) Params {
 	return slices.Insert(next, i, p)
 }
 
+// Without returns the set without the named parameter.
+func (ps Params) Without(name string) Params {
+	return slices.DeleteFunc(slices.Clone(ps), func(p Param) bool { return p.Name == name })
+}
+
 // Over returns ps with base's parameters where ps has none: forced parameters
 // go over those that were sent.
 func (ps Params) Over(base Params) Params {
-	if len(ps) == 0 {
+	switch {
+	case len(ps) == 0:
 		return base
+	case len(base) == 0:
+		return ps
 	}
 	out := base
 	for _, p := range ps {
@@ -81,6 +95,11 @@ func (ps Params) number(name string) (float64, bool) {
 	}
 	f, ok := p.Value().(float64)
 	return f, ok
+}
+
+func (ps Params) flag(name string) bool {
+	p, ok := ps.Get(name)
+	return ok && p.JSON == "true"
 }
 
 // IsReservedClaim reports whether only the gateway may set the claim: a caller

@@ -141,7 +141,9 @@ func TestCheckParams(t *testing.T) {
 		{playback.Video, "asset_start_time=5&asset_end_time=6", true},
 		{playback.Video, "asset_end_time=0", false},
 		{playback.Storyboard, "program_start_time=7&program_end_time=6", false},
-		{playback.Video, "min_resolution=1080p&max_resolution=720p", true}, // Mux clamps
+		{playback.Video, "min_resolution=1080p&max_resolution=720p", false},
+		{playback.Video, "min_resolution=480p&max_resolution=2160p", true},
+		{playback.Video, "min_resolution=2160p", true},
 		{playback.GIF, "start=0.1&end=0.35", true},
 		{playback.GIF, "start=8.1&end=18.1", true},
 		{playback.Video, "min_resolution=720p&max_resolution=720p", true},

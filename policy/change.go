@@ -36,7 +36,7 @@ func sameAnswer(a, b *playback.Decision) bool {
 		return false
 	}
 	for t := range playback.TokenTypes {
-		if !slices.Equal(x.Forced[t], y.Forced[t]) || !maps.Equal(x.ViewerParams[t], y.ViewerParams[t]) {
+		if !slices.Equal(x.Forced(t), y.Forced(t)) || !maps.Equal(x.ViewerParams[t], y.ViewerParams[t]) {
 			return false
 		}
 	}
@@ -60,8 +60,8 @@ func changesOf(a, b *playback.Decision) []DecisionChange {
 	note("cover_duration", fmt.Sprint(x.CoverDuration), fmt.Sprint(y.CoverDuration))
 	note("types", typeNames(x.Types), typeNames(y.Types))
 	for t := range playback.TokenTypes {
-		for _, name := range paramNames(x.Forced[t], y.Forced[t]) {
-			note(fmt.Sprintf("params.%s.%s", t, name), paramText(x.Forced[t], name), paramText(y.Forced[t], name))
+		for _, name := range paramNames(x.Forced(t), y.Forced(t)) {
+			note(fmt.Sprintf("params.%s.%s", t, name), paramText(x.Forced(t), name), paramText(y.Forced(t), name))
 		}
 		if !maps.Equal(x.ViewerParams[t], y.ViewerParams[t]) {
 			note("viewer_params."+t.String(), list(slices.Sorted(maps.Keys(x.ViewerParams[t]))), list(slices.Sorted(maps.Keys(y.ViewerParams[t]))))

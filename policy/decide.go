@@ -94,7 +94,7 @@ func (r *rule) ends(a *activation) (time.Time, error) {
 var errNoMoment = errors.New("until: is no timestamp")
 
 func (p *Policy) decision(r *rule, a *activation) playback.Decision {
-	if t := a.question.Type; t >= playback.TokenTypes || !r.grant.Types.Has(t) {
+	if t := a.question.Type; !r.grant.Gives(t) {
 		return playback.Decision{Rule: r.id, Refusal: p.refusals.types[min(t, playback.TokenTypes)]}
 	}
 	if len(r.custom) == 0 {

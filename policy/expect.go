@@ -147,7 +147,7 @@ func (d *decoder) expectParams(n node) (checks []check) {
 	for t := range playback.TokenTypes {
 		for _, want := range all[t] {
 			checks = append(checks, granted("params."+t.String()+"."+want.Name, want.JSON, func(g *playback.Grant) string {
-				got, _ := g.Forced[t].Get(want.Name)
+				got, _ := g.Implied(t).Get(want.Name)
 				return got.JSON
 			}))
 		}

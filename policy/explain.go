@@ -236,7 +236,7 @@ func (p *Policy) rulingOn(a *activation) ruling {
 func (r *rule) gives(a *activation) ruling {
 	kind, _ := a.at(place{shape: requestShape, field: requestType})
 	name, _ := kind.(types.String)
-	if t, ok := playback.ParseTokenType(string(name)); !ok || !r.grant.Types.Has(t) {
+	if t, ok := playback.ParseTokenType(string(name)); !ok || !r.grant.Gives(t) {
 		return ruling{rule: r, code: playback.CodeTypeNotGranted}
 	}
 	if _, err := r.claims(a); err != nil {

@@ -175,7 +175,10 @@ func (s *search) towards(r *rule) []playback.Flip {
 		choices = append(choices, s.mendPart(part))
 	}
 	if kind, _ := a.at(place{shape: requestShape, field: requestType}); !r.grants(kind) {
-		o := r.kinds()
+		o, ok := r.kinds()
+		if !ok {
+			return nil
+		}
 		o.also = s.comesWith(o.at)
 		choices = append(choices, []option{o})
 	}
@@ -285,17 +288,21 @@ func (s *search) allOptions(c *collector, wanted func(*world) bool) []option {
 func (r *rule) grants(kind ref.Val) bool {
 	name, _ := kind.(types.String)
 	t, ok := playback.ParseTokenType(string(name))
-	return ok && r.grant.Types.Has(t)
+	return ok && r.grant.Gives(t)
 }
 
-// kinds is the option of asking for a type that a rule grants.
-func (r *rule) kinds() option {
-	o := option{at: place{shape: requestShape, field: requestType}}
+// kinds is the option of asking for a type that a rule gives; false if it gives
+// none.
+func (r *rule) kinds() (o option, ok bool) {
+	o = option{at: place{shape: requestShape, field: requestType}}
 	for t := range playback.TokenTypes {
-		if r.grant.Types.Has(t) {
+		if r.grant.Gives(t) {
 			o.values = append(o.values, types.String(t.String()))
 		}
 	}
+	if len(o.values) == 0 {
+		return o, false
+	}
 	o.text = oneOf(o.at, o.values)
-	return o
+	return o, true
 }

@@ -203,7 +203,7 @@ func (d *decoder) givenParams(n node, q *playback.Question) {
 			q.Params = q.Params.With(p)
 		}
 	})
-	if err := playback.CheckParams(q.Type, q.Params); err != nil {
+	if err := playback.CheckSent(q.Type, q.Params); err != nil {
 		d.problem(n, "%s", err.Message)
 	}
 }

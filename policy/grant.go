@@ -127,14 +127,13 @@ func (d *decoder) param(t playback.TokenType, name string, value node) (playback
 
 func (d *decoder) forced(n node, g *playback.Grant) {
 	before := len(d.problems)
-	g.Forced = d.params(n)
-	unread := len(d.problems) > before // what is not there contradicts nothing
-	for t := range playback.TokenTypes {
-		for _, p := range g.Forced[t] {
-			g.ForcesClip = g.ForcesClip || playback.IsClipBound(p.Name)
-		}
-		if err := playback.CheckParams(t, g.Forced[t]); err != nil && !unread {
-			d.problem(node{n.Node, join(n.path, t.String())}, "%s", err.Message)
+	contradictions := g.Force(d.params(n))
+	if len(d.problems) > before {
+		return // what is not there contradicts nothing
+	}
+	for t, err := range contradictions {
+		if err != nil {
+			d.problem(node{n.Node, join(n.path, playback.TokenType(t).String())}, "%s", err.Message)
 		}
 	}
 }

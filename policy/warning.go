@@ -114,14 +114,11 @@ func (p *Policy) unreachable() []string {
 func (p *Policy) grantWarnings(r *rule, longest *playback.Asset) []string {
 	var found []string
 	g := r.grant
-	if g.ForcesClip && len(g.Renditions) > 0 {
-		found = append(found, "forces a clip and grants renditions: a static file ignores clip bounds, so the whole asset can be fetched")
-	}
-	if g.ForcesClip && g.Types.Has(playback.Storyboard) && !clips(g.Forced[playback.Storyboard]) {
-		found = append(found, "forces a clip, but not on the storyboard that it grants: the storyboard shows the whole asset")
+	if g.ForcesClip() {
+		found = append(found, clipWarnings(g, longest)...)
 	}
 	for t := range playback.TokenTypes {
-		if len(g.Forced[t]) > 0 && !g.Types.Has(t) {
+		if len(g.Forced(t)) > 0 && !g.Types.Has(t) {
 			found = append(found, fmt.Sprintf("forces parameters of %s, a type that it does not grant", t))
 		}
 	}
@@ -137,6 +134,51 @@ func (p *Policy) grantWarnings(r *rule, longest *playback.Asset) []string {
 	return found
 }
 
+// clipWarnings says what of a grant shows more than the clip that it forces, and
+// what it lists in vain.
+func clipWarnings(g *playback.Grant, longest *playback.Asset) []string {
+	var found []string
+	if len(g.Renditions) > 0 {
+		found = append(found, "forces a clip and grants renditions: a static file ignores clip bounds, so the whole asset can be fetched")
+	}
+	video := g.Forced(playback.Video)
+	if g.Types.Has(playback.Video) && !clips(video) {
+		found = append(found, "forces a clip, but not on the video that it grants: the video shows the whole asset")
+	}
+	if clips(video) && g.Types.Has(playback.Storyboard) {
+		for _, name := range playback.ClipBounds() {
+			mine, theirs := paramText(video, name), paramText(g.Implied(playback.Storyboard), name)
+			if mine != "" && mine != theirs {
+				found = append(found, fmt.Sprintf("forces %s %s on video and %s on storyboard: the storyboard shows another part of the asset", name, mine, theirs))
+			}
+		}
+	}
+	for _, t := range []playback.TokenType{playback.Thumbnail, playback.GIF} {
+		if g.Types.Has(t) && g.Closed().Has(t) {
+			found = append(found, fmt.Sprintf("grants %s, which cannot be kept within the clip that it forces, so it is refused: %s", t, closedBy(t)))
+		}
+	}
+	for t := range playback.TokenTypes {
+		for _, name := range playback.ClipBounds() {
+			if g.ViewerParams[t].Has(name) {
+				found = append(found, fmt.Sprintf("viewer_params.%s lists %s, which no viewer can choose beside the clip that is forced", t, name))
+			}
+		}
+	}
+	if start, ok := video.Get("asset_start_time"); ok && longest != nil && start.Number() >= longest.Duration {
+		found = append(found, fmt.Sprintf("forces asset_start_time %s, after the end of the longest known asset, %s: there is nothing to play", start.Text(), longest.ID))
+	}
+	return found
+}
+
+// closedBy says why a clip can close a type.
+func closedBy(t playback.TokenType) string {
+	if t == playback.GIF {
+		return "it has no parameter in program time, and lasts at least 0.25 s"
+	}
+	return "its one moment cannot be compared with bounds in asset time and in program time"
+}
+
 func (p *Policy) lifetimeWarnings(g *playback.Grant, longest *playback.Asset) []string {
 	var found []string
 	ttl := g.TTL
@@ -150,7 +192,7 @@ func (p *Policy) lifetimeWarnings(g *playback.Grant, longest *playback.Asset) []
 	if longest == nil || !g.Types.Has(playback.Video) {
 		return found
 	}
-	whole := math.Ceil(clipped(g.Forced[playback.Video], longest.Duration))
+	whole := math.Ceil(clipped(g.Forced(playback.Video), longest.Duration))
 	term := playback.Term(ttl, g.CoverDuration, longest.Duration, p.maxTTL)
 	if float64(term) < whole {
 		found = append(found, fmt.Sprintf("its tokens live %s, shorter than asset %s plays (%s): players must refresh them",

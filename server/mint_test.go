@@ -216,7 +216,7 @@ func TestBadBodies(t *testing.T) {
 		{`{"playback_id":"P","types":["thumbnail"],"params":{"thumbnail":{"fit_mode":"crop"}}}`, playback.CodeInvalidParam, "params.thumbnail.fit_mode"},
 		{`{"playback_id":"P","types":["thumbnail"],"params":{"thumbnail":{"width":1e400}}}`, playback.CodeInvalidParam, "params.thumbnail.width"},
 		{`{"playback_id":"P","types":["thumbnail"],"params":{"thumbnail":{"width":true}}}`, playback.CodeInvalidParam, "params.thumbnail.width"},
-		{`{"playback_id":"P","types":["gif"],"params":{"gif":{"end":11}}}`, playback.CodeInvalidParam, "params.gif.end"},
+		{`{"playback_id":"P","types":["gif"],"params":{"gif":{"start":0,"end":11}}}`, playback.CodeInvalidParam, "params.gif.end"},
 		{`{"playback_id":"P","params":{"video":{"time":5}}}`, playback.CodeUnknownParam, "params.video.time"},
 		{`{"playback_id":"P","params":{"video":{"exp":5}}}`, playback.CodeReservedClaim, "params.video.exp"},
 		{`{"playback_id":"P","params":{"video":{"playback_restriction_id":"R"}}}`, playback.CodeReservedClaim, "params.video.playback_restriction_id"},

@@ -300,6 +300,7 @@ func (o *order) checkParams() *playback.Error {
 	if o.params == nil {
 		return nil
 	}
+	o.k.ParamsAt = join(o.at, "params")
 	for i := range o.params.children {
 		m := &o.params.children[i]
 		if m.value.kind == jsonNull {
@@ -308,7 +309,7 @@ func (o *order) checkParams() *playback.Error {
 		t, _ := playback.ParseTokenType(m.name) // it is among types, which are known by now
 		params, err := readParams(t, &m.value)
 		if err != nil {
-			err.Message = join(join(o.at, "params"), m.name) + "." + err.Message
+			err.Message = join(o.k.ParamsAt, m.name) + "." + err.Message
 			return err
 		}
 		o.k.Params[t] = params
@@ -342,7 +343,7 @@ func readParams(t playback.TokenType, v *jsonValue) (playback.Params, *playback.
 		}
 		params = params.With(p)
 	}
-	return params, playback.CheckParams(t, params)
+	return params, playback.CheckSent(t, params)
 }
 
 // notAParam is what ParseParam would refuse, with the name in front.

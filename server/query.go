@@ -62,7 +62,7 @@ func (a *asked) read(raw string) *playback.Error {
 			return err
 		}
 	}
-	return playback.CheckParams(a.kind, a.k.Params[a.kind])
+	return playback.CheckSent(a.kind, a.k.Params[a.kind])
 }
 
 // reads reports whether a name means something here. Where others are ignored,
