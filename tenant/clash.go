@@ -31,7 +31,7 @@ func Clashes(organizations []Organization) []*ClashError {
 		tokens:        map[string]string{},
 		hosts:         map[string]string{},
 		roots:         map[string]rootOwner{},
-		pairs:         map[pair][]pairOwner{},
+		pairs:         map[pair]*pairOwners{},
 	}
 	for i := range organizations {
 		o := &organizations[i]
@@ -49,7 +49,7 @@ type clashes struct {
 	organizations, environments, tokens, hosts map[string]string
 
 	roots map[string]rootOwner
-	pairs map[pair][]pairOwner
+	pairs map[pair]*pairOwners
 	found []*ClashError
 }
 
@@ -67,6 +67,12 @@ type pairOwner struct {
 	environment string // the environment's path
 	path        string
 	hosts       bool
+}
+
+// pairOwners are those who claim one pair.
+type pairOwners struct {
+	first, hostless *pairOwner  // of the environments before: any, and one without hosts; nil: none
+	here            []pairOwner // of the environment at hand
 }
 
 type rootOwner struct{ host, path string }
@@ -131,21 +137,49 @@ func (c *clashes) host(host, path string) {
 	}
 }
 
+// issuer claims a pair of issuer and recipient. Environments come one after the
+// other, so it is enough to know the first one before, the first one without
+// hosts, and all entries of the one at hand: thousands may share an issuer.
 func (c *clashes) issuer(p pair, owner pairOwner) {
 	if p.issuer == "" || p.recipient == "" {
 		return
 	}
-	for _, other := range c.pairs[p] {
-		switch {
-		case other.path == owner.path: // a list that repeats itself
-		case other.environment == owner.environment:
-			if other.claim == owner.claim {
-				c.add(owner.path, "issuer %q with %s %q is already %s", p.issuer, nameOf(owner.claim), p.recipient, other.path)
-			}
-		case !other.hosts || !owner.hosts:
-			c.add(owner.path, "issuer %q with %s %q is also %s; both environments must list hosts, so that Host tells them apart",
-				p.issuer, nameOf(owner.claim), p.recipient, other.path)
+	owners := c.pairs[p]
+	if owners == nil {
+		owners = new(pairOwners)
+		c.pairs[p] = owners
+	}
+	owners.enter(owner.environment)
+	for _, other := range owners.here {
+		if other.path == owner.path {
+			return // a list that repeats itself is another problem
+		}
+		if other.claim == owner.claim {
+			c.add(owner.path, "issuer %q with %s %q is already %s", p.issuer, nameOf(owner.claim), p.recipient, other.path)
 		}
 	}
-	c.pairs[p] = append(c.pairs[p], owner)
+	other := owners.hostless
+	if !owner.hosts {
+		other = owners.first
+	}
+	if other != nil {
+		c.add(owner.path, "issuer %q with %s %q is also %s; both environments must list hosts, so that Host tells them apart",
+			p.issuer, nameOf(owner.claim), p.recipient, other.path)
+	}
+	owners.here = append(owners.here, owner)
+}
+
+// enter begins the entries of an environment.
+func (o *pairOwners) enter(environment string) {
+	if len(o.here) == 0 || o.here[0].environment == environment {
+		return
+	}
+	before := o.here[0]
+	o.here = nil
+	if o.first == nil {
+		o.first = &before
+	}
+	if o.hostless == nil && !before.hosts {
+		o.hostless = &before
+	}
 }

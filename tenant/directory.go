@@ -113,8 +113,9 @@ func (d *Directory) add(o *Organization, given *Environment, path string) []erro
 	for _, ref := range e.Issuers {
 		for _, r := range ref.Recipients {
 			to := address{ref.Issuer, r}
-			if !slices.Contains(d.meant[to], e) {
-				d.meant[to] = append(d.meant[to], e)
+			owners := d.meant[to]
+			if len(owners) == 0 || owners[len(owners)-1] != e { // once for each environment
+				d.meant[to] = append(owners, e)
 			}
 		}
 	}

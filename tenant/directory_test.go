@@ -244,6 +244,14 @@ func TestNewRefusesWhatIsNotUnique(t *testing.T) {
 			[]tenant.Organization{org("a", issuers("x", nil, client), issuers("y", nil, idp))},
 			[]string{"organizations[0].environments[1].viewers[0] ← organizations[0].environments[0].viewers[0]"},
 		},
+		"an issuer that many share, each told of once": {
+			[]tenant.Organization{org("a", issuers("w", []string{"w.example"}, idp), issuers("x", nil, idp), issuers("y", []string{"y.example"}, idp), issuers("z", nil, idp))},
+			[]string{
+				"organizations[0].environments[1].viewers[0] ← organizations[0].environments[0].viewers[0]",
+				"organizations[0].environments[2].viewers[0] ← organizations[0].environments[1].viewers[0]",
+				"organizations[0].environments[3].viewers[0] ← organizations[0].environments[0].viewers[0]",
+			},
+		},
 		"an issuer and client ID in one environment twice": {
 			[]tenant.Organization{org("a", issuers("x", nil, client, client))},
 			[]string{"organizations[0].environments[0].viewers[1] ← organizations[0].environments[0].viewers[0]"},
