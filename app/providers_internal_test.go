@@ -160,8 +160,13 @@ type providerGateway struct {
 
 func startProvider(t *testing.T, viewers string) *providerGateway {
 	t.Helper()
+	return startEnvironments(t, "      - id: acme-prod\n"+viewers)
+}
+
+func startEnvironments(t *testing.T, environments string) *providerGateway {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "playgate.yaml")
-	text := "organizations:\n  - id: acme\n    environments:\n      - id: acme-prod\n" + viewers
+	text := "organizations:\n  - id: acme\n    environments:\n" + environments
 	loaded, err := configs.Source{Path: path, Data: []byte(text)}.Load()
 	if err != nil {
 		t.Fatalf("loading\n%s\n%v", text, err)
@@ -170,21 +175,61 @@ func startProvider(t *testing.T, viewers string) *providerGateway {
 	if g.directory, err = tenant.New(loaded.Config.Tenants()); err != nil {
 		t.Fatal(err)
 	}
-	environment := &loaded.Config.Organizations[0].Environments[0]
-	if problems, warnings := checkKeySets("", environment); len(problems)+len(warnings) > 0 {
-		t.Errorf("check-config says %v, %v", problems, warnings)
+	var issuers []identity.Issuer
+	for at, e := range loaded.Config.Environments() {
+		if problems, warnings := checkKeySets(at, e); len(problems)+len(warnings) > 0 {
+			t.Errorf("check-config says %v, %v", problems, warnings)
+		}
+		issuers = append(issuers, issuersOf(e)...)
 	}
-	algorithm := environment.Viewers[0].Algorithms[0]
-	if g.keys, err = identitytest.New(identitytest.Config{Algorithms: []string{algorithm}}); err != nil {
+	if g.keys, err = identitytest.New(identitytest.Config{Algorithms: issuers[0].Algorithms[:1]}); err != nil {
 		t.Fatal(err)
 	}
 	g.identity = identity.New(identity.Config{InsecureTransport: keySets{g.keys}})
-	if err := g.identity.SetIssuers(issuersOf(environment)); err != nil {
+	if err := g.identity.SetIssuers(issuers); err != nil {
 		t.Fatal(err)
 	}
 	g.identity.Start(t.Context())
 	t.Cleanup(g.identity.Stop)
 	return g
+}
+
+// TestATokenIsForItsAudienceOrItsClient, never for both: where one environment
+// accepts the audience and another the client, a token with both belongs to the
+// first, and only one without aud to the second.
+func TestATokenIsForItsAudienceOrItsClient(t *testing.T) {
+	t.Parallel()
+	viewer := func(id, recipient string) string {
+		return "      - id: " + id + "\n        viewers: [{issuer: https://idp, alias: " + id + ", jwks_url: https://idp.example/j, algorithms: [ES256], " + recipient + "}]\n"
+	}
+	g := startEnvironments(t, viewer("by-audience", "audiences: [site, api]")+
+		viewer("by-client", "client_id_claim: {name: client_id, values: [app]}")+viewer("by-party", "client_id_claim: {name: azp, values: [web]}"))
+	type m = map[string]any
+	for _, c := range []struct {
+		claims m
+		want   string // the environment, or what is said in its place
+	}{
+		{m{"aud": "api"}, "by-audience"},
+		{m{"aud": "api", "client_id": "app"}, "by-audience"},
+		{m{"aud": []string{"x", "site"}, "client_id": "app", "azp": "web"}, "by-audience"},
+		{m{"aud": "x", "client_id": "app", "azp": "web"}, "0 environments"},
+		{m{"client_id": "app"}, "by-client"},
+		{m{"client_id": "app", "azp": "x"}, "by-client"},
+		{m{"client_id": "x", "azp": "web"}, "by-party"},
+		{m{"client_id": "app", "azp": "web"}, "2 environments"}, // the host decides
+		{m{"client_id": "site"}, "0 environments"},
+		{m{"client_id": "web", "azp": "app"}, "0 environments"},
+		{m{}, "0 environments"},
+	} {
+		c.claims["iss"], c.claims["sub"] = "https://idp", "u1"
+		got, err := g.verify(c.claims)
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.HasPrefix(got, c.want) {
+			t.Errorf("%v leads to %s, want %s", c.claims, got, c.want)
+		}
+	}
 }
 
 // verify does what middleware does with a token that is not remembered, and

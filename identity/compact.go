@@ -30,8 +30,12 @@ func parseCompact(raw string) (*compact, error) {
 	}
 	first := strings.IndexByte(raw, '.')
 	last := strings.LastIndexByte(raw, '.')
-	if first < 0 || first == last || strings.Count(raw, ".") != 2 {
-		return nil, errors.New("a compact JWS has three parts")
+	switch dots := strings.Count(raw, "."); dots {
+	case 2:
+	case 4:
+		return nil, errors.New("a compact JWS has three parts; this has five, so it is encrypted (RFC 7516) for somebody else")
+	default:
+		return nil, fmt.Errorf("a compact JWS has three parts, this has %d: is it an opaque token?", dots+1)
 	}
 	header, err := decodePart("header", raw[:first])
 	if err != nil {

@@ -106,6 +106,13 @@ func FuzzReadKeySet(f *testing.F) {
 		f.Add(body)
 	}
 	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AAAA"},{"kty":"OKP","crv":"Ed25519","x":"AA"},{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}`))
+	for _, body := range []string{
+		"\ufeff" + `{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"Ed25519","x":"","d":null,"oth":[],"use":"","key_ops":[]}]}`,
+		`{"issuer":"i","jwks_uri":"https://idp.example/keys?a#b"}`, `{"a":"-----BEGIN CERTIFICATE-----"}`, `[{"kty":"RSA"}]`, `{"kty":"RSA"}`,
+		"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "<html>", "\xff\xfe{\x00", "\x1f\x8b\x08",
+	} {
+		f.Add([]byte(body))
+	}
 	tokens := make([]string, 0, len(identity.Algorithms()))
 	for _, algorithm := range identity.Algorithms() {
 		header := encode([]byte(`{"alg":"` + algorithm + `"}`))

@@ -76,6 +76,7 @@ func TestKeysThatAreDropped(t *testing.T) {
 		"bare":                     {with(ec, m{"alg": absent, "use": absent, "kid": absent}), ""},
 		"key_ops verify":           {with(ec, m{"use": absent, "key_ops": []string{"verify"}}), ""},
 		"broken x5c is not read":   {with(rsa, m{"x5c": []string{"AAAA"}, "x5t": "x"}), ""},
+		"RSA e with a zero first":  {with(rsa, m{"e": "AAEAAQ"}), ""},
 		"RSA of 8192 bits":         {with(rsa, m{"n": modulus(t, 8192)}), ""},
 		"symmetric":                {m{"kty": "oct", "kid": "k", "k": encode([]byte("secretsecretsecretsecretsecretse")), "alg": "HS256"}, "alg"},
 		"symmetric without alg":    {m{"kty": "oct", "k": encode([]byte("secret"))}, "oct"},

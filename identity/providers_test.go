@@ -372,3 +372,34 @@ func TestKeySetFileWithABOM(t *testing.T) {
 		t.Errorf("ReadKeySet() = %d, %v", usable, err)
 	}
 }
+
+// TestCoordinatesWithoutLeadingZeros: RFC 7518 §6.2.1.2 wants them whole, some
+// libraries write them as numbers.
+func TestCoordinatesWithoutLeadingZeros(t *testing.T) {
+	t.Parallel()
+	for {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		point, err := key.PublicKey.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if point[1] != 0 {
+			continue // one in 256 will do
+		}
+		p := provider(t, noon)
+		p.Adopt("short", "ES256", key)
+		jwk := map[string]any{
+			"kty": "EC", "crv": "P-256", "kid": "short", "x": encode(bytes.TrimLeft(point[1:33], "\x00")), "y": encode(point[33:]),
+		}
+		v := start(t, identity.Config{Now: noon, InsecureTransport: network{host: garbage(string(setFrom(t, jwk)))}}, trust(prod))
+		raw, err := p.TokenWith("short", claims(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantCode(t, v, raw, "")
+		return
+	}
+}

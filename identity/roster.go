@@ -1,10 +1,6 @@
 package identity
 
-import (
-	"slices"
-
-	"github.com/playgate/playgate/playback"
-)
+import "github.com/playgate/playgate/playback"
 
 // roster is the list of issuers in force, immutable, and the identities that
 // were verified under it: they are forgotten with it, so that none outlives a
@@ -33,8 +29,9 @@ func (r *roster) add(i *trusted) {
 	r.trusted[i.Environment] = append(r.trusted[i.Environment], i)
 	for _, recipient := range i.Recipients {
 		to := address{i.Issuer.Issuer, recipient}
-		if !slices.Contains(r.meant[to], i.Environment) {
-			r.meant[to] = append(r.meant[to], i.Environment)
+		owners := r.meant[to]
+		if len(owners) == 0 || owners[len(owners)-1] != i.Environment { // one that stands there twice is still one
+			r.meant[to] = append(owners, i.Environment)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -54,7 +55,8 @@ func (a *Authenticator) Inspect(c *fiber.Ctx, x *Exchange) {
 	}
 	cred.payer = cred.owner
 	if cred.refusal == nil && x.Host != nil && x.Host != cred.owner {
-		cred.refusal = invalidCredentials("The credential does not belong to the environment of this host.")
+		cred.refusal = invalidCredentials("The credential does not belong to the environment of this host.").
+			Because(fmt.Errorf("the host is of environment %s, the credential of %s", x.Host.ID, cred.owner.ID))
 	}
 }
 

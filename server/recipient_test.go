@@ -115,10 +115,15 @@ func TestTheLogSaysWhichIssuerAndAudienceWereSeen(t *testing.T) {
 			"https://idp.app.u1",
 			`no environment has iss "https://idp", aud "app"; the nearest: environment acme-prod has iss "https://idp", no aud, client_id "app": client_id_claim is for tokens without aud, and this one has it`,
 		},
+		{appViewer, "the host is of environment globex-prod, the credential of acme-prod"},
 		{sharedViewer, `iss "idp-shared", aud "playgate" are accepted by acme-prod, globex-prod, and the host is none of theirs`},
 	} {
 		k := start(t, clients(options{}))
-		r := k.get(aToken, "Host: other.example", bearer(c.token))
+		host := "other.example"
+		if c.token == appViewer {
+			host = globexHost
+		}
+		r := k.get(aToken, "Host: "+host, bearer(c.token))
 		if got := k.causes(); len(got) != 1 || got[0] != c.want {
 			t.Errorf("%s: causes\n%q, want\n%q", c.token, got, c.want)
 		}
