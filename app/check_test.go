@@ -241,3 +241,25 @@ func TestCheckWarnsOfKeySetsThatAreSomethingElse(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckWarnsOfRulesThatDoNotSeeUnknownObjects: with the catalog.unknown of the
+// environment that the rules are for.
+func TestCheckWarnsOfRulesThatDoNotSeeUnknownObjects(t *testing.T) {
+	t.Parallel()
+	for unknown, want := range map[string]bool{"signed": true, "deny": false} {
+		rules := `policy: {version: 1, rules: [{id: embargo, effect: deny, when: 'asset.passthrough == "film-1"'}, {id: all, effect: allow, when: "true"}]}`
+		path := write(t, strings.Replace(minimal, "- id: acme\n        access", "- id: acme\n        catalog: {unknown: "+unknown+"}\n        "+rules+"\n        access", 1))
+		writeKeys(t, path, map[string]string{"K1": ""})
+		_, warnings, err := app.Check(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, w := range warnings {
+			found = found || strings.Contains(w.Message, `write !playback.known || asset.passthrough == "film-1", or set catalog.unknown: lookup`)
+		}
+		if found != want {
+			t.Errorf("catalog.unknown: %s: %v", unknown, warnings)
+		}
+	}
+}

@@ -181,6 +181,7 @@ func RuleContext(path string, environ []string, env playback.EnvironmentID) (pol
 func policyOptions(e *configs.Environment) policy.Options {
 	o := policy.Options{
 		Environment: e.ID, Name: e.Name, DefaultTTL: e.Token.DefaultTTL, MaxTTL: e.Token.MaxTTL, PseudonymKey: e.Token.PseudonymKey,
+		Unknown: e.Catalog.Unknown,
 	}
 	for i := range e.Viewers {
 		o.Issuers = append(o.Issuers, e.Viewers[i].Alias)

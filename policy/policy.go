@@ -23,6 +23,8 @@ type Options struct {
 	// PseudonymKey is the key of pseudonym(). Without one, a document that uses
 	// pseudonym() does not compile.
 	PseudonymKey playback.Secret
+	// Unknown is catalog.unknown; "" is its default, signed.
+	Unknown string
 	// Issuers are the aliases of the environment's viewers; nil: not known.
 	Issuers []string
 	// Metrics counts rules that fail; nil counts nothing.
@@ -56,6 +58,7 @@ type Policy struct {
 	namesFiles  bool
 	language    *language // compiles parts of conditions, to explain them
 	edition     *edition
+	unknown     string
 	steady      bool      // of any rule
 	nobody      []verdict // on a viewer of whom nothing is known
 }
@@ -115,6 +118,7 @@ func compile(text []byte, o Options) (*Policy, []testCase, error) {
 		maxTTL:      cmp.Or(o.MaxTTL, usualMaxTTL),
 		refusals:    newRefusals(),
 		edition:     new(edition),
+		unknown:     o.Unknown,
 	}
 	p.activations.New = func() any { return &activation{constants: p.constants} }
 	for i := range doc.rules {

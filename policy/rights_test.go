@@ -32,7 +32,7 @@ func TestDocumentedRights(t *testing.T) {
 			}
 			t.Error(out.String())
 		}
-		warnings, err := policy.Check([]byte(block[1]), policy.Options{}, nil)
+		warnings, err := policy.Check([]byte(block[1]), policy.Options{Unknown: "lookup"}, nil)
 		if len(warnings) > 0 || err != nil {
 			t.Errorf("document %d: %v, %v", i, warnings, err)
 		}

@@ -63,6 +63,10 @@ func (p *Policy) Warnings(known []*playback.Object) []string {
 		if testsCountryNegated(r.when.ast) {
 			found = append(found, r.countryWarning())
 		}
+		if text := p.unknownWarning(r); text != "" {
+			found = append(found, text)
+		}
+		found = append(found, p.absentWarnings(r)...)
 		for _, e := range r.expressions() {
 			found = append(found, memberWarnings(e.ast.NativeRep())...)
 			found = append(found, p.language.improbable(e.ast.NativeRep())...)
