@@ -12,8 +12,9 @@ import (
 
 // readiness says whether traffic should come here, and if not, why.
 type readiness struct {
-	Status  string   `json:"status"` // ready | not_ready
-	Reasons []string `json:"reasons,omitempty"`
+	Status   string   `json:"status"`             // ready | not_ready
+	Degraded []string `json:"degraded,omitempty"` // the dependencies that do not answer
+	Reasons  []string `json:"reasons,omitempty"`
 }
 
 // adminConfig is what the admin listener serves.

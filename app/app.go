@@ -44,9 +44,10 @@ type App struct {
 	reloadMu  sync.Mutex // one reload at a time; taken before any room's lock
 	watch     watch
 
-	store      store.Store
-	catalogues *catalogues
-	ledger     *ledger
+	store        store.Store
+	catalogues   *catalogues
+	ledger       *ledger
+	dependencies *dependencies
 
 	identity *identity.Verifier
 	keys     *keystore.Watcher
@@ -151,6 +152,7 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 		Identity: a.identity, JWKS: a.ring, Keys: keyManager{manager, a.settings}, Grants: holder, Logger: a.log, AccessLog: cfg.Log.Access.String(),
 		Webhooks: webhooks{a}, Registerer: registry, Pages: a.opts.Pages,
 	})
+	a.dependencies = newDependencies(a.log, registry, a.watched()...)
 	a.admin = newAdminServer(adminConfig{ready: a.readiness, gatherer: registry, pprof: cfg.Server.AdminPprof})
 	return a.listen(cfg)
 }
@@ -232,6 +234,7 @@ func (a *App) Start(ctx context.Context) error {
 	})
 	a.catalogues.start(background)
 	a.serving.Go(func() { a.ledger.run(background) })
+	a.serving.Go(func() { a.dependencies.run(background) })
 	a.serving.Go(a.catalogues.wait)
 	a.settle(ctx)
 
@@ -338,13 +341,15 @@ func (a *App) readiness() readiness {
 			reasons = append(reasons, fmt.Sprintf("environment %s: no active signing key", env))
 		}
 	}
-	if canSign && !a.untried(keys) {
-		return readiness{Status: statusReady, Reasons: reasons}
-	}
-	if len(reasons) == 0 {
+	if len(reasons) == 0 && !canSign {
 		reasons = []string{"no environment is configured"}
 	}
-	return readiness{Status: statusNotReady, Reasons: reasons}
+	degraded, why := a.dependencies.degraded()
+	r := readiness{Status: statusNotReady, Degraded: degraded, Reasons: append(reasons, why...)}
+	if canSign && !a.untried(keys) {
+		r.Status = statusReady
+	}
+	return r
 }
 
 func (a *App) untried(keys keystore.Snapshot) bool {

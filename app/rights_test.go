@@ -26,7 +26,6 @@ import (
 // rightsConfiguration has a store in a file, rules and sets beside it, and a geo
 // database that knows where loopback is.
 func rightsConfiguration() string {
-	sum := sha256.Sum256([]byte("secret"))
 	return `
 server: {listen: "127.0.0.1:0", admin_listen: "", drain_delay: 0, trusted_proxies: ["127.0.0.1/32"]}
 keystore: {driver: memory}
@@ -36,12 +35,18 @@ organizations:
     environments:
       - id: acme
         anonymous: true
-        access_tokens: [{id: backend, secret_sha256: ` + hex.EncodeToString(sum[:]) + `, permissions: [video:read, video:write, system:read]}]
+        access_tokens: [` + accessToken() + `]
         playback_ids:
           - {id: FILM, asset: {id: A1}}
           - {id: SHORT, asset: {id: A2}}
         policy_file: policies/acme.yaml
 `
+}
+
+// accessToken is the configuration of the credential that backend sends.
+func accessToken() string {
+	sum := sha256.Sum256([]byte("secret"))
+	return "{id: backend, secret_sha256: " + hex.EncodeToString(sum[:]) + ", permissions: [video:read, video:write, system:read]}"
 }
 
 const rightsRules = `

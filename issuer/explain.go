@@ -89,8 +89,8 @@ func (i *Issuer) Explain(ctx context.Context, env *Environment, req *Request) (*
 				x.Grants = append(x.Grants, held[n])
 			}
 		}
-		q.grants = x.Grants
 	}
+	q.rights.read, q.rights.inForce = true, x.Grants
 	all := q.explain(x, held)
 	if x.Refusal == nil {
 		x.Refusal = i.explainPlan(q, x, all)

@@ -181,21 +181,17 @@ type inquiry struct {
 	object *playback.Object
 	req    *Request
 	now    time.Time
-	grants []playback.Held // what the viewer holds, where the rules want to know
-	// ungranted: only a shadow wants to know, and the store does not say.
-	ungranted bool
+	rights rights
 	// assured is how long the active key is sure to live, where that is in doubt.
 	assured int64
 }
 
-// decide asks the rules, for which it first looks up what they want to know.
+// decide asks the rules, which read what the viewer holds if they come to it.
 func (i *Issuer) decide(ctx context.Context, q *inquiry) ([]granted, error) {
 	if err := checkAvailable(q.object, q.req); err != nil {
 		return nil, err
 	}
-	if err := i.lookUpGrants(ctx, q); err != nil {
-		return nil, err
-	}
+	q.rights.ctx, q.rights.holder = ctx, i.cfg.Grants
 	return q.decide(q.req.desk.forGranted(q.req))
 }
 
@@ -207,7 +203,10 @@ func (q *inquiry) decide(out []granted) ([]granted, error) {
 	}
 	for _, t := range q.req.Types {
 		d := q.ask(t)
-		if d.Grant == nil {
+		switch {
+		case d.Undecided != nil:
+			return nil, d.Undecided
+		case d.Grant == nil:
 			return nil, q.refusal(t, d)
 		}
 		out = append(out, grantedBy(d, t))
@@ -225,9 +224,12 @@ func (q *inquiry) decideAll(out []granted) ([]granted, error) {
 			continue
 		}
 		d := q.ask(t)
-		if d.Grant != nil {
+		switch {
+		case d.Undecided != nil: // leaving the type out would say that it is refused
+			return nil, d.Undecided
+		case d.Grant != nil:
 			out = append(out, grantedBy(d, t))
-		} else if refused.Refusal == nil {
+		case refused.Refusal == nil:
 			refused, first = *d, t
 		}
 	}
@@ -259,16 +261,22 @@ func (q *inquiry) ask(t playback.TokenType) *playback.Decision {
 	desk := &q.req.desk
 	desk.question = q.question(t)
 	desk.decision = q.env.Rules.Decide(&desk.question)
-	desk.trail.note(t, &desk.decision)
+	if desk.decision.Undecided == nil {
+		desk.trail.note(t, &desk.decision)
+	}
 	return &desk.decision
 }
 
 // question is what the rules are asked about one type.
 func (q *inquiry) question(t playback.TokenType) playback.Question {
-	return playback.Question{
+	question := playback.Question{
 		Viewer: q.req.Viewer, Object: q.object, Client: q.req.Client, SessionID: q.req.SessionID,
-		Type: t, Params: q.req.Params[t], Now: q.now, Grants: q.grants, NoGrants: q.ungranted,
+		Type: t, Params: q.req.Params[t], Now: q.now, Grants: q.rights.inForce,
 	}
+	if !q.rights.read && (q.env.ReadsGrants || q.env.ShadowReadsGrants) {
+		question.Entitlements = q
+	}
+	return question
 }
 
 // checkAvailable refuses what the catalogue says cannot be had.

@@ -60,6 +60,7 @@ func (i *Issuer) keep(req *Request, answer *Answer, item *Item, code playback.Co
 		return
 	}
 	question := q.question(item.Type)
+	question.Entitlements = nil // what was not read before is not read now
 	d := playback.Decided{
 		Environment: q.env.ID, RequestID: req.RequestID, Question: &question, Rule: item.Rule, Code: code, Revision: q.env.Revision,
 		Started: q.now, Latency: i.cfg.Now().Sub(q.now),
@@ -74,14 +75,14 @@ func (i *Issuer) keep(req *Request, answer *Answer, item *Item, code playback.Co
 	i.cfg.Journal.Keep(&d)
 }
 
-// unread names what was not looked up. Where a backend's viewer is, it says
-// itself.
+// unread names what was not looked up, because no rule came to it. Where a
+// backend's viewer is, it says itself.
 func unread(q *inquiry) []string {
 	var names []string
 	if !q.env.ReadsPlace && !q.req.Backend {
 		names = append(names, playback.UnreadPlace)
 	}
-	if !q.env.ReadsGrants && (!q.env.ShadowReadsGrants || q.ungranted) {
+	if !q.rights.read {
 		names = append(names, playback.UnreadGrants)
 	}
 	return names

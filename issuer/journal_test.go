@@ -147,6 +147,28 @@ func (answering) Start(context.Context, playback.EnvironmentID, string, time.Tim
 	return time.Time{}, true, nil
 }
 
+// reading is rules that allow everybody, with a shadow beside them; each may read
+// what the viewer holds.
+type reading struct {
+	rules
+
+	own, shadow bool
+}
+
+func (r reading) Decide(q *playback.Question) playback.Decision {
+	var err error
+	if r.own {
+		_, err = q.Entitlements.ReadEntitlements(true)
+	}
+	if r.shadow {
+		_, _ = q.Entitlements.ReadEntitlements(false) // counted as skipped
+	}
+	if err != nil {
+		return playback.Decision{Undecided: err, Refusal: playback.Denied("undecided")}
+	}
+	return r.rules.Decide(q)
+}
+
 // unreads keeps what was not looked up.
 type unreads struct{ got [][]string }
 
@@ -159,6 +181,7 @@ func TestWhatOnlyAShadowReadsRefusesNobody(t *testing.T) {
 	away := playback.Errorf(playback.CodeDependencyUnavailable, "The store does not answer.")
 	for name, c := range map[string]struct {
 		own, shadow, place, backend bool
+		early                       bool // the rules decide before they come to what the viewer holds
 		err                         error
 		want                        []string
 		refused                     bool
@@ -167,6 +190,8 @@ func TestWhatOnlyAShadowReadsRefusesNobody(t *testing.T) {
 		"a backend says where":             {backend: true, want: []string{"grants"}},
 		"the place is read":                {place: true, want: []string{"grants"}},
 		"the rules read grants":            {own: true, want: []string{"place"}},
+		"the rules do not come to grants":  {own: true, early: true, want: []string{"place", "grants"}},
+		"nor with the store away":          {own: true, early: true, err: away, want: []string{"place", "grants"}},
 		"a shadow reads grants":            {shadow: true, want: []string{"place"}},
 		"a shadow, and the store is away":  {shadow: true, err: away, want: []string{"place", "grants"}},
 		"the rules, and the store is away": {own: true, shadow: true, err: away, refused: true},
@@ -174,7 +199,8 @@ func TestWhatOnlyAShadowReadsRefusesNobody(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, u := newWorld(), &unreads{}
-			w.env.Rules, w.env.ReadsGrants, w.env.ShadowReadsGrants, w.env.ReadsPlace = w.rules, c.own, c.shadow, c.place
+			w.env.Rules = reading{w.rules, c.own && !c.early, c.shadow}
+			w.env.ReadsGrants, w.env.ShadowReadsGrants, w.env.ReadsPlace = c.own, c.shadow, c.place
 			i := issuer.New(issuer.Config{Keys: w.keys, Tokens: w.mint, Journal: u, Grants: answering{c.err}, Now: func() time.Time { return w.now }})
 			_, err := i.Issue(context.Background(), &w.env, &issuer.Request{
 				PlaybackID: "SIGNED", Types: []playback.TokenType{playback.Video}, Backend: c.backend, Viewer: &playback.Viewer{}, Client: &playback.Client{},

@@ -21,30 +21,6 @@ type Holder interface {
 	Start(ctx context.Context, env playback.EnvironmentID, id string, now time.Time) (first time.Time, gone bool, err error)
 }
 
-// shadowPatience is how long a request waits for what only a shadow wants to
-// know.
-const shadowPatience = 250 * time.Millisecond
-
-// lookUpGrants asks what the viewer holds, if any rules want to know. What only
-// a shadow wants to know refuses nobody.
-func (i *Issuer) lookUpGrants(ctx context.Context, q *inquiry) (err error) {
-	if !q.env.ReadsGrants && !q.env.ShadowReadsGrants {
-		return nil
-	}
-	if !q.env.ReadsGrants {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, shadowPatience)
-		defer cancel()
-	}
-	question := &q.req.desk.question
-	*question = playback.Question{Viewer: q.req.Viewer, Object: q.object, Now: q.now}
-	q.grants, err = i.cfg.Grants.InForce(ctx, q.env.ID, question)
-	if err != nil && !q.env.ReadsGrants {
-		q.grants, q.ungranted, err = nil, true, nil
-	}
-	return err
-}
-
 // Bound names the end that came first among those that a token's life has.
 type Bound string
 

@@ -51,15 +51,26 @@ func (h *holder) Start(_ context.Context, _ playback.EnvironmentID, id string, n
 	return h.started[id], h.gone, h.down
 }
 
-// resting decides as the rules do whose every allow rests on all rights.
+// resting decides as the rules do whose every allow rests on all rights, and
+// reads none for what they deny.
 type resting struct{ rules }
 
 func (r resting) Decide(q *playback.Question) playback.Decision {
 	d := r.rules[q.Type]
-	if d.Grant != nil && len(q.Grants) == 0 {
+	if d.Grant == nil {
+		return d
+	}
+	held := q.Grants
+	if q.Entitlements != nil {
+		var err error
+		if held, err = q.Entitlements.ReadEntitlements(true); err != nil {
+			return playback.Decision{Undecided: err, Refusal: playback.Denied("undecided")}
+		}
+	}
+	if len(held) == 0 {
 		return deny(playback.CodeNoMatchingRule)
 	}
-	d.Held = q.Grants
+	d.Held = held
 	return d
 }
 
@@ -289,6 +300,11 @@ func TestTheStoreIsAskedOncePerRequestAndOnlyIfTheRulesRead(t *testing.T) {
 	if _, err := w.issueHeld(h, issuer.Request{PlaybackID: "SIGNED", All: true}); err != nil || h.asked != 1 {
 		t.Errorf("asked %d times, %v", h.asked, err)
 	}
+	w.rules[playback.Video] = deny(playback.CodeNoMatchingRule)
+	if _, err := w.issueHeld(h, issuer.Request{PlaybackID: "SIGNED", Types: video()}); !errors.Is(err, playback.CodeNoMatchingRule) || h.asked != 1 {
+		t.Errorf("rules that come to no grants: asked %d times, %v", h.asked, err)
+	}
+	w.rules[playback.Video] = allow(playback.Grant{})
 	w.env.ReadsGrants = false
 	if _, err := w.issue(issuer.Request{PlaybackID: "SIGNED", Types: video()}); err != nil || h.asked != 1 {
 		t.Errorf("rules that read no grants: asked %d times, %v", h.asked, err)

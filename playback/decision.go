@@ -12,11 +12,20 @@ type Question struct {
 	Type      TokenType
 	Params    Params // what the caller sent for this type
 	Now       time.Time
-	// Grants are the rights that the viewer holds for the object now. Nil where
-	// the rules do not read viewer.grants: nobody has looked.
+	// Grants are the rights that the viewer holds for the object now. They do not
+	// count where there is an Entitlements.
 	Grants []Held
-	// NoGrants: the store did not say what they are.
-	NoGrants bool
+	// Entitlements reads those rights when a rule first wants to know them. nil:
+	// Grants are all.
+	Entitlements EntitlementReader
+}
+
+// EntitlementReader reads the rights that a question's viewer holds for its
+// object now.
+type EntitlementReader interface {
+	// ReadEntitlements returns them; it may be called again. needed: the viewer's
+	// answer depends on them. Otherwise it gives up soon.
+	ReadEntitlements(needed bool) ([]Held, error)
 }
 
 // Decision is the answer of the rules.
@@ -30,6 +39,10 @@ type Decision struct {
 	// Refusal says why there is no grant; nil when there is one. A rule that
 	// allows the viewer but not the type refuses with CodeTypeNotGranted.
 	Refusal *Error
+	// Undecided says why the rules could not decide: the rights that a rule asked
+	// for could not be read, and its answer depends on them. nil: they decided.
+	// Then there is a Refusal, too, for whoever does not look here.
+	Undecided error
 	// Held are the rights that the rule rests on, all of them together; nil where
 	// it would allow without any. The first end among theirs ends the token, and
 	// those that wait begin with it.

@@ -131,7 +131,7 @@ func (p *Policy) AvailableFrom(q *playback.Question) (time.Time, bool) {
 	if len(p.borders) == 0 {
 		return time.Time{}, false
 	}
-	w := &world{policy: p, question: *q, scene: scene{environment: p.environment}}
+	w := &world{policy: p, question: *q, scene: scene{environment: p.environment, hurried: true}}
 	a := w.activation()
 	var all []time.Time
 	for i := range p.borders {
@@ -148,6 +148,9 @@ func (p *Policy) AvailableFrom(q *playback.Question) (time.Time, bool) {
 		for _, t := range [...]time.Time{at, at.Add(time.Second)} {
 			w.question.Now = t
 			w.question.Grants = inForce(q.Grants, t)
+			if q.Entitlements != nil {
+				w.question.Entitlements = laterReader{q.Entitlements, t}
+			}
 			if w.ruling().allowed {
 				return t, true
 			}

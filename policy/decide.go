@@ -15,8 +15,10 @@ import (
 // Decide answers a question. Deny rules come first, in the order of the
 // document: the first that matches, or cannot be evaluated, denies. Then the
 // first allow rule that matches decides; one that cannot be evaluated does not
-// match. It never fails and never allows when in doubt. The decision's grant
-// and refusal are shared and must not be written to.
+// match. One that needs what the viewer holds, where that cannot be read, leaves
+// the question undecided: the rules after it are not asked. It never fails and
+// never allows when in doubt. The decision's grant and refusal are shared and
+// must not be written to.
 func (p *Policy) Decide(q *playback.Question) playback.Decision {
 	return p.decide(q, scene{environment: p.environment})
 }
@@ -38,13 +40,15 @@ func (p *Policy) decide(q *playback.Question, s scene) playback.Decision {
 	for _, r := range p.deny {
 		switch matches, err := r.holds(a, verdicts); {
 		case err != nil:
-			return r.broken(p.refusals.broken, err)
+			return p.broken(r, err)
 		case matches:
 			return playback.Decision{Rule: r.id, Refusal: r.refusal}
 		}
 	}
 	for _, r := range p.allow {
 		switch matches, err := r.holds(a, verdicts); {
+		case isUnread(err):
+			return p.undecided(r, err)
 		case err != nil:
 			r.countError()
 		case matches:
@@ -64,7 +68,7 @@ func (p *Policy) grant(r *rule, a *activation) (_ playback.Decision, over bool) 
 	case err != nil:
 		// Leaving the end out could give more than the rule does, and so could
 		// the next rule.
-		return r.broken(p.refusals.broken, err), false
+		return p.broken(r, err), false
 	case !until.IsZero() && until.Unix() <= a.question.Now.Unix(): // tokens end in whole seconds
 		return playback.Decision{}, true
 	}
@@ -80,7 +84,7 @@ func (r *rule) ends(a *activation) (time.Time, error) {
 	if r.until == nil {
 		return time.Time{}, nil
 	}
-	out, _, err := r.until.program.Eval(a)
+	out, err := r.until.eval(a)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("until: %w", err)
 	}
@@ -104,14 +108,18 @@ func (p *Policy) decision(r *rule, a *activation) playback.Decision {
 	if err != nil {
 		// Trying the next rule instead could drop the claim that ties the token
 		// to the viewer.
-		return r.broken(p.refusals.broken, err)
+		return p.broken(r, err)
 	}
 	return playback.Decision{Rule: r.id, Grant: r.grant, Custom: custom}
 }
 
-func (r *rule) broken(refusal *playback.Error, cause error) playback.Decision {
+// broken is the decision of a rule that cannot be evaluated.
+func (p *Policy) broken(r *rule, cause error) playback.Decision {
+	if isUnread(cause) {
+		return p.undecided(r, cause)
+	}
 	r.countError()
-	return playback.Decision{Rule: r.id, Refusal: refusal.Because(fmt.Errorf("evaluating rule %s: %w", r.id, cause))}
+	return playback.Decision{Rule: r.id, Refusal: p.refusals.broken.Because(fmt.Errorf("evaluating rule %s: %w", r.id, cause))}
 }
 
 // claims evaluates the custom claims and returns them as a canonical JSON
@@ -119,7 +127,7 @@ func (r *rule) broken(refusal *playback.Error, cause error) playback.Decision {
 func (r *rule) claims(a *activation) (string, error) {
 	values := make(map[string]any, len(r.custom))
 	for _, c := range r.custom {
-		out, _, err := c.value.program.Eval(a)
+		out, err := c.value.eval(a)
 		if err != nil {
 			return "", fmt.Errorf("custom.%s: %w", c.name, err)
 		}

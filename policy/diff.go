@@ -154,8 +154,16 @@ func (d *differ) line(p *diffPart, number int, line []byte) error {
 		p.Unknown += weight
 		return nil
 	}
+	if slices.Contains(r.Unread, playback.UnreadGrants) {
+		q.Entitlements = unrecorded{}
+	}
 	was := d.before.decide(q, scene{environment: d.before.environment})
 	is := d.after.decide(q, scene{environment: d.after.environment})
+	if anyUndecided(&was, &is) {
+		p.lacking[playback.UnreadGrants] += weight
+		p.Unknown += weight
+		return nil
+	}
 	if was.Rule != r.Rule || (was.Refusal == nil) != (r.Decision == "allow") {
 		p.Otherwise += weight
 	}
@@ -163,20 +171,23 @@ func (d *differ) line(p *diffPart, number int, line []byte) error {
 	return nil
 }
 
-// lacks reports whether a record lacks what one of the documents reads, and
-// counts what that is.
+// lacks reports whether a record lacks where the viewer was, which one of the
+// documents reads, and counts that.
 func (d *differ) lacks(p *diffPart, unread []string, weight int) bool {
-	lacking := false
-	for _, what := range unread {
-		reads := what == playback.UnreadPlace && (d.before.readsPlace || d.after.readsPlace) ||
-			what == playback.UnreadGrants && (d.before.readsGrants || d.after.readsGrants)
-		if reads {
-			p.lacking[what] += weight
-			lacking = true
-		}
+	lacking := slices.Contains(unread, playback.UnreadPlace) && (d.before.readsPlace || d.after.readsPlace)
+	if lacking {
+		p.lacking[playback.UnreadPlace] += weight
 	}
 	return lacking
 }
+
+// unrecorded stands for the rights of a viewer that a record does not have: an
+// answer that depends on them is unknown.
+type unrecorded struct{}
+
+var errUnrecorded = errors.New("the record does not have them")
+
+func (unrecorded) ReadEntitlements(bool) ([]playback.Held, error) { return nil, errUnrecorded }
 
 // difference is one record with both answers.
 type difference struct {

@@ -218,7 +218,11 @@ func (p *Policy) rulingOn(a *activation) ruling {
 		}
 	}
 	for _, r := range p.allow {
-		if matches, err := r.when.holds(a); err != nil || !matches {
+		matches, err := r.when.holds(a)
+		if isUnread(err) {
+			return ruling{rule: r, code: playback.CodeDependencyUnavailable}
+		}
+		if err != nil || !matches {
 			continue
 		}
 		switch over, err := r.over(a); {

@@ -78,7 +78,7 @@ func reads(checked *cel.Ast, variable string, fields ...string) bool {
 // begins where another right suffices, and then those that end first. nil: none
 // are needed. It leaves the activation with all of them.
 func (p *Policy) restsOn(r *rule, a *activation) []playback.Held {
-	held := a.question.Grants
+	held := a.rights
 	if len(held) == 0 || !r.when.readsGrants && len(p.grantDenies) == 0 {
 		return nil
 	}
@@ -146,12 +146,12 @@ func present(vals []ref.Val) []ref.Val {
 	return slices.DeleteFunc(slices.Clone(vals), func(v ref.Val) bool { return v == nil })
 }
 
-// grants returns the question's rights as CEL values, in their order.
+// grants returns the rights that are known as CEL values, in their order.
 func (a *activation) grants() []ref.Val {
-	if a.held == nil && len(a.question.Grants) > 0 {
-		a.held = make([]ref.Val, len(a.question.Grants))
-		for i := range a.question.Grants {
-			a.held[i] = toGrant(&a.question.Grants[i], nil)
+	if a.held == nil && len(a.rights) > 0 {
+		a.held = make([]ref.Val, len(a.rights))
+		for i := range a.rights {
+			a.held[i] = toGrant(&a.rights[i], nil)
 		}
 	}
 	return a.held

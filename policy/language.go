@@ -253,7 +253,7 @@ var errNotBool = errors.New("the condition is neither true nor false")
 // holds evaluates a condition. An error means that it could not be evaluated:
 // it is neither true nor false.
 func (e *expression) holds(a *activation) (bool, error) {
-	out, _, err := e.program.Eval(a)
+	out, err := e.eval(a)
 	if err != nil {
 		return false, err
 	}

@@ -91,6 +91,7 @@ type claim struct {
 type refusals struct {
 	noMatch *playback.Error
 	broken  *playback.Error
+	unread  *playback.Error
 	types   [playback.TokenTypes + 1]*playback.Error // the last is for what is no type
 }
 
@@ -149,6 +150,7 @@ func newRefusals() refusals {
 	r := refusals{
 		noMatch: playback.Errorf(playback.CodeNoMatchingRule, "No rule allows this viewer to play this."),
 		broken:  playback.Errorf(playback.CodePolicyError, "A rule could not be evaluated."),
+		unread:  playback.Errorf(playback.CodeDependencyUnavailable, "What the viewer holds cannot be read now."),
 	}
 	for t := range playback.TokenTypes + 1 {
 		r.types[t] = playback.Errorf(playback.CodeTypeNotGranted, "The rules do not grant tokens of type %s.", t)

@@ -90,7 +90,12 @@ type activation struct {
 	question    *playback.Question
 	environment *object
 	now         ref.Val
-	held        []ref.Val // viewer.grants, see grants
+	rights      []playback.Held // those in force, as far as they are known
+	held        []ref.Val       // viewer.grants, see grants
+	entitled    *object         // the variable viewer where its grants are read when a rule asks
+	hurried     bool            // what is read is not needed
+	unread      error           // why the expression under way did not get viewer.grants
+	guessed     bool            // it was told something all the same
 	request     request
 	requested   object // the variable request
 
@@ -104,14 +109,18 @@ type kept struct{ playback, asset, liveStream *object }
 // scene is what a question does not say.
 type scene struct {
 	aside       bool // verdicts on the viewer are not kept: there is room for those of one document
+	hurried     bool // nobody depends on the answer: what is read for it must not take long
 	environment *object
 	grants      []ref.Val // of a test that gives grants; nil: made from the question
 }
 
 func (a *activation) ask(q *playback.Question, s scene) {
-	a.question, a.environment, a.held = q, s.environment, s.grants
+	a.question, a.environment, a.held, a.hurried = q, s.environment, s.grants, s.hurried
+	if q.Entitlements == nil {
+		a.rights = q.Grants
+	}
 	a.request = request{q, a.constants}
-	a.requested = object{shape: &shapes[requestShape], request: &a.request}
+	a.requested = object{shape: &shapes[requestShape], source: a}
 }
 
 // forget drops every reference to the question before the activation goes back
@@ -123,7 +132,7 @@ func (a *activation) ResolveName(name string) (any, bool) {
 	switch name {
 	case "viewer":
 		if a.viewer == nil {
-			a.viewer = a.viewerWith(a.grants())
+			a.viewer = a.viewerAsked()
 		}
 		return a.viewer, true
 	case "request":

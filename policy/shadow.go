@@ -18,7 +18,7 @@ const (
 	ShadowGained  = "gained"  // the policy refuses, the shadow allows
 	ShadowLost    = "lost"    // the policy allows, the shadow refuses
 	ShadowChanged = "changed" // both allow, but give something else; or both refuse, with another reason
-	ShadowSkipped = "skipped" // it was not asked: what the viewer holds could not be had
+	ShadowSkipped = "skipped" // what the viewer holds could not be read, and one of the two depends on it
 )
 
 // shadowLogEvery is how often a difference is logged, of each kind: what the
@@ -60,11 +60,11 @@ func NewShadowed(cfg ShadowConfig) *Shadowed {
 // Decide answers as the policy does.
 func (s *Shadowed) Decide(q *playback.Question) playback.Decision {
 	d := s.Policy.Decide(q)
-	if q.NoGrants && s.cfg.Shadow.ReadsGrants() {
+	other := s.cfg.Shadow.decide(q, scene{environment: s.cfg.Shadow.environment, aside: true, hurried: true})
+	if anyUndecided(&d, &other) {
 		s.countResult(ShadowSkipped)
 		return d
 	}
-	other := s.cfg.Shadow.decide(q, scene{environment: s.cfg.Shadow.environment, aside: true})
 	result := shadowResult(d, other)
 	s.countResult(result)
 	if result != ShadowSame && s.cfg.Logger != nil {

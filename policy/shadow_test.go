@@ -72,7 +72,7 @@ func TestAShadowIsNotAskedWithoutWhatItReads(t *testing.T) {
 	holders := compiled(t, `{version: 1, rules: [{id: holders, effect: allow, when: 'size(viewer.grants) > 0'}]}`)
 	all := compiled(t, `{version: 1, rules: [{id: all, effect: allow, when: true}]}`)
 	s := policy.NewShadowed(policy.ShadowConfig{Policy: all, Shadow: holders, Environment: "acme", Metrics: policy.NewMetrics(registry)})
-	if d := s.Decide(&playback.Question{Now: time.Unix(1_800_000_000, 0), NoGrants: true}); d.Refusal != nil {
+	if d := s.Decide(&playback.Question{Now: time.Unix(1_800_000_000, 0), Entitlements: unreadable{}}); d.Refusal != nil {
 		t.Errorf("Decide = %v, want what the policy says", d.Refusal)
 	}
 	got := samples(t, registry)

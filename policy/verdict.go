@@ -60,8 +60,8 @@ func (p *Policy) verdictsFor(a *activation) []verdict {
 		k = &standing{k.viewer, p.edition, p.judge(a)}
 		v.Memo.Keep(k)
 	}
-	if a.viewer = k.viewer; len(a.grants()) > 0 {
-		a.viewer = a.viewerWith(a.grants()) // for the conditions that are open
+	if a.viewer = k.viewer; a.question.Entitlements != nil || len(a.grants()) > 0 {
+		a.viewer = a.viewerAsked() // for the conditions that are open
 	}
 	return k.verdicts
 }

@@ -179,16 +179,21 @@ func claimsType() *types.Type { return types.NewMapType(types.StringType, types.
 
 // object is the value of a variable: ready CEL values by field index, so that
 // evaluating a rule converts and allocates nothing. Immutable, except that a
-// request makes its members when they are first asked for (request.go).
+// request makes its members when they are first asked for (request.go), and a
+// viewer its grants (entitlements.go).
 type object struct {
 	shape   *shape
 	members [maxFields]ref.Val
-	request *request // only for the variable request
+	source  *activation // of members that are nil: of the variable request, and of viewer.grants; else nil
 }
 
 func (o *object) member(i int) ref.Val {
-	if o.request != nil && o.members[i] == nil {
-		o.members[i] = o.request.make(i)
+	switch {
+	case o.members[i] != nil || o.source == nil:
+	case o.shape == &shapes[requestShape]:
+		o.members[i] = o.source.request.make(i)
+	default:
+		return o.source.readGrants()
 	}
 	return o.members[i]
 }
@@ -196,8 +201,13 @@ func (o *object) member(i int) ref.Val {
 // isSet is has(): the member is known.
 func (o *object) isSet(i int) bool {
 	v := o.member(i)
-	if o.request != nil && i == requestCountry {
+	switch {
+	case o.source == nil:
+	case o.shape == &shapes[requestShape] && i == requestCountry:
 		return v != types.String(playback.UnknownCountry)
+	case types.IsError(v):
+		o.source.guessed = true // CEL takes no error here
+		return false
 	}
 	return !isZero(v)
 }
@@ -308,7 +318,11 @@ func fieldType(shapeIndex, index int, typ *types.Type) *types.FieldType {
 		},
 		GetFrom: func(v any) (any, error) {
 			if o, ok := of(v); ok {
-				return o.member(index), nil
+				member := o.member(index)
+				if problem, failed := member.(*types.Err); failed {
+					return nil, problem
+				}
+				return member, nil
 			}
 			return nil, fmt.Errorf("%T has no field %s", v, shapes[shapeIndex].fields[index].name)
 		},

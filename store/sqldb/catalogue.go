@@ -18,6 +18,7 @@ const (
 	// Whoever has the clock's row reads and writes objects; the others wait. What
 	// is read later by seq was therefore committed later.
 	takeClock = `UPDATE catalogue_clock SET seq = seq + 1 RETURNING seq`
+	getClock  = `SELECT seq FROM catalogue_clock`
 	setClock  = `UPDATE catalogue_clock SET seq = $1`
 
 	getObject = `SELECT version, deleted, playback_ids, data FROM catalogue_objects WHERE environment = $1 AND kind = $2 AND id = $3`

@@ -48,8 +48,15 @@ func Migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, options ...
 	return nil
 }
 
-// Ping asks whether the store answers.
-func (d *DB) Ping(ctx context.Context) error { return d.read.PingContext(ctx) }
+// Ping asks whether the store answers: a statement that reads a table, because a
+// driver may call a connection good that has nothing behind it.
+func (d *DB) Ping(ctx context.Context) error {
+	var seq int64
+	if err := d.read.QueryRowContext(ctx, getClock).Scan(&seq); err != nil {
+		return fmt.Errorf("asking the store whether it answers: %w", err)
+	}
+	return nil
+}
 
 // Close closes the database.
 func (d *DB) Close() error {

@@ -1,0 +1,125 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	dependencyEvery = time.Second
+	dependencyWait  = time.Second // longer than that is no answer
+)
+
+// The names of dependencies, in metrics, in /readyz and in the log.
+const (
+	storeDependency    = "store"
+	keystoreDependency = "keystore"
+)
+
+// dependency is something outside the process that may be down while the
+// gateway serves from what it knows.
+type dependency struct {
+	name    string
+	check   func(context.Context) error
+	without string // what does not work meanwhile
+}
+
+// dependencies tells which dependencies answer.
+type dependencies struct {
+	all []dependency
+	log *slog.Logger
+	up  *prometheus.GaugeVec
+
+	mu   sync.Mutex
+	down map[string]time.Time // since when
+}
+
+func newDependencies(log *slog.Logger, registry prometheus.Registerer, all ...dependency) *dependencies {
+	d := &dependencies{all: all, log: log, down: map[string]time.Time{}, up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "playgate_dependency_up",
+		Help: "1 if a dependency answers, 0 if the gateway does without it; it is asked once a second.",
+	}, []string{"dependency"})}
+	registry.MustRegister(d.up)
+	for _, one := range all {
+		d.up.WithLabelValues(one.name).Set(1)
+	}
+	return d
+}
+
+// run asks every dependency once a second until the context ends.
+func (d *dependencies) run(ctx context.Context) {
+	ticker := time.NewTicker(dependencyEvery)
+	defer ticker.Stop()
+	for {
+		for i := range d.all {
+			d.ask(ctx, &d.all[i])
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (d *dependencies) ask(ctx context.Context, one *dependency) {
+	limited, cancel := context.WithTimeout(ctx, dependencyWait)
+	defer cancel()
+	err := one.check(limited)
+	if ctx.Err() != nil {
+		return // the process stops
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	since, wasDown := d.down[one.name]
+	switch {
+	case err != nil && !wasDown:
+		d.down[one.name] = time.Now()
+		d.up.WithLabelValues(one.name).Set(0)
+		d.log.Error("a dependency does not answer", "dependency", one.name, "without", one.without, "error", err)
+	case err == nil && wasDown:
+		delete(d.down, one.name)
+		d.up.WithLabelValues(one.name).Set(1)
+		d.log.Info("a dependency answers again", "dependency", one.name, "after", time.Since(since).Round(time.Second).String())
+	}
+}
+
+// degraded returns the names of those that do not answer, and a sentence about
+// each.
+func (d *dependencies) degraded() (names, reasons []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, one := range d.all {
+		if since, down := d.down[one.name]; down {
+			names = append(names, one.name)
+			reasons = append(reasons, fmt.Sprintf("the %s has not answered for %s: %s", one.name, time.Since(since).Round(time.Second), one.without))
+		}
+	}
+	slices.Sort(names)
+	return names, reasons
+}
+
+// watched are the dependencies of this gateway.
+func (a *App) watched() []dependency {
+	return []dependency{
+		{storeDependency, a.store.Ping, "requests whose rules need what a viewer holds, changes of grants, first look-ups and webhooks are 503"},
+		{keystoreDependency, a.readsKeys, "the last keys that were read go on signing"},
+	}
+}
+
+// readsKeys reports whether the keys of every environment can be read.
+func (a *App) readsKeys(context.Context) error {
+	keys := a.keys.Snapshot()
+	for _, env := range a.state.Load().environments {
+		if _, failing := keys.LastRead(env); failing {
+			return fmt.Errorf("the keys of environment %s cannot be read", env)
+		}
+	}
+	return nil
+}
