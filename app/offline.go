@@ -22,6 +22,9 @@ const offlineTimeout = 20 * time.Second
 type Offline struct {
 	state *state
 	ring  *signer.Ring
+	keys  keystore.Snapshot
+	// problems are those of the keys that were read.
+	problems map[playback.EnvironmentID][]keystore.Problem
 }
 
 // OpenOffline reads a configuration and the keys of one environment, or of all
@@ -45,7 +48,7 @@ func OpenOffline(ctx context.Context, path string, environ []string, env playbac
 	if err != nil {
 		return nil, fmt.Errorf("opening the signer: %w", err)
 	}
-	o := &Offline{state: s, ring: signer.NewRing(signer.RingConfig{Backend: backend, Now: time.Now, KeepRetired: s.keepRetired})}
+	o := &Offline{state: s, problems: map[playback.EnvironmentID][]keystore.Problem{}, ring: signer.NewRing(signer.RingConfig{Backend: backend, Now: time.Now, KeepRetired: s.keepRetired})}
 	return o, o.loadKeys(ctx, cfg)
 }
 
@@ -58,14 +61,38 @@ func (o *Offline) loadKeys(ctx context.Context, cfg *configs.Config) error {
 	}
 	sets := map[playback.EnvironmentID]keystore.Keyset{}
 	for _, env := range o.state.environments {
-		set, _, err := keystore.Load(ctx, source, env)
+		set, problems, err := keystore.Load(ctx, source, env)
 		if err != nil {
 			return errors.Join(fmt.Errorf("environment %s: %w", env, err), source.Close())
 		}
-		sets[env] = set
+		sets[env], o.problems[env] = set, problems
 	}
-	o.ring.Update(keystore.NewSnapshot(sets))
+	o.keys = keystore.NewSnapshot(sets)
+	o.ring.Update(o.keys)
 	return source.Close()
+}
+
+// Problems returns what is wrong with an environment's keys.
+func (o *Offline) Problems(env playback.EnvironmentID) []keystore.Problem { return o.problems[env] }
+
+// noActiveKey says why an environment cannot sign, one line a key.
+func (o *Offline) noActiveKey(env playback.EnvironmentID) error {
+	reasons := []error{fmt.Errorf("environment %s has no active signing key", env)}
+	for _, p := range o.problems[env] {
+		if !p.Warning {
+			reasons = append(reasons, errors.New(p.String()))
+		}
+	}
+	for _, key := range o.keys.Keyset(env).Keys {
+		switch key.State {
+		case keystore.Prepared:
+			reasons = append(reasons, fmt.Errorf("%s: is prepared, and signs once it is activated: playgate keys activate %s", key.Origin, key.ID))
+		case keystore.Retired:
+			reasons = append(reasons, fmt.Errorf("%s: is retired, and signs no more", key.Origin))
+		case keystore.Active, keystore.Stateless: // not without an active key
+		}
+	}
+	return errors.Join(reasons...)
 }
 
 // Environments returns the environments that were read.
@@ -99,7 +126,7 @@ func (o *Offline) Sign(ctx context.Context, req SignRequest, now time.Time) (pla
 	}
 	key, thumbprint, ok := o.ring.Active(req.Environment)
 	if !ok {
-		return playback.Token{}, fmt.Errorf("environment %s has no active signing key", req.Environment)
+		return playback.Token{}, o.noActiveKey(req.Environment)
 	}
 	ttl := req.TTL
 	if ttl == 0 {

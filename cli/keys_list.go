@@ -20,7 +20,7 @@ func (c *keysListCommand) Run(p *Process) error {
 	return c.at(p, func(ctx context.Context, desk *app.KeyDesk) error {
 		problems, err := desk.Problems(ctx)
 		for _, problem := range problems {
-			_, _ = fmt.Fprintf(p.Stderr, "warning: %s\n", printable(problem.String()))
+			_, _ = fmt.Fprintf(p.Stderr, "warning: %s\n", visible(problem.String()))
 		}
 		if err != nil {
 			return err

@@ -36,34 +36,44 @@ func describe(w io.Writer, token *signer.Decoded, now time.Time) error {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", printable(name), printable(string(value)), meaning)
 	}
 	_, _ = fmt.Fprintf(table, "header\t%s\t%s\n", printable(string(token.Header)), algorithmMeaning(token))
-	var aud string
-	for _, claim := range token.Claims {
-		if claim.Name == "aud" {
-			_ = json.Unmarshal(claim.Value, &aud) // another type reads as ""
-		}
-	}
+	value, _ := token.Claim("aud")
+	aud := text(value)
 	for _, claim := range token.Claims {
 		line(claim.Name, claim.Value, meaningOf(claim, aud, now))
+	}
+	for _, name := range [...]string{"sub", "aud", "exp"} { // the kid may stand in the header
+		if _, there := token.Claim(name); !there {
+			line(name, nil, "NOT there: Mux refuses the token")
+		}
 	}
 	return table.Flush()
 }
 
+// algorithmMeaning says how the token is signed, and with which key.
 func algorithmMeaning(token *signer.Decoded) string {
-	if token.Algorithm != "RS256" {
+	const signed = "signed with RS256, "
+	switch {
+	case token.Algorithm != "RS256":
 		return "NOT RS256: Mux refuses it"
+	case token.HeaderKey == "" && token.ClaimKey == "":
+		return signed + "but NO key is named, neither here nor by a claim kid: no verifier can choose one"
+	case token.HeaderKey == "":
+		return signed + "the key is named by the claim kid"
+	case token.ClaimKey != "" && token.ClaimKey != token.HeaderKey:
+		return signed + "key " + printable(token.HeaderKey) + ", but the claim kid names ANOTHER one"
 	}
-	if token.HeaderKey != "" {
-		return "signed with RS256, key " + printable(token.HeaderKey)
-	}
-	return "signed with RS256, the key is named by the claim kid"
+	return signed + "key " + printable(token.HeaderKey)
 }
 
 // meaningOf says what one claim does.
 func meaningOf(claim signer.Claim, aud string, now time.Time) string {
 	switch claim.Name {
 	case "sub":
-		return subjectMeaning(aud)
+		return subjectMeaning(claim.Value, aud)
 	case "kid":
+		if text(claim.Value) == "" {
+			return "NOT a key's ID: it names no key"
+		}
 		return "the signing key that verifies it"
 	case "aud":
 		return audienceMeaning(claim.Value)
@@ -84,8 +94,18 @@ func meaningOf(claim signer.Claim, aud string, now time.Time) string {
 	return "unknown to Mux for this audience"
 }
 
+// text returns a claim's value if it is a string, else "".
+func text(value json.RawMessage) string {
+	var s string
+	_ = json.Unmarshal(value, &s) // another type reads as ""
+	return s
+}
+
 // subjectMeaning says what sub names, which the audience decides.
-func subjectMeaning(aud string) string {
+func subjectMeaning(value json.RawMessage, aud string) string {
+	if text(value) == "" {
+		return "NOT an ID: the token is for nothing"
+	}
 	switch aud {
 	case playback.StatsAsset.Aud():
 		return "the asset whose viewers are counted"
@@ -100,8 +120,8 @@ func subjectMeaning(aud string) string {
 }
 
 func audienceMeaning(value json.RawMessage) string {
-	var aud string
-	if err := json.Unmarshal(value, &aud); err != nil {
+	aud := text(value)
+	if aud == "" {
 		return "NOT a plain string: players refuse it"
 	}
 	for kind := range playback.TokenTypes {
@@ -112,31 +132,22 @@ func audienceMeaning(value json.RawMessage) string {
 	return "an audience that Mux does not have"
 }
 
-func expiryMeaning(value json.RawMessage, now time.Time) string {
-	var seconds int64
-	if err := json.Unmarshal(value, &seconds); err != nil {
-		return "NOT a number of Unix seconds: players take the token for expired"
-	}
-	at := time.Unix(seconds, 0).UTC()
-	if left := at.Sub(now).Truncate(time.Second); left > 0 {
-		return "expires " + at.Format(time.RFC3339) + ", in " + left.String()
-	}
-	return "EXPIRED " + at.Format(time.RFC3339) + ", " + now.Sub(at).Truncate(time.Second).String() + " ago"
-}
-
-// printable keeps a stranger's text from steering the terminal.
+// printable keeps a stranger's text from steering the terminal, and short.
 func printable(s string) string {
 	const most = 200
-	var b strings.Builder
-	for _, r := range s {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x202e {
-			r = '?'
-		}
-		if b.Len() > most {
-			b.WriteString("…")
-			break
-		}
-		b.WriteRune(r)
+	s = visible(s)
+	if len(s) <= most {
+		return s
 	}
-	return b.String()
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+// visible replaces what could steer the terminal.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x202e {
+			return '?'
+		}
+		return r
+	}, s)
 }

@@ -3,8 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/playgate/playgate/app"
@@ -19,12 +18,25 @@ type tokenCommands struct {
 }
 
 type tokenSignCommand struct {
-	PlaybackID  string            `arg:"" name:"playback-id" help:"The playback ID; of stats_video, the Mux Data video ID."`
-	Config      string            `required:"" placeholder:"FILE" help:"Configuration file."`
-	Environment string            `required:"" help:"Environment whose key signs."`
-	Type        string            `default:"video" help:"video, thumbnail, gif, storyboard, drm_license, stats, stats_asset, stats_live_stream, stats_video."`
-	TTL         string            `name:"ttl" placeholder:"1h" help:"Lifetime, capped at token.max_ttl; default token.default_ttl."`
-	Param       map[string]string `placeholder:"K=V" mapsep:"none" help:"A parameter, such as max_resolution=720p; may be repeated."`
+	PlaybackID  string      `arg:"" name:"playback-id" help:"The playback ID; of stats_video, the Mux Data video ID."`
+	Config      string      `required:"" placeholder:"FILE" help:"Configuration file."`
+	Environment string      `required:"" help:"Environment whose key signs."`
+	Type        string      `default:"video" help:"video, thumbnail, gif, storyboard, drm_license, stats, stats_asset, stats_live_stream, stats_video."`
+	TTL         string      `name:"ttl" placeholder:"1h" help:"Lifetime, capped at token.max_ttl; default token.default_ttl."`
+	Param       []paramFlag `placeholder:"K=V" sep:"none" help:"A parameter, such as max_resolution=720p; may be repeated, each parameter once."`
+}
+
+// paramFlag is one --param.
+type paramFlag struct{ name, value string }
+
+// UnmarshalText reads K=V; the value is taken as it was typed.
+func (p *paramFlag) UnmarshalText(text []byte) error {
+	name, value, ok := strings.Cut(string(text), "=")
+	if !ok || name == "" {
+		return fmt.Errorf("want K=V, such as max_resolution=720p, not %.80q", text)
+	}
+	p.name, p.value = name, value
+	return nil
 }
 
 // Run prints the token.
@@ -42,8 +54,16 @@ func (c *tokenSignCommand) Run(p *Process) error {
 	if err != nil {
 		return err
 	}
+	warnOfKeys(p, offline, req.Environment)
 	_, err = fmt.Fprintln(p.Stdout, token.Reveal())
 	return err
+}
+
+// warnOfKeys says on standard error what is wrong with an environment's keys.
+func warnOfKeys(p *Process, offline *app.Offline, env playback.EnvironmentID) {
+	for _, problem := range offline.Problems(env) {
+		_, _ = fmt.Fprintf(p.Stderr, "warning: signing key %s\n", visible(problem.String()))
+	}
 }
 
 // request validates what was typed.
@@ -64,8 +84,13 @@ func (c *tokenSignCommand) request() (app.SignRequest, error) {
 		}
 		req.TTL = ttl
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Param)) {
-		param, err := playback.ParseParam(kind, name, c.Param[name])
+	given := map[string]bool{}
+	for _, p := range c.Param {
+		if given[p.name] {
+			return req, fmt.Errorf("--param: %.80q is given twice", p.name)
+		}
+		given[p.name] = true
+		param, err := playback.ParseParam(kind, p.name, p.value)
 		if err != nil {
 			return req, fmt.Errorf("--param: %s", err.Message)
 		}

@@ -36,5 +36,10 @@ func (c *tokenVerifyCommand) Run(p *Process) error {
 			worst = verdict
 		}
 	}
+	if worst.Reason == signer.ReasonUnknownKey { // its key may be one that could not be read
+		for _, env := range offline.Environments() {
+			warnOfKeys(p, offline, env)
+		}
+	}
 	return fmt.Errorf("not valid: %s: %s", worst.Reason, printable(worst.Detail))
 }
