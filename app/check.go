@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/playgate/playgate/configs"
@@ -136,6 +138,7 @@ func keysetWarnings(path string, e *configs.Environment, set keystore.Keyset) (w
 	if _, ok := set.Active(); !ok {
 		warnings = append(warnings, configs.Problem{Path: path, Message: "there is no active signing key: requests are answered 503 no_active_key"})
 	}
+	warnings = append(warnings, rotationWarnings(path, e, set)...)
 	ended := func(k *keystore.Key) bool {
 		at, known := termsOf(e).DeletableAt(k.Life())
 		return known && !time.Now().Before(at)
@@ -148,6 +151,36 @@ func keysetWarnings(path string, e *configs.Environment, set keystore.Keyset) (w
 		})
 	}
 	return warnings
+}
+
+// rotationWarnings says where the schedule does not know the age of the key that
+// it is to replace, and what to write beside it.
+func rotationWarnings(path string, e *configs.Environment, set keystore.Keyset) []configs.Problem {
+	active, ok := set.Active()
+	if !ok || e.Keys.RotateEvery == 0 || !active.ActivatedAt.IsZero() {
+		return nil
+	}
+	effect := "nothing is rotated"
+	if !active.CreatedAt.IsZero() {
+		effect = "its age counts from created_at"
+	}
+	life := active.Life()
+	life.ActivatedAt = time.Now()
+	for _, known := range []time.Time{active.StoredAt, active.CreatedAt} { // the last one is the best
+		if !known.IsZero() {
+			life.ActivatedAt = known
+		}
+	}
+	document, err := json.Marshal(life.Document())
+	if err != nil { // strings and bools always marshal
+		return []configs.Problem{{Path: path, Message: "keys.rotate_every: " + err.Error()}}
+	}
+	where := strings.TrimSuffix(active.Origin, ".pem") + ".json"
+	if where == active.Origin+".json" { // an entry in Vault
+		where = active.Origin
+	}
+	return []configs.Problem{{Path: path + ".keys.rotate_every", Message: fmt.Sprintf(
+		"since when the active key %s signs is not known, so %s: write %s to %s", active.ID, effect, document, where)}}
 }
 
 // checkKeySets reads the key sets that an environment's viewers are verified

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -73,7 +74,19 @@ func TestCheckWarnsOfKeys(t *testing.T) {
 		"one key":                           {minimal, map[string]string{"K1": ""}, "!token.kid"},
 		"the second key may be deleted now": {minimal, map[string]string{"K1": active, "K2": longRetired}, "!token.kid"},
 		"a state that nobody knows":         {minimal, map[string]string{"K1": active, "K2": `{"state":"asleep"}`}, "K2.pem"},
-		"two active keys":                   {minimal, map[string]string{"K1": active, "K2": active}, "counts as retired"},
+		"a schedule, and a key of unknown age": {
+			inPlace("keys: {rotate_every: 30d}"),
+			map[string]string{"K1": ""},
+			"environments[0].keys.rotate_every: since when the active key K1 signs is not known, so nothing is rotated: write {\"activated_at\":\"20",
+		},
+		"a schedule, and a key whose creation is known": {
+			inPlace("keys: {rotate_every: 30d}"),
+			map[string]string{"K1": `{"state":"active","created_at":1795425054,"external":true}`},
+			`so its age counts from created_at: write {"activated_at":"2026-11-23T09:10:54Z","created_at":"2026-11-23T09:10:54Z","external":true,"state":"active"} to `,
+		},
+		"a schedule, and a key whose activation is known": {inPlace("keys: {rotate_every: 30d}"), map[string]string{"K1": `{"state":"active","activated_at":1795425054}`}, "!is not known"},
+		"no schedule":     {minimal, map[string]string{"K1": ""}, "!rotate_every"},
+		"two active keys": {minimal, map[string]string{"K1": active, "K2": active}, "counts as retired"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -89,6 +102,31 @@ func TestCheckWarnsOfKeys(t *testing.T) {
 				t.Errorf("warnings: %s\nwant %s", all, test.want)
 			}
 		})
+	}
+}
+
+// TestTheStateThatCheckProposesEndsItsWarning does what the warning says.
+func TestTheStateThatCheckProposesEndsItsWarning(t *testing.T) {
+	t.Parallel()
+	path := write(t, strings.Replace(minimal, "        access", "        keys: {rotate_every: 30d}\n        access", 1))
+	writeKeys(t, path, map[string]string{"K1": ""})
+	proposed := regexp.MustCompile(`since when the active key K1 signs is not known, .*: write (\{.*\}) to (\S+/keys/acme/K1\.json)`)
+	said := func() []string {
+		_, warnings, err := app.Check(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return proposed.FindStringSubmatch(configs.Problems(warnings).Error())
+	}
+	before := said()
+	if before == nil {
+		t.Fatal("there is no such warning")
+	}
+	if err := os.WriteFile(before[2], []byte(before[1]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if after := said(); after != nil {
+		t.Errorf("still: %q", after)
 	}
 }
 

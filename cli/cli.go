@@ -36,6 +36,9 @@ type commands struct {
 	Token       tokenCommands      `cmd:"" help:"Sign, decode and verify playback tokens."`
 	AccessToken accessCommands     `cmd:"" name:"access-token" help:"Make access tokens for backends."`
 	Version     versionCommand     `cmd:"" help:"Print version, commit, Go version and signer backend."`
+	Help        helpCommand        `cmd:"" help:"Show what there is, or how a command is used."`
+
+	ShowVersion versionFlag `name:"version" help:"The same as the command version."`
 }
 
 // exited carries an exit status out of kong, which would end the process.
@@ -57,6 +60,7 @@ func Run(p *Process) (status int) {
 		kong.Name("playgate"),
 		kong.Description("Playgate decides who may play what on Mux, and hands out the signed tokens."),
 		kong.Writers(p.Stdout, p.Stderr),
+		kong.Bind(p),
 		kong.Exit(func(code int) { panic(exited(code)) }),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
@@ -64,17 +68,24 @@ func Run(p *Process) (status int) {
 	if err != nil {
 		return fail(p, err, exitError)
 	}
-	command, err := parser.Parse(p.Args)
-	if err != nil {
+	args := p.Args
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if err == nil {
+		err = command.Run()
+	}
+	_, usage := errors.AsType[*kong.ParseError](err)
+	switch {
+	case err == nil:
+		return exitOK
+	case usage:
 		return fail(p, fmt.Errorf("%w (see playgate --help)", err), exitUsage)
+	case errors.Is(err, errReported):
+		return exitError
 	}
-	if err := command.Run(p); err != nil {
-		if errors.Is(err, errReported) {
-			return exitError
-		}
-		return fail(p, err, exitError)
-	}
-	return exitOK
+	return fail(p, err, exitError)
 }
 
 // errReported ends a command whose problems are on standard error already.

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/playgate/playgate/signer"
 )
 
@@ -20,6 +22,18 @@ func (versionCommand) Run(p *Process) error {
 	_, err := fmt.Fprintf(p.Stdout, "playgate %s\ncommit   %s\ngo       %s %s/%s\nsigner   %s\n",
 		v, c, runtime.Version(), runtime.GOOS, runtime.GOARCH, signer.DescribeBackend(signer.BackendAuto))
 	return err
+}
+
+// versionFlag is what people try first.
+type versionFlag bool
+
+// BeforeReset prints what is running, before anything else on the line counts.
+func (versionFlag) BeforeReset(app *kong.Kong, p *Process) error {
+	if err := (versionCommand{}).Run(p); err != nil {
+		return err
+	}
+	app.Exit(exitOK)
+	return nil
 }
 
 // stamped returns version and commit from the linker or the module's stamp.
