@@ -18,8 +18,8 @@ import (
 )
 
 type demoCommand struct {
-	Listen    string `default:":8080" help:"Address of the gateway."`
-	MuxListen string `default:":8081" help:"Address of the simulated Mux."`
+	Listen    string `default:"127.0.0.1:8080" help:"Address of the gateway."`
+	MuxListen string `default:"127.0.0.1:8081" help:"Address of the simulated Mux."`
 }
 
 // sessionLength is how long a demo viewer's token lives.
@@ -50,6 +50,7 @@ func (c *demoCommand) Run(p *Process) (err error) {
 		return errors.Join(fmt.Errorf("building the simulated Mux: %w", err), gateway.Stop())
 	}
 	others.mux.Store(sim)
+	warnOfOthers(p, gateway.Addr(), others.address)
 	_, _ = fmt.Fprintf(p.Stdout, `Playgate demo: everything in it is simulated or made up, and gone when it stops.
 
   open            %s/demo/
@@ -61,6 +62,16 @@ func (c *demoCommand) Run(p *Process) (err error) {
 Stop it with Ctrl-C.
 `, url, url, others.url, url)
 	return gateway.Run(context.Background(), signals)
+}
+
+// warnOfOthers says where other machines can reach the demo, whose secrets and
+// viewers are public.
+func warnOfOthers(p *Process, addresses ...net.Addr) {
+	for _, a := range addresses {
+		if at, ok := a.(*net.TCPAddr); ok && !at.IP.IsLoopback() {
+			_, _ = fmt.Fprintf(p.Stderr, "warning: the demo listens on %s, where other machines may reach it: everybody knows its secrets\n", a)
+		}
+	}
 }
 
 // gateway builds the real gateway from the demo's configuration.
@@ -101,6 +112,7 @@ const jwksPath = "/idp/jwks.json"
 // others are those whom the gateway works with: the simulated Mux, and the
 // identity provider that the viewers' tokens come from.
 type others struct {
+	address  net.Addr
 	url      string
 	provider *identitytest.Provider
 	mux      atomic.Pointer[muxsim.Sim] // nil until the gateway's address is known
@@ -118,7 +130,7 @@ func startOthers(address string) (*others, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening for the simulated Mux: %w", err)
 	}
-	o := &others{url: baseURL(listener.Addr()), provider: provider, served: make(chan error, 1)}
+	o := &others{address: listener.Addr(), url: baseURL(listener.Addr()), provider: provider, served: make(chan error, 1)}
 	routes := http.NewServeMux()
 	routes.Handle(jwksPath, provider)
 	routes.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

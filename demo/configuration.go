@@ -13,15 +13,16 @@ var files embed.FS
 
 // The addresses in demo.yaml.
 const (
-	defaultGateway = "http://localhost:8080"
-	defaultMux     = "http://localhost:8081"
+	defaultListen  = "127.0.0.1:8080"
+	defaultGateway = "http://127.0.0.1:8080"
+	defaultMux     = "http://127.0.0.1:8081"
 )
 
 // Place says where a demo runs.
 type Place struct {
-	Gateway string // base URL of the gateway, "" means http://localhost:8080
-	Mux     string // base URL of the simulated Mux, "" means http://localhost:8081
-	Listen  string // server.listen, "" means :8080
+	Gateway string // base URL of the gateway, "" means http://127.0.0.1:8080
+	Mux     string // base URL of the simulated Mux, "" means http://127.0.0.1:8081
+	Listen  string // server.listen, "" means 127.0.0.1:8080
 	// JWKSURL is where the gateway finds the viewers' keys, "" means
 	// /idp/jwks.json beside the simulated Mux: the gateway waits for its issuers
 	// before it serves, so it cannot be its own.
@@ -36,7 +37,7 @@ func (p Place) withDefaults() Place {
 		p.Mux = defaultMux
 	}
 	if p.Listen == "" {
-		p.Listen = ":8080"
+		p.Listen = defaultListen
 	}
 	if p.JWKSURL == "" {
 		p.JWKSURL = p.Mux + "/idp/jwks.json"
@@ -76,7 +77,7 @@ func Configuration(place Place) (string, error) {
 	}
 	place = place.withDefaults()
 	return strings.NewReplacer(
-		`listen: ":8080"`, fmt.Sprintf("listen: %q", place.Listen),
+		fmt.Sprintf("listen: %q", defaultListen), fmt.Sprintf("listen: %q", place.Listen),
 		defaultMux+"/idp/jwks.json", place.JWKSURL,
 		defaultGateway, place.Gateway,
 		defaultMux, place.Mux,

@@ -35,6 +35,24 @@ func TestShippedConfigurationLoads(t *testing.T) {
 	load(t, "demo.yaml")
 }
 
+func TestShippedConfigurationListensOnLoopback(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"demo.yaml", written(t, demo.Place{})} {
+		if got := load(t, path).Server.Listen; got != "127.0.0.1:8080" {
+			t.Errorf("%s listens on %s", path, got)
+		}
+	}
+}
+
+func written(t *testing.T, place demo.Place) string {
+	t.Helper()
+	path, err := demo.Write(t.TempDir(), place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func TestWrittenConfigurationHasThePlaceAddresses(t *testing.T) {
 	t.Parallel()
 	place := demo.Place{Gateway: "http://127.0.0.1:1111", Mux: "http://127.0.0.1:2222", Listen: "127.0.0.1:1111"}
@@ -58,7 +76,7 @@ func TestWrittenConfigurationHasThePlaceAddresses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(string(body), "localhost:808") {
+	if strings.Contains(string(body), "127.0.0.1:808") {
 		t.Error("an address of demo.yaml is left")
 	}
 }

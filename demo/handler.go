@@ -31,7 +31,7 @@ type Config struct {
 	// SwitchRules puts the rule file of the name in force. Required.
 	SwitchRules func(ctx context.Context, name string) error
 	// Mux is the base URL of the simulated Mux, which the page may talk to; ""
-	// means http://localhost:8081.
+	// means http://127.0.0.1:8081.
 	Mux string
 	// Logger gets what went wrong; nil discards.
 	Logger *slog.Logger

@@ -22,3 +22,16 @@ func TestNoSourceIsIgnored(t *testing.T) {
 		}
 	}
 }
+
+// TestGitIgnoresSigningKeys: README has one put beside the configuration.
+func TestGitIgnoresSigningKeys(t *testing.T) {
+	t.Parallel()
+	if err := exec.Command("git", "-C", "..", "rev-parse", "--git-dir").Run(); err != nil {
+		absent(t, "there is no git repository: "+err.Error())
+	}
+	for _, name := range []string{"keys/my-app/KEY1.pem", "configs/keys/my-app/KEY1.pem", "configs/keys/my-app/KEY1.json", ".env"} {
+		if err := exec.Command("git", "-C", "..", "check-ignore", "--quiet", name).Run(); err != nil {
+			t.Errorf("git would take %s: %v", name, err)
+		}
+	}
+}

@@ -68,3 +68,22 @@ func TestExportLeavesOutWhatIsIgnored(t *testing.T) {
 		}
 	}
 }
+
+// TestSecretsStayOutOfTheBuildContext: README has a signing key put beside the
+// configuration, and an image is passed on.
+func TestSecretsStayOutOfTheBuildContext(t *testing.T) {
+	t.Parallel()
+	ignore, err := ignoreRules(filepath.Join("..", "..", ".dockerignore"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{
+		"keys/my-app/KEY1.pem": true, "keys/my-app/KEY1.json": true, "configs/keys/my-app/KEY1.pem": true, "configs/keys/my-app/KEY1.json": true,
+		"elsewhere/KEY1.pem": true, ".env": true, "deploy/.env": true, "configs/playgate.db": true,
+		"main.go": false, "go.mod": false, "configs/minimal.yaml": false, "keystore/key.go": false, "signingkey/create.go": false, "demo/demo.yaml": false,
+	} {
+		if got, err := ignore.MatchesOrParentMatches(name); err != nil || got != want {
+			t.Errorf("%s: left out %v, want %v; %v", name, got, want, err)
+		}
+	}
+}
