@@ -195,8 +195,14 @@ func TestVaultAddressAndPaths(t *testing.T) {
 	}
 	refused(t, "keystore: {vault: {mode: transit, prefix: 'a+b'}}", "keystore.vault.prefix", "transit key", nil)
 	refused(t, "keystore: {vault: {transit_mount: ''}}", "keystore.vault.transit_mount", "is required", nil)
-	for _, bad := range []string{"vault:8200", "unix:///run/vault", "https://v?x=1", "https://t:s3cret@v"} {
+	for _, bad := range []string{
+		"vault:8200", "https://v?x=1", "https://t:s3cret@v", "unix://", "unix:///", "unix:/run/vault.sock", "unix://run/vault.sock", "unix://host/run/vault.sock",
+		"unix:///run/../vault.sock", "unix:///run/vault.sock/", "unix:///run//vault.sock", "unix:///run/vault%2esock", "unix:///run/vault.sock?x=1", "UNIX:///run/vault.sock",
+	} {
 		refused(t, "keystore: {vault: {address: '"+bad+"'}}", "keystore.vault.address", "", nil)
+	}
+	if got := mustLoad(t, "keystore: {vault: {address: 'unix:///run/vault.sock'}}", nil).Config.Keystore.Vault.Address; got != "unix:///run/vault.sock" {
+		t.Errorf("a socket's address = %q", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"crypto/x509"
+	"path"
 	"regexp"
 	"strings"
 	"time"
@@ -11,7 +12,7 @@ import (
 
 // Vault configures keys in HashiCorp Vault or OpenBao.
 type Vault struct {
-	Address         string        `yaml:"address" default:"http://127.0.0.1:8200" doc:"Base URL of the API, or of a Vault Agent or Proxy."`
+	Address         string        `yaml:"address" default:"http://127.0.0.1:8200" doc:"Base URL of the API, or of a Vault Agent or Proxy; unix:///run/vault.sock is a socket. VAULT_* in the environment are ignored."`
 	CAFile          Path          `yaml:"ca_file" default:"" doc:"PEM file of the CAs that Vault's certificate is checked with; \"\" means the system's."`
 	Namespace       string        `yaml:"namespace" default:"" doc:"Namespace of Vault Enterprise or OpenBao."`
 	Mode            string        `yaml:"mode" default:"kv" enum:"kv,transit" doc:"kv: keys are read from Vault and sign in memory. transit: keys never leave Vault, which signs; their states stay in the KV engine."`
@@ -40,25 +41,37 @@ type VaultAuth struct {
 }
 
 func (l *loader) checkVault() {
-	const path = "keystore.vault"
+	const at = "keystore.vault"
 	v := &l.config.Keystore.Vault
-	l.checkBase(path+".address", &v.Address)
-	l.checkVaultPath(path+".mount", &v.Mount, true)
-	l.checkVaultPath(path+".prefix", &v.Prefix, false)
-	l.checkVaultPath(path+".transit_mount", &v.TransitMount, true)
+	l.checkVaultAddress(at+".address", &v.Address)
+	l.checkVaultPath(at+".mount", &v.Mount, true)
+	l.checkVaultPath(at+".prefix", &v.Prefix, false)
+	l.checkVaultPath(at+".transit_mount", &v.TransitMount, true)
 	if v.Mode == "transit" && !regexp.MustCompile(`\A(\w[\w./-]*)?\z`).MatchString(v.Prefix) {
-		l.report.add(path+".prefix", "%q cannot begin the name of a transit key; want letters, digits, _, -, . and /", clipped(v.Prefix))
+		l.report.add(at+".prefix", "%q cannot begin the name of a transit key; want letters, digits, _, -, . and /", clipped(v.Prefix))
 	}
 	if l.config.Keystore.Driver != "vault" {
 		return // what a store that is not used needs need not be there
 	}
 	if v.CAFile != "" {
-		if text, ok := l.read(path+".ca_file", v.CAFile, maxJWKS); ok && !x509.NewCertPool().AppendCertsFromPEM(text) {
-			l.report.add(path+".ca_file", "%s holds no certificate in PEM", v.CAFile)
+		if text, ok := l.read(at+".ca_file", v.CAFile, maxJWKS); ok && !x509.NewCertPool().AppendCertsFromPEM(text) {
+			l.report.add(at+".ca_file", "%s holds no certificate in PEM", v.CAFile)
 		}
 	}
-	l.checkVaultPath(path+".auth.mount", &v.Auth.Mount, false)
-	l.checkVaultAuth(path+".auth", v)
+	l.checkVaultPath(at+".auth.mount", &v.Auth.Mount, false)
+	l.checkVaultAuth(at+".auth", v)
+}
+
+// checkVaultAddress checks a base URL, or unix:///PATH with a path that stands
+// for itself.
+func (l *loader) checkVaultAddress(at string, value *string) {
+	socket, isSocket := strings.CutPrefix(*value, "unix://")
+	switch {
+	case !isSocket:
+		l.checkBase(at, value)
+	case !strings.HasPrefix(socket, "/") || socket == "/" || path.Clean(socket) != socket || strings.ContainsAny(socket, "?#% "):
+		l.report.add(at, "want the absolute path of a socket, such as unix:///run/vault.sock")
+	}
 }
 
 // checkVaultAuth does not open what whoever issues it renews in place (JWTs,

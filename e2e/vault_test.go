@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -157,4 +158,30 @@ func TestStartWithoutVault(t *testing.T) {
 	server.Restart()
 	server.Unseal()
 	g.await("ready by itself", func() bool { return status(g.admin+"/readyz") == http.StatusOK })
+}
+
+// TestAGatewayReadsItsKeysThroughASocket in a process that is set up for another
+// Vault, wrongly, and for a proxy that is not there.
+func TestAGatewayReadsItsKeysThroughASocket(t *testing.T) {
+	server := vaulttest.DevSocket(t)
+	w := newWorld(t, "", "acme")
+	store := strings.Replace(vaultStore(t, server), server.Address, server.Socket, 1)
+	w.files["playgate.yaml"] = store + w.files["playgate.yaml"]
+	putKey(t, server.Client(), "ONLY", newKey(t), "active", 1_700_000_000)
+	for name, value := range map[string]string{
+		"VAULT_CACERT": "/missing", "VAULT_SKIP_VERIFY": "maybe", "VAULT_ADDR": "https://127.0.0.1:1", "VAULT_TOKEN": "wrong", "VAULT_NAMESPACE": "wrong",
+		"VAULT_PROXY_ADDR": "http://127.0.0.1:1", "VAULT_RATE_LIMIT": "none", "VAULT_MAX_RETRIES": "-1", "VAULT_CLIENT_TIMEOUT": "soon",
+		"HTTP_PROXY": "http://127.0.0.1:1", "HTTPS_PROXY": "http://127.0.0.1:1",
+	} {
+		t.Setenv(name, value)
+	}
+	g := start(t, w.files)
+	var m minted
+	must(t, http.MethodGet, g.url+"/v1/playback-ids/PIDacme/token", "", "Authorization", basic("tok-acme")).data(t, &m)
+	if m.KeyID != "ONLY" {
+		t.Errorf("signed with %q", m.KeyID)
+	}
+	if status, _, errs := run(t, nil, "check-config", filepath.Join(g.dir, "playgate.yaml")); status != 0 || strings.Contains(errs, "cannot be read from here") {
+		t.Errorf("check-config: status %d, %s", status, errs)
+	}
 }

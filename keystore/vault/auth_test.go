@@ -268,6 +268,11 @@ func TestConfigIsValidated(t *testing.T) {
 		{"approle", "", func(c *vault.Config) { c.Auth = appRole }},
 		{"slashes around paths", "", func(c *vault.Config) { c.Mount, c.Prefix = "/kv/mux/", "/a/b/" }},
 		{"a socket", "", func(c *vault.Config) { c.Address = "unix:///run/vault.sock" }},
+		{"a socket without a path", "address", func(c *vault.Config) { c.Address = "unix://" }},
+		{"a socket at a host", "address", func(c *vault.Config) { c.Address = "unix://run/vault.sock" }},
+		{"a socket's path that leads elsewhere", "address", func(c *vault.Config) { c.Address = "unix:///run/../vault.sock" }},
+		{"a socket's path in disguise", "address", func(c *vault.Config) { c.Address = "unix:///run/vault%2esock" }},
+		{"no host", "address", func(c *vault.Config) { c.Address = "https:///v1" }},
 		{"no address", "address", func(c *vault.Config) { c.Address = "" }},
 		{"no scheme", "address", func(c *vault.Config) { c.Address = "vault:8200" }},
 		{"another scheme", "address", func(c *vault.Config) { c.Address = "ftp://vault" }},
@@ -307,21 +312,4 @@ func errorsIn(err error) []error {
 		return joined.Unwrap()
 	}
 	return []error{err}
-}
-
-// The configuration decides alone, whatever a Vault CLI on the same machine is
-// set up for.
-func TestVaultsEnvironmentVariablesAreIgnored(t *testing.T) {
-	server := vaulttest.Dev(t)
-	for name, value := range map[string]string{
-		"VAULT_ADDR": "http://127.0.0.1:1", "VAULT_AGENT_ADDR": "http://127.0.0.1:1", "VAULT_TOKEN": "wrong", "VAULT_NAMESPACE": "wrong",
-		"VAULT_WRAP_TTL": "60", "VAULT_HEADERS": `{"X-Wrong":"1"}`, "VAULT_MAX_RETRIES": "0", "VAULT_CLIENT_TIMEOUT": "1ms",
-		"VAULT_RATE_LIMIT": "0.0001:1", "VAULT_PROXY_ADDR": "http://127.0.0.1:1", "VAULT_HTTP_PROXY": "http://127.0.0.1:1", "VAULT_SRV_LOOKUP": "true",
-	} {
-		t.Setenv(name, value)
-	}
-	r := (&prefixes{server: server}).rig(t, nil)
-	r.store("K1", entry(t, 1, keystore.Active))
-	r.want("K1 active")
-	r.want("K1 active")
 }

@@ -35,6 +35,9 @@ func newClient(cfg *Config, traffic traffic) (*api.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := forgetEnvironment(); err != nil {
+		return nil, err
+	}
 	client, err := api.NewClient(&api.Config{
 		Address: cfg.Address,
 		HttpClient: &http.Client{
@@ -60,14 +63,27 @@ func newClient(cfg *Config, traffic traffic) (*api.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making Vault client: %w", err)
 	}
-	// NewClient has taken token, namespace and headers from the environment.
-	client.ClearToken()
-	client.SetHeaders(http.Header{api.RequestHeaderName: {"true"}})
 	if cfg.Namespace != "" {
 		client.SetNamespace(cfg.Namespace)
 	}
-	client.SetWrappingLookupFunc(func(string, string) string { return "" }) // not VAULT_WRAP_TTL
 	return client.WithResponseCallbacks(traffic.notes.observe), nil
+}
+
+// forgetEnvironment takes Vault's own variables out of the process's environment.
+// The api reads them whenever it makes a client, even one whose configuration is
+// complete, and fails on a malformed one; some it reads again at every request.
+// Nothing else in the process reads them.
+func forgetEnvironment() error {
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		if !strings.HasPrefix(name, "VAULT_") {
+			continue
+		}
+		if err := os.Unsetenv(name); err != nil {
+			return fmt.Errorf("ignoring the environment variable %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // again reports whether to repeat a request: as the api does, but not when

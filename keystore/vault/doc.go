@@ -31,11 +31,11 @@
 // Every answer's Date is compared with the clock: a difference of more than a
 // minute is a Problem of every environment. A Retry-After is obeyed.
 //
-// The configuration decides alone: of Vault's environment variables VAULT_ADDR,
-// VAULT_TOKEN, VAULT_NAMESPACE and all others are ignored (a malformed one is
-// reported by Vault's client library, and stops New). HTTP_PROXY, HTTPS_PROXY
-// and NO_PROXY apply, as everywhere in Go, and so do SSL_CERT_FILE and
-// SSL_CERT_DIR unless Config.CAFile is set.
+// The configuration decides alone: VAULT_ADDR, VAULT_TOKEN, VAULT_CACERT and all
+// other variables of that kind are removed from the process's environment before
+// Vault's client library could read them. HTTP_PROXY, HTTPS_PROXY and NO_PROXY
+// apply, as everywhere in Go (never to a loopback address or a socket), and so do
+// SSL_CERT_FILE and SSL_CERT_DIR unless Config.CAFile is set.
 //
 // A Source may be used from several goroutines.
 //

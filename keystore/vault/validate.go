@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path"
 	"strings"
 )
 
@@ -11,9 +12,8 @@ import (
 // I/O.
 func (c Config) Validate() error {
 	var wrong []error
-	if u, err := url.Parse(c.Address); err != nil || u.Host+u.Path == "" ||
-		u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "unix" || u.User != nil || u.RawQuery != "" {
-		wrong = append(wrong, fmt.Errorf("address: %q is not the http, https or unix URL of a Vault server", c.Address))
+	if !validAddress(c.Address) {
+		wrong = append(wrong, errors.New("address: want the URL of a Vault server, such as https://vault.example:8200 or unix:///run/vault.sock"))
 	}
 	if c.Mount == "" || !plainPath(c.Mount) {
 		wrong = append(wrong, fmt.Errorf("mount: %q is not a mount path", c.Mount))
@@ -34,6 +34,19 @@ func (c Config) Validate() error {
 		wrong = append(wrong, fmt.Errorf("mode: %q is not kv or transit", c.Mode))
 	}
 	return errors.Join(append(wrong, c.validateAuth()...)...)
+}
+
+// validAddress reports whether the address is an http or https URL, or
+// unix:///PATH with a path that stands for itself.
+func validAddress(address string) bool {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(address, "#"):
+		return false
+	case u.Scheme == "unix":
+		return u.Host == "" && len(u.Path) > 1 && path.Clean(u.Path) == u.Path && address == "unix://"+u.Path
+	}
+	return (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
 func (c Config) validateAuth() []error {

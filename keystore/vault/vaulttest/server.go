@@ -24,6 +24,7 @@ type Server struct {
 	Address   string // http://127.0.0.1:…, or https
 	RootToken string
 	CAFile    string // of its certificate; "" over http
+	Socket    string // unix:///…, "" without one
 
 	t         testing.TB
 	binary    string
@@ -56,6 +57,24 @@ func Dev(t testing.TB) *Server {
 	s := &Server{t: t, binary: Binary(t), home: t.TempDir(), setup: &sync.Mutex{}, RootToken: token}
 	s.startAnywhere(func(listener, _ string) []string {
 		return []string{"server", "-dev", "-dev-no-store-token", "-dev-root-token-id=" + token, "-dev-listen-address=" + listener}
+	})
+	s.awaitHealth(http.StatusOK)
+	return s
+}
+
+// DevSocket starts a server like Dev, which listens on a socket, too.
+func DevSocket(t testing.TB) *Server {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "vault") //nolint:usetesting // a socket's path has at most some 100 characters; a test's name may be longer
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	const token = "root"
+	s := &Server{t: t, binary: Binary(t), home: t.TempDir(), setup: &sync.Mutex{}, RootToken: token, Socket: "unix://" + filepath.Join(dir, "vault.sock")}
+	more := s.File("socket.hcl", fmt.Sprintf("listener \"unix\" { address = %q }\n", filepath.Join(dir, "vault.sock")))
+	s.startAnywhere(func(listener, _ string) []string {
+		return []string{"server", "-dev", "-dev-no-store-token", "-dev-root-token-id=" + token, "-dev-listen-address=" + listener, "-config=" + more}
 	})
 	s.awaitHealth(http.StatusOK)
 	return s
