@@ -30,7 +30,9 @@ func (l timedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConn(nonblocking(c), l.patience), nil
+	timed := newConn(nonblocking(c), l.patience)
+	timed.half, _ = c.(interface{ CloseWrite() error })
+	return timed, nil
 }
 
 // conn is a connection that keeps the server's timeouts. Like any net.Conn it is
@@ -45,6 +47,8 @@ type conn struct {
 	// waited for; below 0 the same, and when the whole of it is due, negated.
 	phase       atomic.Int64
 	read, write deadlines
+	half        interface{ CloseWrite() error } // nil: it cannot be closed by halves
+	lingering   atomic.Bool
 }
 
 func newConn(inner net.Conn, patience time.Duration) *conn {
@@ -112,6 +116,44 @@ func (c *conn) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	return c.Conn.Write(b)
+}
+
+// A connection that is closed with a request half read waits for its client to
+// stop sending: until nothing came for lingerIdle, and no longer than lingerMost.
+const (
+	lingerIdle = time.Second
+	lingerMost = 5 * time.Second
+)
+
+// linger makes Close wait until the client has stopped sending (RFC 9112 §9.6). A
+// connection that is closed with bytes unread is reset, and the reset may
+// overtake the answer.
+func (c *conn) linger() {
+	if c != nil && c.half != nil {
+		c.lingering.Store(true)
+	}
+}
+
+// Close closes the connection. A second Close ends the waiting of the first.
+func (c *conn) Close() error {
+	if c.lingering.CompareAndSwap(true, false) && c.half.CloseWrite() == nil {
+		c.discard()
+	}
+	return c.Conn.Close()
+}
+
+// discard reads what the client still sends.
+func (c *conn) discard() {
+	var b [4 << 10]byte
+	for until := c.elapsed() + int64(lingerMost); ; {
+		end := min(until, c.elapsed()+int64(lingerIdle))
+		if c.Conn.SetReadDeadline(c.epoch.Add(time.Duration(end))) != nil {
+			return
+		}
+		if _, err := c.Conn.Read(b[:]); err != nil {
+			return
+		}
+	}
 }
 
 func (c *conn) SetReadDeadline(t time.Time) error  { return c.read.obey(t) }

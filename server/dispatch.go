@@ -14,30 +14,40 @@ import (
 // dispatch runs a request through the stages of contract §8, in their order:
 // the first that fails answers.
 func (s *Server) dispatch(c *fiber.Ctx, x *middleware.Exchange) error {
+	r, err := s.route(c, x)
+	if r == nil {
+		return err
+	}
+	if err := readBody(c, x, r); err != nil {
+		return err
+	}
+	if err := s.admit(c, x, r); err != nil {
+		return err
+	}
+	return r.handle(s, r, c, x)
+}
+
+// route finds the route that serves the request. nil without an error: the
+// request is answered already.
+func (s *Server) route(c *fiber.Ctx, x *middleware.Exchange) (*compiled, error) {
+	middleware.ClientIP(c, x)
+	middleware.Host(c, x)
 	r, values := s.routes.find(c.Path(), x.Root)
 	if r == nil || s.networkPath(c) {
-		return playback.Errorf(playback.CodeNotFound, "There is no such path.")
+		return nil, playback.Errorf(playback.CodeNotFound, "There is no such path.")
 	}
 	x.Endpoint, x.Values = &r.Endpoint, values
 	method := c.Method()
 	if method == fiber.MethodOptions && !r.mount {
 		c.Set(fiber.HeaderAllow, r.allow)
 		c.Status(fiber.StatusNoContent)
-		return nil
+		return nil, nil //nolint:nilnil // nil: answered
 	}
 	if !r.serves(method) {
 		c.Set(fiber.HeaderAllow, r.allow)
-		return playback.Errorf(playback.CodeMethodNotAllowed, "This path has %s.", r.allow)
+		return nil, playback.Errorf(playback.CodeMethodNotAllowed, "This path has %s.", r.allow)
 	}
-	if err := readBody(c, x, r); err != nil {
-		return err
-	}
-	if r.access != open {
-		if err := s.admit(c, x, r); err != nil {
-			return err
-		}
-	}
-	return r.handle(s, r, c, x)
+	return r, nil
 }
 
 // networkPath reports whether the request's target starts with two slashes,
@@ -47,8 +57,12 @@ func (*Server) networkPath(c *fiber.Ctx) bool {
 	return len(target) > 1 && target[0] == '/' && target[1] == '/'
 }
 
-// admit settles who asks and whether they may ask now and from here.
+// admit settles who asks and whether they may ask now and from here, if the route
+// wants to know.
 func (s *Server) admit(c *fiber.Ctx, x *middleware.Exchange, r *compiled) error {
+	if r.access == open {
+		return nil
+	}
 	s.auth.Inspect(c, x)
 	if err := s.limits.Address(x); err != nil {
 		return err
@@ -65,15 +79,23 @@ func (s *Server) admit(c *fiber.Ctx, x *middleware.Exchange, r *compiled) error 
 	return middleware.Permit(x, r.permission(c.Method()))
 }
 
+// checkLength refuses a body whose declared length is beyond the route's limit.
+func checkLength(c *fiber.Ctx, r *compiled) error {
+	if c.Request().Header.ContentLength() > r.limit { // negative: chunked, or none
+		return tooLarge(c, r)
+	}
+	return nil
+}
+
 // readBody reads the body, as far as the route wants it and its limit allows.
 // fasthttp hands it over unread (StreamRequestBody), so that a path that does
 // not exist is 404 whatever its body. What is left of a body that is too large
 // is never read: the connection is closed.
 func readBody(c *fiber.Ctx, x *middleware.Exchange, r *compiled) error {
-	length := c.Request().Header.ContentLength() // -1: chunked, other negatives: none
-	if length > r.limit {
-		return tooLarge(c, r)
+	if err := checkLength(c, r); err != nil {
+		return err
 	}
+	length := c.Request().Header.ContentLength() // -1: chunked, other negatives: none
 	stream := c.Context().RequestBodyStream()
 	if r.body == ignored || stream == nil {
 		return nil
@@ -121,6 +143,7 @@ func readUpTo(stream io.Reader, b []byte, length, limit int) ([]byte, error) {
 
 func tooLarge(c *fiber.Ctx, r *compiled) error {
 	c.Context().SetConnectionClose()
+	timed(c.Context().Conn()).linger()
 	return playback.Errorf(playback.CodePayloadTooLarge, "The body is larger than %d bytes.", r.limit)
 }
 

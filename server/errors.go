@@ -3,9 +3,11 @@ package server
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"github.com/playgate/playgate/middleware"
 	"github.com/playgate/playgate/playback"
@@ -161,25 +163,37 @@ func sendJSON(c *fiber.Ctx, x *middleware.Exchange) {
 	x.Buf = c.Response().SwapBody(x.Buf)
 }
 
-// transportError answers what fasthttp refuses before any adapter runs: a
+// transportError answers what fasthttp refuses before any handler runs: a
 // request that is malformed, too large in its headers, or does not arrive.
-func (s *Server) transportError(c *fiber.Ctx, err error) error {
-	refusal := invalidRequest()
-	if known, ok := errors.AsType[*fiber.Error](err); ok {
-		switch known.Code {
-		case fiber.StatusRequestHeaderFieldsTooLarge:
-			refusal = playback.Errorf(playback.CodeHeadersTooLarge, "The request line and headers are larger than %d bytes.", readBuffer)
-		case fiber.StatusRequestTimeout:
-			refusal = requestTimeout()
-		}
-	}
+func (s *Server) transportError(rc *fasthttp.RequestCtx, err error) {
+	c := s.app.AcquireCtx(rc)
+	defer s.app.ReleaseCtx(c)
 	x := &middleware.Exchange{Started: s.cfg.Now()}
 	x.Name("")
 	c.Response().Header.Set(fiber.HeaderXRequestID, x.ID)
 	c.Response().Header.SetCanonical([]byte(fiber.HeaderCacheControl), []byte(noStore))
-	s.writeError(c, x, refusal)
+	s.writeError(c, x, transportRefusal(err))
 	c.Context().SetConnectionClose()
+	timed(rc.Conn()).linger()
 	s.metrics.observe(c, x, 0)
 	middleware.Log(c, x, s.cfg.Logger, 0)
-	return nil
+}
+
+// transportRefusal returns what to answer for an error of fasthttp.
+func transportRefusal(err error) *playback.Error {
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.As(err, new(*fasthttp.ErrSmallBuffer)):
+		return playback.Errorf(playback.CodeHeadersTooLarge, "The request line and headers are larger than %d bytes.", readBuffer)
+	case errors.As(err, &timeout) && timeout.Timeout(), strings.Contains(err.Error(), "timeout"): // not every listener's is typed
+		return requestTimeout().Because(err)
+	}
+	return invalidRequest().Because(errors.New(withoutQuotes(err.Error())))
+}
+
+// withoutQuotes returns an error's text up to where it begins to quote what was
+// sent: that may be a credential.
+func withoutQuotes(text string) string {
+	text, _, _ = strings.Cut(text, `"`)
+	return strings.TrimRight(text, " :")
 }

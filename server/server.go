@@ -166,7 +166,6 @@ func New(cfg Config) *Server {
 		CaseSensitive:                true,
 		StrictRouting:                true,
 		RequestMethods:               append(append([]string(nil), fiber.DefaultMethods...), otherMethod),
-		ErrorHandler:                 s.transportError,
 	})
 	s.log = middleware.NewAccessLog(middleware.AccessLogConfig{
 		Logger: cfg.Logger, Now: cfg.Now, Observe: s.metrics.observe,
@@ -174,17 +173,14 @@ func New(cfg Config) *Server {
 	})
 	fast := s.app.Server()
 	fast.CloseOnShutdown = true
-	fast.LazyRequestTime = true // an Exchange has its own; the clock is not free
+	fast.LazyRequestTime = true       // an Exchange has its own; the clock is not free
+	fast.SecureErrorLogMessage = true // headers hold credentials
 	// fiber would look for a route, and answer methods that it does not know by
 	// itself, without envelope or request ID.
-	fast.Handler = func(rc *fasthttp.RequestCtx) {
-		if !isKnownMethod(utils.UnsafeString(rc.Method())) {
-			rc.Request.Header.SetMethod(otherMethod)
-		}
-		c := s.app.AcquireCtx(rc)
-		defer s.app.ReleaseCtx(c)
-		s.answer(c)
-	}
+	fast.Handler = s.answer
+	fast.HeaderReceived = s.headerReceived
+	fast.ExpectHandler = s.expect
+	fast.ErrorHandler = s.transportError
 	return s
 }
 
@@ -263,16 +259,39 @@ func (s *Server) SetAccessLog(text string) {
 
 // answer is the whole edge, from the outside in: every request comes here and
 // is answered when it returns. dispatch goes on with the stages of contract §8.
-func (s *Server) answer(c *fiber.Ctx) {
-	x := middleware.Open(s.cfg.Now())
+func (s *Server) answer(rc *fasthttp.RequestCtx) {
+	if e, ok := rc.UserValue(expectationKey{}).(*expectation); ok {
+		s.resume(e)
+		return
+	}
+	c := s.acquire(rc)
+	defer s.app.ReleaseCtx(c)
+	x := s.begin(c)
 	defer x.Close()
-	connection := timed(c.Context().Conn())
-	connection.begin()
+	s.finish(c, x, s.guard(c, x, s.dispatch))
+}
+
+func (s *Server) acquire(rc *fasthttp.RequestCtx) *fiber.Ctx {
+	if !isKnownMethod(utils.UnsafeString(rc.Method())) {
+		rc.Request.Header.SetMethod(otherMethod)
+	}
+	return s.app.AcquireCtx(rc)
+}
+
+// begin opens the exchange of a request whose header has arrived.
+func (s *Server) begin(c *fiber.Ctx) *middleware.Exchange {
+	x := middleware.Open(s.cfg.Now())
+	timed(c.Context().Conn()).begin()
 	snapshot := s.cfg.Snapshot()
 	x.Snapshot, x.Server = snapshot.edge, snapshot
 	middleware.RequestID(c, x)
 	c.Response().Header.SetCanonical([]byte(fiber.HeaderCacheControl), []byte(noStore))
-	if err := s.enter(c, x); err != nil {
+	return x
+}
+
+// finish completes the answer, which is an error's if there is one.
+func (s *Server) finish(c *fiber.Ctx, x *middleware.Exchange, err error) {
+	if err != nil {
 		s.writeError(c, x, err)
 	}
 	s.limits.WriteLimit(c, x)
@@ -284,20 +303,17 @@ func (s *Server) answer(c *fiber.Ctx) {
 	if !s.realTime {
 		now = time.Now() //nolint:forbidigo // deadlines are the runtime's, whatever the tests inject
 	}
-	connection.rest(now)
+	timed(c.Context().Conn()).rest(now)
 }
 
-// enter runs a request up to its answer, or returns the error that answers it;
-// a panic is one.
-func (s *Server) enter(c *fiber.Ctx, x *middleware.Exchange) (err error) {
+// guard runs stages of a request; a panic in one is their error.
+func (*Server) guard(c *fiber.Ctx, x *middleware.Exchange, stages func(*fiber.Ctx, *middleware.Exchange) error) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = middleware.Recovered(value)
 		}
 	}()
-	middleware.ClientIP(c, x)
-	middleware.Host(c, x)
-	return s.dispatch(c, x)
+	return stages(c, x)
 }
 
 const noStore = "private, no-store"
