@@ -40,8 +40,9 @@ type App struct {
 	rules   *policy.Metrics
 
 	state     atomic.Pointer[state]
-	promoting sync.Mutex // one promotion at a time; taken before reloadMu
-	reloadMu  sync.Mutex // one reload at a time; taken before any room's lock
+	promoting sync.Mutex // one promotion at a time; taken before reloading
+	reloading exclusive  // one reload at a time; taken before any room's lock
+	loading   exclusive  // one load at a time, also of those that were abandoned; taken after reloading
 	watch     watch
 
 	store        store.Store
@@ -77,9 +78,9 @@ func New(opts Options) (*App, error) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a := &App{
 		opts: opts, level: new(slog.LevelVar), metrics: newMetrics(registry), rules: policy.NewMetrics(registry),
-		muxes: newMuxClients(), failed: make(chan error, 2), hurry: make(chan struct{}),
+		muxes: newMuxClients(), failed: make(chan error, 2), hurry: make(chan struct{}), reloading: newExclusive(), loading: newExclusive(),
 	}
-	a.life.stopped = make(chan struct{})
+	a.life.init()
 	first, seen, err := load(opts.Path, opts.Environ, a.rules)
 	if err != nil {
 		return nil, err
@@ -90,7 +91,7 @@ func New(opts Options) (*App, error) {
 	if err := a.build(first, registry); err != nil {
 		return nil, errors.Join(err, a.life.undo(context.Background()))
 	}
-	if err := a.adopt(first); err != nil {
+	if err := a.adopt(context.Background(), first); err != nil {
 		return nil, errors.Join(err, a.life.undo(context.Background()))
 	}
 	return a, nil
@@ -248,7 +249,7 @@ func (a *App) Start(ctx context.Context) error {
 	if a.geo != nil {
 		a.serving.Go(func() { a.geo.Run(background) })
 	}
-	a.serving.Go(func() { a.watch.run(background, func() { _ = a.Reload() }) })
+	a.serving.Go(func() { a.watch.run(background, func() { _ = a.Reload(background) }) })
 	a.logStart()
 	return nil
 }

@@ -109,7 +109,7 @@ func TestOrderOfLife(t *testing.T) {
 		if err := a.Start(context.Background()); !errors.Is(err, app.ErrStopped) {
 			t.Errorf("Start after Stop = %v", err)
 		}
-		if err := a.Reload(); !errors.Is(err, app.ErrStopped) {
+		if err := a.Reload(t.Context()); !errors.Is(err, app.ErrStopped) {
 			t.Errorf("Reload after Stop = %v", err)
 		}
 	})
@@ -129,7 +129,7 @@ func TestOrderOfLife(t *testing.T) {
 	t.Run("reload before start", func(t *testing.T) {
 		t.Parallel()
 		a := newApp(t)
-		if err := a.Reload(); err != nil {
+		if err := a.Reload(t.Context()); err != nil {
 			t.Errorf("Reload before Start = %v", err)
 		}
 		if err := a.Stop(); err != nil {
@@ -159,7 +159,7 @@ func TestConcurrentStartReloadStop(t *testing.T) {
 		var all sync.WaitGroup
 		for range 2 {
 			all.Go(func() { _ = a.Start(context.Background()) })
-			all.Go(func() { _ = a.Reload() })
+			all.Go(func() { _ = a.Reload(t.Context()) })
 			all.Go(func() { _ = a.Stop() })
 		}
 		all.Wait()
@@ -232,7 +232,7 @@ func TestReloadKeepsTheOldStateWhenTheNewIsBad(t *testing.T) {
 	if err := os.WriteFile(path, []byte(configuration+"colour: blue\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Reload(); err == nil || !strings.Contains(err.Error(), "colour") {
+	if err := a.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "colour") {
 		t.Errorf("Reload = %v, want the problem's path", err)
 	}
 	if code, body := get(t, "http://"+a.Addr().String()+"/v1/playback-ids/P1/token"); code != http.StatusOK {

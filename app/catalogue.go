@@ -62,8 +62,8 @@ func newCatalogues(s store.Store, muxes *muxClients, log *slog.Logger, registry 
 // prepare lays the configuration of each environment over what was learned. It
 // changes nothing but the state, which is not in force yet; run puts the syncers
 // that it returns to work.
-func (c *catalogues) prepare(next *state) (map[playback.EnvironmentID]*syncer, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
+func (c *catalogues) prepare(ctx context.Context, next *state) (map[playback.EnvironmentID]*syncer, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -239,7 +239,7 @@ func TestReloadChangesTheDrainDelay(t *testing.T) {
 	if err := os.WriteFile(path, []byte(configuration), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Reload(); err != nil {
+	if err := a.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	stopped := make(chan error, 1)

@@ -44,6 +44,15 @@ type lifecycle struct {
 	cleanups []cleanup     // run last to first by Stop
 	stopped  chan struct{} // closed by Stop when everything is undone
 	stopErr  error         // written before stopped is closed
+
+	// ending ends when Stop begins, and with it what must not hold up a stop.
+	ending context.Context //nolint:containedctx // the life of the app itself
+	end    context.CancelFunc
+}
+
+func (l *lifecycle) init() {
+	l.stopped = make(chan struct{})
+	l.ending, l.end = context.WithCancel(context.Background())
 }
 
 type cleanup struct {
@@ -87,6 +96,7 @@ func (l *lifecycle) leave() (was phase, first bool) {
 	defer l.mu.Unlock()
 	was, first = l.phase, l.phase != stopping
 	l.phase = stopping
+	l.end()
 	return was, first
 }
 
@@ -127,6 +137,7 @@ func (a *App) Stop() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
+	_ = a.reloading.acquire(ctx) // one that is being put in force is whole before it is undone; none begins any more
 	a.life.stopErr = a.life.undo(ctx)
 	close(a.life.stopped)
 	a.log.Info("stopped")
@@ -200,8 +211,13 @@ func (a *App) startUnlessSignalled(ctx context.Context, signals <-chan os.Signal
 	}
 }
 
-// serveLoop waits for a reason to stop; SIGHUP is none.
+// serveLoop waits for a reason to stop; SIGHUP is none. A reload runs beside it,
+// and is abandoned when it returns.
 func (a *App) serveLoop(ctx context.Context, signals <-chan os.Signal) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(ErrStopped)
+	wanted := make(chan struct{}, 1) // SIGHUPs that come during a reload are one
+	a.serving.Go(func() { a.reloadWhenWanted(ctx, wanted) })
 	for {
 		select {
 		case <-ctx.Done():
@@ -212,7 +228,21 @@ func (a *App) serveLoop(ctx context.Context, signals <-chan os.Signal) error {
 			if s != syscall.SIGHUP {
 				return nil
 			}
-			_ = a.Reload() // logged and counted there; the old state stays in force
+			select {
+			case wanted <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+func (a *App) reloadWhenWanted(ctx context.Context, wanted <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-wanted:
+			_ = a.Reload(ctx) // logged and counted there; the old state stays in force
 		}
 	}
 }

@@ -46,7 +46,7 @@ func TestReloadRefusesAnEmptiedFile(t *testing.T) {
 	a := started(t, path)
 	for _, emptied := range []string{"", "server: {drain_delay: 0}\n"} {
 		put(t, path, emptied)
-		if err := a.Reload(); err == nil {
+		if err := a.Reload(t.Context()); err == nil {
 			t.Errorf("Reload of %q succeeded", emptied)
 		}
 		if code, body := get(t, "http://"+a.Addr().String()+"/v1/playback-ids/P1/token"); code != http.StatusOK {
@@ -70,7 +70,7 @@ func TestContradictingKeysDoNotUndoAReload(t *testing.T) {
 	}
 	put(t, filepath.Join(keys, "TWO.pem"), string(keystoretest.PEM(t, 2)))
 	put(t, path, strings.Replace(text, "id: open", "id: second", 1))
-	err := a.Reload()
+	err := a.Reload(t.Context())
 	var refused *app.KeysError
 	if !errors.As(err, &refused) || !strings.Contains(err.Error(), "TWO.pem") {
 		t.Errorf("Reload = %v, want a KeysError that names the key", err)

@@ -201,7 +201,7 @@ func TestPlacesAndSetsChangeWhileTheGatewayRuns(t *testing.T) {
 		t.Errorf("the proxy says Austria: %d", code)
 	}
 	put(t, territory, "DE\nFR\n")
-	if err := a.Reload(); err != nil {
+	if err := a.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if code := short(); code != http.StatusOK {
@@ -212,7 +212,7 @@ func TestPlacesAndSetsChangeWhileTheGatewayRuns(t *testing.T) {
 	}
 	put(t, territory, strings.Repeat("x", 300))
 	var problems configs.Problems
-	if err := a.Reload(); !errors.As(err, &problems) || !strings.Contains(err.Error(), "territory.txt: line 1") {
+	if err := a.Reload(t.Context()); !errors.As(err, &problems) || !strings.Contains(err.Error(), "territory.txt: line 1") {
 		t.Errorf("Reload of a broken set = %v", err)
 	}
 	if code := short(); code != http.StatusOK {
@@ -221,7 +221,7 @@ func TestPlacesAndSetsChangeWhileTheGatewayRuns(t *testing.T) {
 	if err := os.Remove(territory); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Reload(); err == nil {
+	if err := a.Reload(t.Context()); err == nil {
 		t.Error("a set that is gone was accepted")
 	}
 }

@@ -102,7 +102,7 @@ func (m policyManager) State(env playback.EnvironmentID) server.PolicyState {
 
 // Promote writes what the shadow says into policy_file and reloads. If that
 // fails, the file is as it was before.
-func (m policyManager) Promote(_ context.Context, o server.PolicyOrder) (server.PolicyState, error) {
+func (m policyManager) Promote(ctx context.Context, o server.PolicyOrder) (server.PolicyState, error) {
 	a := m.app
 	a.promoting.Lock()
 	defer a.promoting.Unlock()
@@ -124,7 +124,7 @@ func (m policyManager) Promote(_ context.Context, o server.PolicyOrder) (server.
 		return server.PolicyState{}, conflict("policy_file cannot be replaced; revision %s stays in force. The gateway's log says why.", from).Because(err)
 	}
 	var keys *KeysError
-	if err := a.Reload(); err != nil && !errors.As(err, &keys) {
+	if err := a.Reload(ctx); err != nil && !errors.As(err, &keys) {
 		return server.PolicyState{}, notReloaded(from, shadow.Revision(), err, replaceFile(e.Policy.File, old))
 	}
 	state := m.State(o.Environment)

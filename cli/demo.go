@@ -83,11 +83,11 @@ func (c *demoCommand) gateway(p *Process, dir string, others *others) (*app.App,
 	var gateway *app.App
 	page, err := demo.Handler(demo.Config{
 		Mux: others.url, Token: others.session,
-		SwitchRules: func(_ context.Context, name string) error {
+		SwitchRules: func(ctx context.Context, name string) error {
 			if err := demo.WriteRules(dir, name); err != nil {
 				return err
 			}
-			return gateway.Reload()
+			return gateway.Reload(ctx)
 		},
 	})
 	if err != nil {
