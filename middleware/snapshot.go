@@ -15,6 +15,9 @@ import (
 type Environment struct {
 	*tenant.Environment
 
+	// Number is the environment's place in the snapshot, from 0: an index for what
+	// is kept per environment.
+	Number int
 	// Server is the server's own counterpart, set before the snapshot is in force.
 	Server any
 
@@ -62,6 +65,7 @@ func NewSnapshot(cfg SnapshotConfig) (*Snapshot, error) {
 	for _, e := range cfg.Directory.Environments() {
 		compiled := &Environment{
 			Environment: e,
+			Number:      len(s.environments),
 			viewer:      rate(string(e.ID)+": rate_limits.viewer", e.RateLimits.Viewer),
 			ip:          rate(string(e.ID)+": rate_limits.ip", e.RateLimits.IP),
 			accessToken: rate(string(e.ID)+": rate_limits.access_token", e.RateLimits.AccessToken),
@@ -116,6 +120,9 @@ func (s *Snapshot) Trusts(addr netip.Addr) bool {
 	return false
 }
 
+// Len returns the number of environments.
+func (s *Snapshot) Len() int { return len(s.environments) }
+
 // ByID returns the environment with the ID.
 func (s *Snapshot) ByID(id playback.EnvironmentID) (*Environment, bool) {
 	e, ok := s.byID[id]
@@ -137,6 +144,16 @@ func (x *Exchange) named() *Environment {
 		return x.Host
 	}
 	return x.Snapshot.Sole()
+}
+
+// CountedFor returns the environment that the request is counted for: its own
+// or, where it was answered before that was known, the one that it names without
+// its credential; nil for none.
+func (x *Exchange) CountedFor() *Environment {
+	if x.Environment != nil || x.Snapshot == nil {
+		return x.Environment
+	}
+	return x.named()
 }
 
 // IsViewerQuery reports whether any environment reads viewer tokens from a

@@ -152,7 +152,7 @@ func (s *Server) tellBatch(c *fiber.Ctx, x *middleware.Exchange, items []batchIt
 		if err := items[i].err; err != nil {
 			refusal := localize(c, refusalOf(err))
 			items[i].err = refusal
-			s.metrics.refused(refusal.Code)
+			s.metrics.refused(x, refusal.Code)
 			x.Outcome.Failed++
 			x.Outcome.Internal = x.Outcome.Internal || refusal.Kind == playback.InternalError
 			x.Outcome.Cause = errors.Join(x.Outcome.Cause, refusal.Err)

@@ -97,7 +97,7 @@ func (s *Server) writeError(c *fiber.Ctx, x *middleware.Exchange, err error) {
 	x.Outcome.Cause = refusal.Err
 	x.Outcome.Internal = refusal.Kind == playback.InternalError
 	x.Outcome.Stack = middleware.StackOf(refusal.Err)
-	s.metrics.refused(refusal.Code)
+	s.metrics.refused(x, refusal.Code)
 	h := &c.Response().Header
 	status := Status(refusal.Kind)
 	switch status {

@@ -155,7 +155,10 @@ func New(cfg Config) *Server {
 		limits: middleware.NewLimits(cfg.Now, cfg.Registerer),
 	}
 	s.SetAccessLog(cfg.AccessLog)
-	s.metrics = newMetrics(s.routes.all, cfg.Registerer)
+	s.metrics = newMetrics(s.routes.all, cfg.Registerer, func(id playback.EnvironmentID) bool {
+		_, ok := cfg.Snapshot().edge.ByID(id)
+		return ok
+	})
 	s.app = fiber.New(fiber.Config{
 		ReadBufferSize:               readBuffer,
 		BodyLimit:                    1, // what fasthttp reads by itself before the handler runs; see readBody

@@ -207,21 +207,79 @@ func TestMetrics(t *testing.T) {
 	k.get("/stream/Q.m3u8", basicAuth(acmeBackend, secret))
 	k.raw("GET", "junk\r\n\r\n")
 	diff(t, "requests", k.counters(t, "playgate_http_requests_total"), map[string]float64{
-		"GET /stream/{id}.m3u8 302":              1,
-		"GET /stream/{id}.m3u8 403":              1,
-		"GET /v1/playback-ids/{id}/token 200":    2,
-		"GET /v1/playback-ids/{id}/token 429":    1,
-		"GET _none 400":                          1,
-		"GET _none 404":                          2,
-		"_OTHER /v1/playback-ids/{id}/token 405": 1,
+		"acme-prod GET /stream/{id}.m3u8 302":              1,
+		"acme-prod GET /stream/{id}.m3u8 403":              1,
+		"acme-prod GET /v1/playback-ids/{id}/token 200":    2,
+		"acme-prod GET /v1/playback-ids/{id}/token 429":    1,
+		"acme-prod GET _none 404":                          2,
+		"acme-prod _OTHER /v1/playback-ids/{id}/token 405": 1,
+		" GET _none 400":                                   1,
 	})
-	refusals, limited := k.counters(t, "playgate_refusals_total"), k.counters(t, "playgate_rate_limited_total")
-	diff(t, "rate limited", limited, map[string]float64{"viewer": 1, "ip": 0, "access_token": 0})
-	for code, value := range map[string]float64{"denied_by_rule": 1, "rate_limited": 1, "not_found": 2, "no_matching_rule": 0, "invalid_request": 1} {
-		if refusals[code] != value {
-			t.Errorf("refusals of %s = %v, want %v", code, refusals[code], value)
-		}
+	diff(t, "rate limited", k.counters(t, "playgate_rate_limited_total"), map[string]float64{"viewer": 1, "ip": 0, "access_token": 0})
+	diff(t, "refusals", k.counters(t, "playgate_refusals_total"), map[string]float64{
+		"denied_by_rule acme-prod": 1, "rate_limited acme-prod": 1, "not_found acme-prod": 2, "method_not_allowed acme-prod": 1, "invalid_request ": 1,
+	})
+}
+
+// TestMetricsFollowTheConfiguration: an environment has series from its first
+// request on, keeps its counts over a reload, and has none when it is gone, even
+// if a request of the old configuration is answered after that.
+func TestMetricsFollowTheConfiguration(t *testing.T) {
+	t.Parallel()
+	k := start(t, options{})
+	requests := func(want map[string]float64) {
+		t.Helper()
+		diff(t, "requests", k.counters(t, "playgate_http_requests_total"), want)
 	}
+	requests(map[string]float64{})
+	const route = " GET /v1/playback-ids/{id}/token "
+	k.get(aToken, bearer(acmeViewer))
+	k.get(aToken, "Host: "+globexHost, bearer("nobody"))
+	requests(map[string]float64{"acme-prod" + route + "200": 1, "globex-prod" + route + "401": 1})
+	diff(t, "refusals", k.counters(t, "playgate_refusals_total"), map[string]float64{"invalid_credentials globex-prod": 1})
+
+	whole := k.snapshot.Load()
+	k.configure(options{tenants: tenants()[1:]})
+	k.get(aToken, "Host: "+globexHost, bearer("nobody"))
+	requests(map[string]float64{"globex-prod" + route + "401": 2})
+
+	k.snapshot.Store(whole)
+	began := make(chan struct{})
+	ends := make(chan struct{})
+	k.issuer.answers(func(_ context.Context, _ *issuer.Environment, r *issuer.Request) (*issuer.Answer, error) {
+		close(began)
+		<-ends
+		return granting(r, playback.PolicySigned), nil
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		k.get(aToken, bearer(acmeViewer))
+	}()
+	<-began
+	k.configure(options{tenants: tenants()[1:]})
+	close(ends)
+	<-done
+	requests(map[string]float64{"globex-prod" + route + "401": 2})
+}
+
+// TestConcurrentRequestsAreAllCounted, the first of their kind, too.
+func TestConcurrentRequestsAreAllCounted(t *testing.T) {
+	t.Parallel()
+	k := start(t, options{})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 20 {
+				k.get(aToken, bearer(acmeViewer))
+				k.get("/nowhere")
+			}
+		})
+	}
+	wg.Wait()
+	diff(t, "requests", k.counters(t, "playgate_http_requests_total"), map[string]float64{
+		"acme-prod GET /v1/playback-ids/{id}/token 200": 160, "acme-prod GET _none 404": 160,
+	})
 }
 
 // counters returns a counter's children by their labels' values.

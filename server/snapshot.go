@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 
 	"github.com/playgate/playgate/issuer"
 	"github.com/playgate/playgate/middleware"
@@ -26,10 +27,11 @@ type SnapshotConfig struct {
 }
 
 // Snapshot is one configuration of the edge, used by a request from beginning
-// to end. Immutable.
+// to end. Immutable, but for what it remembers of the metrics.
 type Snapshot struct {
-	edge  *middleware.Snapshot
-	place place
+	edge   *middleware.Snapshot
+	place  place
+	counts []atomic.Pointer[environmentCounts] // by middleware.Environment.Number; nil: no request yet
 }
 
 // NewSnapshot compiles a configuration, with all problems in one error: rates
@@ -42,7 +44,10 @@ func NewSnapshot(cfg SnapshotConfig) (*Snapshot, error) {
 		edge = &middleware.Snapshot{} // the rest is checked, too
 	}
 	problems := []error{err}
-	s := &Snapshot{edge: edge, place: place{countryHeader: cfg.CountryHeader}}
+	s := &Snapshot{
+		edge: edge, place: place{countryHeader: cfg.CountryHeader},
+		counts: make([]atomic.Pointer[environmentCounts], edge.Len()),
+	}
 	for _, e := range cfg.Directory.Environments() {
 		minting := cfg.Environments[e.ID]
 		if minting == nil {
