@@ -203,10 +203,11 @@ func (q *inquiry) decide(out []granted) ([]granted, error) {
 	}
 	for _, t := range q.req.Types {
 		d := q.ask(t)
-		switch {
-		case d.Undecided != nil:
+		if d.Undecided != nil {
 			return nil, d.Undecided
-		case d.Grant == nil:
+		}
+		d.Count()
+		if d.Grant == nil {
 			return nil, q.refusal(t, d)
 		}
 		out = append(out, grantedBy(d, t))
@@ -215,7 +216,8 @@ func (q *inquiry) decide(out []granted) ([]granted, error) {
 }
 
 // decideAll keeps the types that are granted; when there is none, the refusal
-// of the first type answers.
+// of the first type answers. What does not answer is not counted: nobody asked
+// for that type.
 func (q *inquiry) decideAll(out []granted) ([]granted, error) {
 	var refused playback.Decision
 	var first playback.TokenType
@@ -228,12 +230,14 @@ func (q *inquiry) decideAll(out []granted) ([]granted, error) {
 		case d.Undecided != nil: // leaving the type out would say that it is refused
 			return nil, d.Undecided
 		case d.Grant != nil:
+			d.Count()
 			out = append(out, grantedBy(d, t))
 		case refused.Refusal == nil:
 			refused, first = *d, t
 		}
 	}
 	if len(out) == 0 {
+		refused.Count()
 		return nil, q.refusal(first, &refused)
 	}
 	return out, apply(q.req, out)

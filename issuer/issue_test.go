@@ -3,9 +3,11 @@ package issuer_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,8 +59,11 @@ func (w *world) issue(req issuer.Request) (*issuer.Answer, error) {
 		req.Viewer = &playback.Viewer{Issuer: "main", ID: "u1", Authenticated: true}
 	}
 	req.Client = &playback.Client{}
-	i := issuer.New(issuer.Config{Keys: w.keys, Tokens: w.mint, Ledger: w.ledger, Stale: func(playback.EnvironmentID) (int64, bool) { return w.assured, w.stale }, Now: func() time.Time { return w.now }})
-	return i.Issue(context.Background(), &w.env, &req)
+	return w.issuer().Issue(context.Background(), &w.env, &req)
+}
+
+func (w *world) issuer() *issuer.Issuer {
+	return issuer.New(issuer.Config{Keys: w.keys, Tokens: w.mint, Ledger: w.ledger, Stale: func(playback.EnvironmentID) (int64, bool) { return w.assured, w.stale }, Now: func() time.Time { return w.now }})
 }
 
 // ledger is the latest exp by key.
@@ -532,6 +537,59 @@ func TestEveryType(t *testing.T) {
 	w = newWorld()
 	if _, err := w.issue(issuer.Request{PlaybackID: "SIGNED", All: true, Charge: func(int) error { return stop }}); !errors.Is(err, playback.CodeRateLimited) || len(w.mint.claims) > 0 {
 		t.Errorf("charged before signing: %v, %d signed", err, len(w.mint.claims))
+	}
+}
+
+// TestWhatAnswersIsCounted: the decision about every type that was asked for, up
+// to the first refusal; of a request for every type those that were granted, or
+// the one that refuses it. Nothing that is only explained.
+func TestWhatAnswersIsCounted(t *testing.T) {
+	t.Parallel()
+	both := []playback.TokenType{playback.GIF, playback.Video}
+	for name, c := range map[string]struct {
+		request issuer.Request
+		refused playback.TypeSet
+		want    []playback.TokenType
+	}{
+		"two types":     {issuer.Request{Types: both}, 0, both},
+		"one refused":   {issuer.Request{Types: both}, playback.TypesOf(playback.Video), both},
+		"first refused": {issuer.Request{Types: both}, playback.TypesOf(playback.GIF), both[:1]},
+		"all": {
+			issuer.Request{All: true},
+			playback.TypesOf(playback.Thumbnail, playback.GIF, playback.Storyboard, playback.Stats),
+			[]playback.TokenType{playback.Video, playback.StatsAsset},
+		},
+		"none of all": {issuer.Request{All: true}, 1<<playback.TokenTypes - 1, []playback.TokenType{playback.Video}},
+	} {
+		w := newWorld()
+		var counters [playback.TokenTypes]atomic.Uint64
+		for kind := range playback.TokenTypes {
+			d := allow(playback.Grant{})
+			if c.refused.Has(kind) {
+				d = deny(playback.CodeTypeNotGranted)
+			}
+			d.Counter = &counters[kind]
+			w.rules[kind] = d
+		}
+		c.request.PlaybackID, c.request.Viewer, c.request.Client = "SIGNED", &playback.Viewer{}, &playback.Client{}
+		w.env.Rules = w.rules
+		explained := c.request
+		if _, err := w.issuer().Explain(context.Background(), &w.env, &explained); err != nil {
+			t.Errorf("%s: Explain = %v", name, err)
+		}
+		_, err := w.issue(c.request)
+		if (err != nil) != (name == "one refused" || name == "first refused" || name == "none of all") {
+			t.Errorf("%s: %v", name, err)
+		}
+		for kind := range playback.TokenTypes {
+			want := uint64(0)
+			if slices.Contains(c.want, kind) {
+				want = 1
+			}
+			if got := counters[kind].Load(); got != want {
+				t.Errorf("%s: %s counted %d times, want %d", name, kind, got, want)
+			}
+		}
 	}
 }
 

@@ -1,6 +1,9 @@
 package playback
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Question is what a rule is asked: may this viewer have a token of this type
 // for this playback ID now? A rule runs once per requested type.
@@ -50,6 +53,15 @@ type Decision struct {
 	// Until is when what the rule gives ends (the grant's `until`); zero: it
 	// does not.
 	Until time.Time
+	// Counter counts decisions like this one; nil: nobody does. See Count.
+	Counter *atomic.Uint64
+}
+
+// Count counts the decision, for whoever answers a request with it.
+func (d *Decision) Count() {
+	if d.Counter != nil {
+		d.Counter.Add(1)
+	}
 }
 
 // Grant is what an allow rule gives. Immutable once Force was called: one per

@@ -40,9 +40,9 @@ func (p *Policy) decide(q *playback.Question, s scene) playback.Decision {
 	for _, r := range p.deny {
 		switch matches, err := r.holds(a, verdicts); {
 		case err != nil:
-			return p.broken(r, err)
+			return p.broken(r, a, err)
 		case matches:
-			return playback.Decision{Rule: r.id, Refusal: r.refusal}
+			return playback.Decision{Rule: r.id, Refusal: r.refusal, Counter: &r.counts.decided}
 		}
 	}
 	for _, r := range p.allow {
@@ -50,14 +50,14 @@ func (p *Policy) decide(q *playback.Question, s scene) playback.Decision {
 		case isUnread(err):
 			return p.undecided(r, err)
 		case err != nil:
-			r.countError()
+			r.failed(a)
 		case matches:
 			if d, over := p.grant(r, a); !over {
 				return d
 			}
 		}
 	}
-	return playback.Decision{Refusal: p.refusals.noMatch}
+	return playback.Decision{Refusal: p.refusals.noMatch, Counter: &p.unmatched.decided}
 }
 
 // grant is the decision of an allow rule that matched. over: what it gives has
@@ -68,7 +68,7 @@ func (p *Policy) grant(r *rule, a *activation) (_ playback.Decision, over bool) 
 	case err != nil:
 		// Leaving the end out could give more than the rule does, and so could
 		// the next rule.
-		return p.broken(r, err), false
+		return p.broken(r, a, err), false
 	case !until.IsZero() && until.Unix() <= a.question.Now.Unix(): // tokens end in whole seconds
 		return playback.Decision{}, true
 	}
@@ -99,27 +99,35 @@ var errNoMoment = errors.New("until: is no timestamp")
 
 func (p *Policy) decision(r *rule, a *activation) playback.Decision {
 	if t := a.question.Type; !r.grant.Gives(t) {
-		return playback.Decision{Rule: r.id, Refusal: p.refusals.types[min(t, playback.TokenTypes)]}
+		return playback.Decision{Rule: r.id, Refusal: p.refusals.types[min(t, playback.TokenTypes)], Counter: &r.counts.notGranted}
 	}
 	if len(r.custom) == 0 {
-		return playback.Decision{Rule: r.id, Grant: r.grant}
+		return playback.Decision{Rule: r.id, Grant: r.grant, Counter: &r.counts.decided}
 	}
 	custom, err := r.claims(a)
 	if err != nil {
 		// Trying the next rule instead could drop the claim that ties the token
 		// to the viewer.
-		return p.broken(r, err)
+		return p.broken(r, a, err)
 	}
-	return playback.Decision{Rule: r.id, Grant: r.grant, Custom: custom}
+	return playback.Decision{Rule: r.id, Grant: r.grant, Custom: custom, Counter: &r.counts.decided}
 }
 
 // broken is the decision of a rule that cannot be evaluated.
-func (p *Policy) broken(r *rule, cause error) playback.Decision {
+func (p *Policy) broken(r *rule, a *activation, cause error) playback.Decision {
 	if isUnread(cause) {
 		return p.undecided(r, cause)
 	}
-	r.countError()
-	return playback.Decision{Rule: r.id, Refusal: p.refusals.broken.Because(fmt.Errorf("evaluating rule %s: %w", r.id, cause))}
+	r.failed(a)
+	refusal := p.refusals.broken.Because(fmt.Errorf("evaluating rule %s: %w", r.id, cause))
+	return playback.Decision{Rule: r.id, Refusal: refusal, Counter: &r.counts.broken}
+}
+
+// failed counts an evaluation that failed.
+func (r *rule) failed(a *activation) {
+	if !a.aside {
+		r.counts.errors.Add(1)
+	}
 }
 
 // claims evaluates the custom claims and returns them as a canonical JSON

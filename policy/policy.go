@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/playgate/playgate/playback"
 )
 
@@ -27,7 +25,8 @@ type Options struct {
 	Unknown string
 	// Issuers are the aliases of the environment's viewers; nil: not known.
 	Issuers []string
-	// Metrics counts rules that fail; nil counts nothing.
+	// Metrics is where the counts of the rules in force are, which go on; nil: they
+	// begin anew.
 	Metrics *Metrics
 	// File is the path of the file that the document stands in: what it names is
 	// relative to that. ReadFile reads what it names; nil: it may name nothing.
@@ -61,6 +60,7 @@ type Policy struct {
 	unknown     string
 	steady      bool      // of any rule
 	nobody      []verdict // on a viewer of whom nothing is known
+	unmatched   *counts   // of questions that no rule decides
 }
 
 // rule is a compiled rule.
@@ -75,9 +75,9 @@ type rule struct {
 	refusal *playback.Error // deny rules: their reason
 	grant   *playback.Grant
 	custom  []claim
-	timed   bool               // when compares now with something
-	until   *expression        // nil: what the rule gives does not end by itself
-	errors  prometheus.Counter // nil: not counted
+	timed   bool        // when compares now with something
+	until   *expression // nil: what the rule gives does not end by itself
+	counts  *counts
 }
 
 // claim is a compiled custom claim.
@@ -140,9 +140,7 @@ func compile(text []byte, o Options) (*Policy, []testCase, error) {
 	p.noteReads()
 	p.noteBorders()
 	p.judgeNobody()
-	for _, r := range p.rules() {
-		r.errors = o.Metrics.counter(o.Environment, r.id)
-	}
+	o.Metrics.inherit(o.Environment, p)
 	return p, doc.tests, nil
 }
 

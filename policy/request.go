@@ -87,6 +87,7 @@ func country(code string) ref.Val {
 // question at a time and is reused through the policy's pool.
 type activation struct {
 	constants   *constants
+	aside       bool // of the scene
 	question    *playback.Question
 	environment *object
 	now         ref.Val
@@ -108,14 +109,17 @@ type kept struct{ playback, asset, liveStream *object }
 
 // scene is what a question does not say.
 type scene struct {
-	aside       bool // verdicts on the viewer are not kept: there is room for those of one document
+	// aside: the question is not a request's, so it leaves nothing behind: errors
+	// are not counted, and verdicts on the viewer are not kept, for which there is
+	// the room of one document.
+	aside       bool
 	hurried     bool // nobody depends on the answer: what is read for it must not take long
 	environment *object
 	grants      []ref.Val // of a test that gives grants; nil: made from the question
 }
 
 func (a *activation) ask(q *playback.Question, s scene) {
-	a.question, a.environment, a.held, a.hurried = q, s.environment, s.grants, s.hurried
+	a.question, a.environment, a.held, a.aside, a.hurried = q, s.environment, s.grants, s.aside, s.hurried
 	if q.Entitlements == nil {
 		a.rights = q.Grants
 	}

@@ -3,11 +3,10 @@ package policy
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/playgate/playgate/playback"
 )
@@ -40,19 +39,19 @@ type ShadowConfig struct {
 type Shadowed struct {
 	*Policy
 
-	cfg      ShadowConfig
-	counters map[string]prometheus.Counter
-	logged   map[string]*atomic.Int64 // the Unix seconds of the last line of each kind
+	cfg    ShadowConfig
+	counts *shadowCounts            // nil: nothing is counted
+	logged map[string]*atomic.Int64 // the Unix seconds of the last line of each kind
 }
 
 // NewShadowed puts a shadow beside a policy.
 func NewShadowed(cfg ShadowConfig) *Shadowed {
-	s := &Shadowed{Policy: cfg.Policy, cfg: cfg, counters: map[string]prometheus.Counter{}, logged: map[string]*atomic.Int64{}}
-	for _, result := range []string{ShadowSame, ShadowGained, ShadowLost, ShadowChanged, ShadowSkipped} {
+	s := &Shadowed{Policy: cfg.Policy, cfg: cfg, logged: map[string]*atomic.Int64{}}
+	for _, result := range shadowResults() {
 		s.logged[result] = new(atomic.Int64)
-		if cfg.Metrics != nil {
-			s.counters[result] = cfg.Metrics.shadow.WithLabelValues(string(cfg.Environment), result)
-		}
+	}
+	if cfg.Metrics != nil {
+		s.counts = cfg.Metrics.shadowOf(cfg.Environment)
 	}
 	return s
 }
@@ -74,9 +73,11 @@ func (s *Shadowed) Decide(q *playback.Question) playback.Decision {
 }
 
 func (s *Shadowed) countResult(result string) {
-	if c := s.counters[result]; c != nil {
-		c.Inc()
+	if s.counts == nil {
+		return
 	}
+	results := shadowResults()
+	s.counts[slices.Index(results[:], result)].Add(1)
 }
 
 // Shadow returns the document that decides nothing.

@@ -28,6 +28,7 @@ func TestAShadowCountsAndDecidesNothing(t *testing.T) {
 	})
 	metrics.InForce("acme-prod", policy.RolePolicy, after)
 	metrics.InForce("acme-prod", policy.RolePolicy, before)
+	metrics.InForce("acme-prod", policy.RoleShadow, after)
 	for i, c := range []struct{ plan, country, asset, rule string }{
 		{"premium", "RU", "A1", "ban"},
 		{"premium", "DE", "A1", "premium"},
@@ -46,12 +47,14 @@ func TestAShadowCountsAndDecidesNothing(t *testing.T) {
 	}
 	want := []string{
 		"playgate_policy_info acme-prod " + before.Revision() + " policy 1",
+		"playgate_policy_info acme-prod " + after.Revision() + " shadow 1",
 		"playgate_policy_shadow_total acme-prod changed 1",
 		"playgate_policy_shadow_total acme-prod gained 1",
 		"playgate_policy_shadow_total acme-prod lost 2",
 		"playgate_policy_shadow_total acme-prod same 1",
 		"playgate_policy_shadow_total acme-prod skipped 0",
 	}
+	slices.Sort(want)
 	if diff := cmp.Diff(want, samples(t, registry)); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)
 	}
@@ -71,7 +74,9 @@ func TestAShadowIsNotAskedWithoutWhatItReads(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	holders := compiled(t, `{version: 1, rules: [{id: holders, effect: allow, when: 'size(viewer.grants) > 0'}]}`)
 	all := compiled(t, `{version: 1, rules: [{id: all, effect: allow, when: true}]}`)
-	s := policy.NewShadowed(policy.ShadowConfig{Policy: all, Shadow: holders, Environment: "acme", Metrics: policy.NewMetrics(registry)})
+	metrics := policy.NewMetrics(registry)
+	s := policy.NewShadowed(policy.ShadowConfig{Policy: all, Shadow: holders, Environment: "acme", Metrics: metrics})
+	metrics.InForce("acme", policy.RoleShadow, holders)
 	if d := s.Decide(&playback.Question{Now: time.Unix(1_800_000_000, 0), Entitlements: unreadable{}}); d.Refusal != nil {
 		t.Errorf("Decide = %v, want what the policy says", d.Refusal)
 	}
