@@ -64,10 +64,11 @@ type App struct {
 	secure        *tls.Config  // nil: plain HTTP
 	adminListener net.Listener // nil: switched off
 
-	life    lifecycle
-	failed  chan error    // a listener that ended by itself
-	hurry   chan struct{} // closed to skip what is left of drain_delay
-	serving sync.WaitGroup
+	life      lifecycle
+	accepting atomic.Bool   // requests are served
+	failed    chan error    // a listener that ended by itself
+	hurry     chan struct{} // closed to skip what is left of drain_delay
+	serving   sync.WaitGroup
 }
 
 // New loads the configuration, builds every room and binds the listeners. It
@@ -220,6 +221,10 @@ func (a *App) Start(ctx context.Context) error {
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	a.life.onStop("background work", func(context.Context) error { cancel(); a.serving.Wait(); return nil })
 
+	if a.adminListener != nil { // first: reading many keys takes time, and /livez must answer meanwhile
+		a.serving.Go(func() { a.watchServer("the admin listener", a.admin.Serve(a.adminListener)) })
+		a.life.onStop("the admin server", a.admin.Shutdown)
+	}
 	a.identity.Start(background)
 	a.life.onStop("viewers' key sets", func(context.Context) error { a.identity.Stop(); return nil })
 	if err := a.keys.Start(ctx); err != nil {
@@ -239,10 +244,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.serving.Go(a.catalogues.wait)
 	a.settle(ctx)
 
-	if a.adminListener != nil {
-		a.serving.Go(func() { a.watchServer("the admin listener", a.admin.Serve(a.adminListener)) })
-		a.life.onStop("the admin server", a.admin.Shutdown)
-	}
+	a.accepting.Store(true)
 	a.serving.Go(func() { a.watchServer("the listener", a.server.Serve(a.listener, a.secure)) })
 	a.life.onStop("the server", a.server.Shutdown)
 	a.serving.Go(func() { a.rotation.run(background) })
@@ -297,7 +299,7 @@ const staleAfter = time.Minute
 
 // stale reports whether an environment's keys have not been read for a while.
 func (a *App) stale(env playback.EnvironmentID) bool {
-	read, failing := a.keys.Snapshot().LastRead(env)
+	read, failing := a.keys.LastRead(env)
 	return failing && !read.IsZero() && time.Since(read) > staleAfter
 }
 
@@ -311,53 +313,11 @@ func (a *App) assured(env playback.EnvironmentID) (until int64, stale bool) {
 	if !a.stale(env) {
 		return 0, false
 	}
-	snapshot, configured := a.keys.Snapshot(), a.state.Load().configured[env]
-	key, ok := snapshot.Keyset(env).Active()
+	configured := a.state.Load().configured[env]
+	key, ok := a.keys.Keyset(env).Active()
 	if !ok || key.Remote != nil || configured == nil {
 		return 0, true
 	}
-	read, _ := snapshot.LastRead(env)
+	read, _ := a.keys.LastRead(env)
 	return read.Add(configured.Token.MaxTTL).Truncate(time.Minute).Unix(), true
-}
-
-// readiness says whether traffic should come here.
-func (a *App) readiness() readiness {
-	if a.life.now() != started {
-		return readiness{Status: statusNotReady, Reasons: []string{"draining or not started"}}
-	}
-	keys := a.keys.Snapshot()
-	canSign := false
-	var reasons []string
-	for _, env := range a.state.Load().environments {
-		if !keys.Tried(env) {
-			reasons = append(reasons, fmt.Sprintf("environment %s: its keys were not read yet", env))
-			continue
-		}
-		if read, _ := keys.LastRead(env); a.stale(env) {
-			reasons = append(reasons, fmt.Sprintf("environment %s: its keys were last read %s ago; the key store does not answer", env, time.Since(read).Round(time.Second)))
-		}
-		if _, _, ok := a.ring.Active(env); ok {
-			canSign = true
-		} else {
-			reasons = append(reasons, fmt.Sprintf("environment %s: no active signing key", env))
-		}
-	}
-	if len(reasons) == 0 && !canSign {
-		reasons = []string{"no environment is configured"}
-	}
-	degraded, why := a.dependencies.degraded()
-	r := readiness{Status: statusNotReady, Degraded: degraded, Reasons: append(reasons, why...)}
-	if canSign && !a.untried(keys) {
-		r.Status = statusReady
-	}
-	return r
-}
-
-func (a *App) untried(keys keystore.Snapshot) bool {
-	for _, env := range a.state.Load().environments {
-		if !keys.Tried(env) {
-			return true
-		}
-	}
-	return false
 }

@@ -115,9 +115,8 @@ func (a *App) watched() []dependency {
 
 // readsKeys reports whether the keys of every environment can be read.
 func (a *App) readsKeys(context.Context) error {
-	keys := a.keys.Snapshot()
 	for _, env := range a.state.Load().environments {
-		if _, failing := keys.LastRead(env); failing {
+		if _, failing := a.keys.LastRead(env); failing {
 			return fmt.Errorf("the keys of environment %s cannot be read", env)
 		}
 	}

@@ -17,16 +17,11 @@ import (
 	"github.com/playgate/playgate/tokencache"
 )
 
-// takeKeys puts new keys in force, and then tells the cache which of them
-// follows which.
-func (a *App) takeKeys(snapshot keystore.Snapshot) {
-	a.ring.Update(snapshot)
-	environments := snapshot.Environments()
-	rotations := make([]tokencache.Rotation, len(environments))
-	for i, env := range environments {
-		rotations[i] = a.rotationOf(env, snapshot.Keyset(env))
-	}
-	a.cache.SetRotations(rotations)
+// takeKeys puts an environment's new keys in force, and then tells the cache
+// which of them follows which.
+func (a *App) takeKeys(env playback.EnvironmentID, set keystore.Keyset) {
+	a.ring.Set(env, set)
+	a.cache.SetRotation(a.rotationOf(env, set))
 }
 
 func (a *App) rotationOf(env playback.EnvironmentID, set keystore.Keyset) tokencache.Rotation {
@@ -90,10 +85,11 @@ func (a *App) manage(keeper keystore.Keeper, ledger signingkey.Ledger, registry 
 		Changed: a.keys.Refresh, Audit: slog.New(unfiltered{a.log.Handler()}), Now: time.Now,
 	})
 	a.rotation = newRotation(&rotation{
-		manager: manager, log: a.log, snapshot: a.keys.Snapshot,
-		environments: func() []playback.EnvironmentID { return a.state.Load().environments },
+		manager: manager, log: a.log, keys: a.keys, inForce: a.state.Load,
 	}, registry)
-	registry.MustRegister(&signingLeft{a})
+	registry.MustRegister(&signingLeft{a, prometheus.NewDesc("playgate_key_signing_left_seconds",
+		"How much longer what the environment's active key signs is sure to be honoured, though the key store should not answer any more; 0: it cannot sign.",
+		[]string{"environment"}, nil)})
 	return manager
 }
 
@@ -123,26 +119,23 @@ func (s *state) keepRetired(env playback.EnvironmentID, key *keystore.Key) time.
 // now are sure to be honoured. While the key store answers, that is max_ttl.
 // While it does not, another replica may have replaced the key at once, and may
 // delete it max_ttl later; a key that stays in Vault cannot sign at all.
-type signingLeft struct{ app *App }
-
-func (*signingLeft) description() *prometheus.Desc {
-	return prometheus.NewDesc("playgate_key_signing_left_seconds",
-		"How much longer what the environment's active key signs is sure to be honoured, though the key store should not answer any more; 0: it cannot sign.",
-		[]string{"environment"}, nil)
+type signingLeft struct {
+	app         *App
+	description *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
-func (s *signingLeft) Describe(out chan<- *prometheus.Desc) { out <- s.description() }
+func (s *signingLeft) Describe(out chan<- *prometheus.Desc) { out <- s.description }
 
 // Collect implements prometheus.Collector.
 func (s *signingLeft) Collect(out chan<- prometheus.Metric) {
-	snapshot, state := s.app.keys.Snapshot(), s.app.state.Load()
+	keys, state := s.app.keys, s.app.state.Load()
 	for _, env := range state.environments {
 		left := time.Duration(0)
-		read, failing := snapshot.LastRead(env)
-		if key, ok := snapshot.Keyset(env).Active(); ok && (!failing || key.Remote == nil) {
+		read, failing := keys.LastRead(env)
+		if key, ok := keys.Keyset(env).Active(); ok && (!failing || key.Remote == nil) {
 			left = max(0, time.Until(read.Add(state.configured[env].Token.MaxTTL)))
 		}
-		out <- prometheus.MustNewConstMetric(s.description(), prometheus.GaugeValue, left.Seconds(), string(env))
+		out <- prometheus.MustNewConstMetric(s.description, prometheus.GaugeValue, left.Seconds(), string(env))
 	}
 }

@@ -181,6 +181,7 @@ func (a *App) adopt(ctx context.Context, next *state) error {
 	a.state.Store(next)
 	a.tellRevisions(before, next)
 	a.catalogues.run(syncers, next.environments)
+	a.ring.SetEnvironments(next.environments) // first: it takes only keys of environments that it knows
 	a.keys.SetEnvironments(next.environments)
 	a.server.SetAccessLog(next.loaded.Config.Log.Access.String())
 	a.level.Set(levelOf(next.loaded.Config.Log.Level))

@@ -22,20 +22,31 @@ const (
 	// another one takes, or which has failed; it doubles up to rotationMaxRetry.
 	rotationRetry    = 2 * time.Second
 	rotationMaxRetry = 5 * time.Minute
+	// rotationReplan is how often the plan of an environment is made anew although
+	// neither its keys nor the configuration have changed: what else it depends on,
+	// such as the tokens that were handed out, puts steps off and never forward.
+	rotationReplan = time.Minute
 )
 
 // rotation takes the due steps of scheduled rotations. Every replica runs one;
 // the journal in the key store decides who acts.
 type rotation struct {
-	manager      *signingkey.Manager
-	environments func() []playback.EnvironmentID
-	snapshot     func() keystore.Snapshot
-	log          *slog.Logger
-	steps        *prometheus.CounterVec // action, result
+	manager *signingkey.Manager
+	inForce func() *state
+	keys    heldKeys
+	log     *slog.Logger
+	steps   *prometheus.CounterVec // action, result
 
-	mu    sync.Mutex // guards turns
-	turns map[playback.EnvironmentID]*turn
-	work  sync.WaitGroup
+	mu      sync.Mutex // guards what follows
+	turns   map[playback.EnvironmentID]*turn
+	planned *state // that the turns were planned with
+	work    sync.WaitGroup
+}
+
+// heldKeys is what a rotation knows of keys without any I/O: keystore.Watcher.
+type heldKeys interface {
+	Keyset(env playback.EnvironmentID) keystore.Keyset
+	LastRead(env playback.EnvironmentID) (at time.Time, failing bool)
 }
 
 // turn is what a rotation remembers of an environment.
@@ -43,7 +54,15 @@ type turn struct {
 	running  bool
 	failures int
 	notUntil time.Time
-	blocked  string // what was logged last
+	blocked  string          // what was logged last
+	replan   time.Time       // nothing is due before, with these keys
+	keys     keystore.Keyset // that the plan was made of
+}
+
+// stands reports whether the plan of a turn says that nothing is due.
+func (t *turn) stands(keys keystore.Keyset, now time.Time) bool {
+	same := len(t.keys.Keys) == len(keys.Keys) && (len(keys.Keys) == 0 || &t.keys.Keys[0] == &keys.Keys[0])
+	return same && now.Before(t.replan)
 }
 
 // newRotation completes what the caller has begun.
@@ -67,26 +86,52 @@ func (r *rotation) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
-			for _, env := range r.environments() {
+			for _, env := range r.turn() {
 				r.consider(ctx, env, now)
 			}
 		}
 	}
 }
 
+// turn returns the environments, and forgets all plans if the configuration is
+// another than before.
+func (r *rotation) turn() []playback.EnvironmentID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	inForce := r.inForce()
+	if inForce == r.planned {
+		return inForce.environments
+	}
+	r.planned = inForce
+	for env, t := range r.turns {
+		t.replan = time.Time{}
+		if inForce.configured[env] == nil && !t.running {
+			delete(r.turns, env)
+		}
+	}
+	return inForce.environments
+}
+
 // consider begins an environment's step if it is due.
 func (r *rotation) consider(ctx context.Context, env playback.EnvironmentID, now time.Time) {
-	snapshot := r.snapshot()
-	if read, failing := snapshot.LastRead(env); read.IsZero() || failing {
-		return // what is due cannot be known, and could not be done
-	}
-	step := r.manager.NextStep(env, snapshot.Keyset(env))
+	keys := r.keys.Keyset(env)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.turns[env]
 	if t == nil {
 		t = &turn{}
 		r.turns[env] = t
+	}
+	if t.stands(keys, now) {
+		return
+	}
+	if read, failing := r.keys.LastRead(env); read.IsZero() || failing {
+		return // what is due cannot be known, and could not be done
+	}
+	step := r.manager.NextStep(env, keys)
+	t.keys, t.replan = keys, now.Add(rotationReplan)
+	if step.Action != signingkey.NoAction && step.Blocked == "" && step.At.Before(t.replan) {
+		t.replan = step.At
 	}
 	if step.Blocked != t.blocked {
 		t.blocked = step.Blocked

@@ -3,54 +3,148 @@ package keystore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/playgate/playgate/playback"
 )
 
-// environment is what a Watcher knows of one environment. Except for id and
-// busy its fields are guarded by the Watcher's mu.
+// environment is what a Watcher knows of one environment. The fields from due on
+// are guarded by the Watcher's mu.
 type environment struct {
-	id playback.EnvironmentID
+	id     playback.EnvironmentID
+	gauges *gauges
 	// busy holds a token while the environment is being read, so that a later
 	// reading never settles before an earlier one.
 	busy chan struct{}
+	// delivery is held during a call of OnChange.
+	delivery sync.Mutex
+	// ctx ends when the environment is no longer watched.
+	ctx    context.Context //nolint:containedctx // the life of the environment
+	cancel context.CancelFunc
+	shown  atomic.Pointer[view] // see current
 
-	cancel      context.CancelFunc // ends the loop
-	gone        bool               // no longer watched: what is still being read is dropped
-	keys        Keyset             // the last good ones
-	tried       bool
-	failures    int              // in a row: source unavailable
-	lastSuccess time.Time        // zero: never
-	lastLogged  time.Time        // when unavailability was last logged
-	kept        bool             // the last reading had to keep an earlier one of a key
-	rejected    bool             // the last reading's keys contradicted each other
-	problems    map[Problem]bool // of the last reading: whether it was logged
+	due      time.Time        // of the next reading
+	place    int              // in the schedule, or nowhere
+	queued   bool             // it waits for its reading, or is being read, because it was due
+	gone     bool             // no longer watched: what is still being read is dropped
+	accepted bool             // keys were read at least once
+	failures int              // in a row: source unavailable
+	logged   time.Time        // when unavailability was last logged
+	kept     bool             // the last reading had to keep an earlier one of a key
+	rejected bool             // the last reading's keys contradicted each other
+	problems map[Problem]bool // of the last reading: whether it was logged
 }
 
-func newEnvironment(id playback.EnvironmentID) *environment {
-	return &environment{id: id, busy: make(chan struct{}, 1), cancel: func() {}}
+// view is what others see of an environment. Its keys never change: other keys
+// come with another view. The rest says how fresh they are.
+type view struct {
+	keys    Keyset // the last good ones
+	tried   bool
+	read    atomic.Int64 // when they were last read with success, Unix nanoseconds; 0: never
+	failing atomic.Bool  // the last reading was no success
 }
 
-// refresh reads an environment and settles what came of it; publishing is left
-// to the caller. The error has been logged and counted.
-func (w *Watcher) refresh(ctx context.Context, e *environment) error {
-	var read reading
+func (v *view) lastRead() time.Time {
+	if nanoseconds := v.read.Load(); nanoseconds != 0 {
+		return time.Unix(0, nanoseconds)
+	}
+	return time.Time{}
+}
+
+func newEnvironment(id playback.EnvironmentID, m *metrics) *environment {
+	e := &environment{id: id, gauges: m.show(id), busy: make(chan struct{}, 1), place: nowhere}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.shown.Store(&view{})
+	return e
+}
+
+// current returns what others see.
+func (e *environment) current() *view { return e.shown.Load() }
+
+// Comparer is a Source that can tell cheaply whether there is anything to read.
+type Comparer interface {
+	// Unchanged reports whether Load would return for an environment what it
+	// last returned. In doubt it would not.
+	Unchanged(env playback.EnvironmentID) bool
+}
+
+// confirm notes that an environment's keys are what they were, if the source can
+// tell. It reports false if they must be read.
+func (w *Watcher) confirm(e *environment) bool {
+	if w.comparer == nil {
+		return false
+	}
 	select {
 	case e.busy <- struct{}{}:
 		defer func() { <-e.busy }()
-		read = w.read(ctx, e.id)
-	case <-ctx.Done():
-		read.err = ctx.Err()
+	default:
+		return false // it is being read
+	}
+	w.mu.Lock()
+	certain := !e.gone && e.certainLocked()
+	w.mu.Unlock()
+	if !certain || !w.comparer.Unchanged(e.id) {
+		return false
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if e.gone || errors.Is(ctx.Err(), context.Canceled) {
+	w.succeedLocked(e)
+	return true
+}
+
+// certainLocked reports whether the last reading left nothing open.
+func (e *environment) certainLocked() bool {
+	if !e.accepted || e.failures > 0 || e.kept || e.rejected {
+		return false
+	}
+	for _, logged := range e.problems {
+		if !logged {
+			return false // it may pass
+		}
+	}
+	return true
+}
+
+// refresh reads an environment, settles what came of it and says so. The error
+// has been logged and counted.
+func (w *Watcher) refresh(ctx context.Context, e *environment) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(e.ctx, func() { cancel(nil) })()
+	select {
+	case e.busy <- struct{}{}:
+		defer func() { <-e.busy }()
+	case <-ctx.Done():
+		return ctx.Err() // it was not reached
+	}
+	read, reached := w.read(ctx, e.id)
+	stalled := errors.Is(context.Cause(ctx), errStalled)
+	if !reached || ctx.Err() != nil && !stalled {
 		return read.err // nobody asks any more: this says nothing about the source
 	}
-	w.settleLocked(ctx, e, read)
+	if read.err != nil && stalled {
+		read.err = fmt.Errorf("%w: %w", errStalled, read.err)
+	}
+	if w.settle(ctx, e, read) {
+		w.deliver(e)
+	}
 	return read.err
+}
+
+// deliver passes an environment's keys on, unless it is no longer watched.
+func (w *Watcher) deliver(e *environment) {
+	e.delivery.Lock()
+	defer e.delivery.Unlock()
+	w.mu.Lock()
+	gone := e.gone
+	w.mu.Unlock()
+	if !gone {
+		w.cfg.OnChange(e.id, e.current().keys)
+	}
 }
 
 // reading is what came of reading an environment once.
@@ -60,59 +154,96 @@ type reading struct {
 	err      error
 }
 
-func (w *Watcher) read(ctx context.Context, id playback.EnvironmentID) reading {
+// read waits for a slot and reads; reached: it came to that.
+func (w *Watcher) read(ctx context.Context, id playback.EnvironmentID) (_ reading, reached bool) {
 	select {
 	case w.slots <- struct{}{}:
 		defer func() { <-w.slots }()
 	case <-ctx.Done():
-		return reading{err: ctx.Err()}
+		return reading{err: ctx.Err()}, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.LoadTimeout)
 	defer cancel()
 	keys, problems, err := Load(ctx, w.cfg.Source, id)
-	return reading{keys, problems, err}
+	return reading{keys, problems, err}, true
 }
 
-// settleLocked takes over a reading, or keeps the last good keys.
-func (w *Watcher) settleLocked(ctx context.Context, e *environment, read reading) {
-	e.tried = true
+// settle takes over a reading, or keeps the last good keys. It reports whether
+// the keys are others than before, or known for the first time.
+func (w *Watcher) settle(ctx context.Context, e *environment, read reading) (changed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if e.gone {
+		return false
+	}
 	switch {
 	case read.err == nil:
-		w.acceptLocked(ctx, e, read.keys)
-		if slices.ContainsFunc(read.problems, func(p Problem) bool { return p.Kept }) {
-			e.kept = true
-		} else {
-			e.kept, e.lastSuccess = false, w.cfg.Now()
-			w.metrics.succeeded(e.id, e.lastSuccess)
+		changed = w.acceptLocked(ctx, e, read.keys)
+		e.kept = slices.ContainsFunc(read.problems, func(p Problem) bool { return p.Kept })
+		if !e.kept {
+			w.succeedLocked(e)
 		}
 	case errors.Is(read.err, ErrSeveralStateless):
 		w.rejectLocked(ctx, e, read.err)
 	default:
 		w.missLocked(ctx, e, read.err)
-		return // problems and gauges are those of the last answer
+	}
+	e.triedLocked()
+	if e.failures > 0 {
+		return false // problems and gauges are those of the last answer
 	}
 	troubles := w.reportLocked(ctx, e, read.problems)
 	if e.rejected {
 		troubles++
 	}
-	w.metrics.show(e.id, e.keys, troubles)
+	e.gauges.show(e.current().keys, troubles)
+	return changed
 }
 
-func (w *Watcher) acceptLocked(ctx context.Context, e *environment, keys Keyset) {
-	first := e.lastSuccess.IsZero()
+// succeedLocked notes that the keys in force were read now.
+func (w *Watcher) succeedLocked(e *environment) {
+	now := w.cfg.Now()
+	e.current().read.Store(now.UnixNano())
+	w.metrics.ok.Inc()
+	e.gauges.lastSuccess.Set(float64(now.Unix()))
+}
+
+// triedLocked shows that the environment was tried, and whether its source fails.
+func (e *environment) triedLocked() {
+	v := e.current()
+	if !v.tried {
+		e.replaceLocked(v.keys)
+		v = e.current()
+	}
+	v.failing.Store(e.failures > 0 || e.kept)
+}
+
+// replaceLocked shows other keys, which are as fresh as those before until
+// somebody says otherwise.
+func (e *environment) replaceLocked(keys Keyset) {
+	old, next := e.current(), &view{keys: keys, tried: true}
+	next.read.Store(old.read.Load())
+	next.failing.Store(old.failing.Load())
+	e.shown.Store(next)
+}
+
+func (w *Watcher) acceptLocked(ctx context.Context, e *environment, keys Keyset) (changed bool) {
+	first := !e.accepted
+	e.accepted = true
 	if e.failures > 0 || e.rejected {
 		w.cfg.Logger.InfoContext(ctx, "signing keys can be read again", "environment", e.id)
 	}
 	e.failures, e.rejected = 0, false
-	if !first && e.keys.Equal(keys) {
-		return
+	if !first && e.current().keys.Equal(keys) {
+		return false
 	}
-	e.keys = keys
+	e.replaceLocked(keys)
 	if active, ok := keys.Active(); ok {
 		w.cfg.Logger.InfoContext(ctx, "signing keys read", "environment", e.id, "active", active.ID, "keys", len(keys.Keys))
 	} else {
 		w.cfg.Logger.ErrorContext(ctx, "no active signing key: the environment cannot sign", "environment", e.id, "keys", len(keys.Keys))
 	}
+	return true
 }
 
 func (w *Watcher) rejectLocked(ctx context.Context, e *environment, err error) {
@@ -120,7 +251,7 @@ func (w *Watcher) rejectLocked(ctx context.Context, e *environment, err error) {
 	e.failures = 0 // the source answered: no need to ask it more often
 	if !e.rejected {
 		w.cfg.Logger.ErrorContext(ctx, "signing keys contradict each other: the last good ones stay in force",
-			"environment", e.id, "keys", len(e.keys.Keys), "error", err)
+			"environment", e.id, "keys", len(e.current().keys.Keys), "error", err)
 	}
 	e.rejected = true
 }
@@ -129,18 +260,19 @@ func (w *Watcher) missLocked(ctx context.Context, e *environment, err error) {
 	w.metrics.unavailable.Inc()
 	e.failures++
 	now := w.cfg.Now()
-	if e.failures > 1 && now.Sub(e.lastLogged) < remindEvery {
+	if e.failures > 1 && now.Sub(e.logged) < remindEvery {
 		return
 	}
-	e.lastLogged = now
-	if e.lastSuccess.IsZero() {
+	e.logged = now
+	last := e.current().lastRead()
+	if last.IsZero() {
 		w.cfg.Logger.ErrorContext(ctx, "signing keys cannot be read: the environment cannot sign until they can",
 			"environment", e.id, "driver", w.cfg.Driver, "error", err)
 		return
 	}
 	w.cfg.Logger.ErrorContext(ctx, "signing keys cannot be read: the last good ones stay in force",
-		"environment", e.id, "driver", w.cfg.Driver, "keys", len(e.keys.Keys),
-		"age", now.Sub(e.lastSuccess).Round(time.Second), "error", err)
+		"environment", e.id, "driver", w.cfg.Driver, "keys", len(e.current().keys.Keys),
+		"age", now.Sub(last).Round(time.Second), "error", err)
 }
 
 // reportLocked logs problems that were not there at the last reading, or that
@@ -148,7 +280,10 @@ func (w *Watcher) missLocked(ctx context.Context, e *environment, err error) {
 // pass.
 func (w *Watcher) reportLocked(ctx context.Context, e *environment, problems []Problem) (troubles int) {
 	known := e.problems
-	e.problems = make(map[Problem]bool, len(problems))
+	e.problems = nil
+	if len(problems) > 0 {
+		e.problems = make(map[Problem]bool, len(problems))
+	}
 	for _, p := range problems {
 		logged, stays := known[p]
 		if p.Passing && !stays {

@@ -10,7 +10,7 @@ import (
 	"github.com/playgate/playgate/playback"
 )
 
-// A Watcher keeps the keys of every environment in an immutable snapshot.
+// A Watcher keeps the keys of every environment up to date.
 func ExampleWatcher() {
 	source := memory.New(memory.Config{})
 	defer source.Close()
@@ -22,7 +22,7 @@ func ExampleWatcher() {
 	}
 	defer watcher.Stop()
 
-	key, ok := watcher.Snapshot().Keyset("acme-prod").Active()
+	key, ok := watcher.Keyset("acme-prod").Active()
 	fmt.Println(ok, key.State, key.Private.N.BitLen())
 	// Output: true active 2048
 }

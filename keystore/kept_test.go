@@ -25,21 +25,21 @@ func TestAKeptKeyIsNoFreshReading(t *testing.T) {
 		f.problems = []keystore.Problem{{Path: "K1", Reason: "may not be read", Kept: true}}
 		f.mu.Unlock()
 		time.Sleep(15 * time.Second)
-		before, failing := r.Snapshot().LastRead(acme)
+		before, failing := r.LastRead(acme)
 		if !failing {
 			t.Error("the reading counts as a success")
 		}
 		f.set(acme, keystoretest.Key(t, "K2", 2, keystore.Active))
 		time.Sleep(time.Minute)
 		r.want(t, "acme=K2", "acme=K1", "acme=K2")
-		if after, failing := r.Snapshot().LastRead(acme); !after.Equal(before) || !failing {
+		if after, failing := r.LastRead(acme); !after.Equal(before) || !failing {
 			t.Errorf("last read %v, failing %v, want %v", after, failing, before)
 		}
 		f.mu.Lock()
 		f.problems = nil
 		f.mu.Unlock()
 		time.Sleep(15 * time.Second)
-		if after, failing := r.Snapshot().LastRead(acme); !after.After(before) || failing {
+		if after, failing := r.LastRead(acme); !after.After(before) || failing {
 			t.Errorf("read again: last read %v, failing %v", after, failing)
 		}
 	})

@@ -1,7 +1,6 @@
 package keystore
 
 import (
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -45,28 +44,46 @@ func newMetrics(registerer prometheus.Registerer, driver string) *metrics {
 	}
 }
 
-func (m *metrics) succeeded(env playback.EnvironmentID, at time.Time) {
-	m.ok.Inc()
-	m.lastSuccess.WithLabelValues(string(env)).Set(float64(at.Unix()))
+// gauges are the series of one environment.
+type gauges struct {
+	lastSuccess prometheus.Gauge
+	keys        map[State]prometheus.Gauge
+	problems    prometheus.Gauge
 }
 
-// show sets the gauges of one environment.
-func (m *metrics) show(env playback.EnvironmentID, set Keyset, problems int) {
+// shownStates are the states that keys are counted by.
+func shownStates() []State { return []State{Prepared, Active, Retired} }
+
+// show makes the series of an environment, with nothing in it.
+func (m *metrics) show(env playback.EnvironmentID) *gauges {
+	g := &gauges{
+		lastSuccess: m.lastSuccess.WithLabelValues(string(env)),
+		keys:        map[State]prometheus.Gauge{},
+		problems:    m.problems.WithLabelValues(string(env)),
+	}
+	for _, state := range shownStates() {
+		g.keys[state] = m.keys.WithLabelValues(string(env), string(state))
+	}
+	return g
+}
+
+// show sets the gauges of what is in force.
+func (g *gauges) show(set Keyset, problems int) {
 	count := map[State]int{}
 	for _, key := range set.Keys {
 		count[key.State]++
 	}
-	for _, state := range []State{Prepared, Active, Retired} {
-		m.keys.WithLabelValues(string(env), string(state)).Set(float64(count[state]))
+	for state, gauge := range g.keys {
+		gauge.Set(float64(count[state]))
 	}
-	m.problems.WithLabelValues(string(env)).Set(float64(problems))
-	m.lastSuccess.WithLabelValues(string(env)).Add(0) // there from the start
+	g.problems.Set(float64(problems))
 }
 
 // forget drops the series of an environment that is gone.
 func (m *metrics) forget(env playback.EnvironmentID) {
-	labels := prometheus.Labels{"environment": string(env)}
-	m.lastSuccess.DeletePartialMatch(labels)
-	m.keys.DeletePartialMatch(labels)
-	m.problems.DeletePartialMatch(labels)
+	m.lastSuccess.DeleteLabelValues(string(env))
+	m.problems.DeleteLabelValues(string(env))
+	for _, state := range shownStates() {
+		m.keys.DeleteLabelValues(string(env), string(state))
+	}
 }

@@ -1,6 +1,7 @@
 package keystore_test
 
 import (
+	stdcmp "cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,8 @@ type fake struct {
 	records  map[playback.EnvironmentID][]keystore.Record
 	problems []keystore.Problem
 	err      error
-	hang     bool // answers only when its context ends
+	hang     bool          // answers only when its context ends
+	takes    time.Duration // of a Load; 0: a millisecond
 	times    map[playback.EnvironmentID][]time.Time
 	loading  int
 	most     int // loads at one time
@@ -43,12 +45,12 @@ func (f *fake) Load(ctx context.Context, env playback.EnvironmentID) ([]keystore
 	f.times[env] = append(f.times[env], time.Now())
 	f.loading++
 	f.most = max(f.most, f.loading)
-	hang := f.hang
+	hang, takes := f.hang, stdcmp.Or(f.takes, time.Millisecond)
 	f.mu.Unlock()
 	if hang {
 		<-ctx.Done()
 	} else {
-		time.Sleep(time.Millisecond) // of synctest's clock
+		time.Sleep(takes) // of synctest's clock
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -88,7 +90,11 @@ type rig struct {
 	source   *fake
 	registry *prometheus.Registry
 	logs     *logs
-	changes  func() []string // the active keys of each OnChange
+
+	mu           sync.Mutex // guards what follows
+	environments []playback.EnvironmentID
+	last         string   // what was in force when OnChange was last called; at first no key
+	changes      []string // what was in force after each OnChange that made a difference
 }
 
 type logs struct {
@@ -108,35 +114,50 @@ func (l *logs) count(part string) int {
 	return strings.Count(l.text.String(), part)
 }
 
-func newRig(t *testing.T, source *fake, environments ...playback.EnvironmentID) *rig {
+func newRig(t *testing.T, source keystore.Source, environments ...playback.EnvironmentID) *rig {
 	t.Helper()
-	var mu sync.Mutex
-	var seen []string
-	r := &rig{source: source, registry: prometheus.NewPedanticRegistry(), logs: &logs{}}
-	r.changes = func() []string {
-		mu.Lock()
-		defer mu.Unlock()
-		return slices.Clone(seen)
-	}
+	r := &rig{registry: prometheus.NewPedanticRegistry(), logs: &logs{}}
+	r.source, _ = source.(*fake)
 	r.Watcher = keystore.NewWatcher(keystore.Config{
 		Source: source, Driver: "fake", Interval: 10 * time.Second, Registerer: r.registry,
-		Logger: slog.New(slog.NewTextHandler(r.logs, nil)),
-		OnChange: func(s keystore.Snapshot) {
-			mu.Lock()
-			defer mu.Unlock()
-			seen = append(seen, actives(s))
-		},
+		Logger: slog.New(slog.NewTextHandler(r.logs, nil)), OnChange: r.changed,
 	})
 	r.SetEnvironments(environments)
 	return r
 }
 
+func (r *rig) SetEnvironments(environments []playback.EnvironmentID) {
+	r.mu.Lock()
+	r.environments = slices.Sorted(slices.Values(environments))
+	if r.last == "" {
+		var none []string
+		for _, env := range r.environments {
+			none = append(none, string(env)+"=-")
+		}
+		r.last = strings.Join(none, " ")
+	}
+	r.mu.Unlock()
+	r.Watcher.SetEnvironments(environments)
+}
+
+func (r *rig) changed(playback.EnvironmentID, keystore.Keyset) {
+	now := r.actives()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now != r.last {
+		r.changes, r.last = append(r.changes, now), now
+	}
+}
+
 // actives lists the active key of each environment: "acme=K1 globex=-".
-func actives(s keystore.Snapshot) string {
+func (r *rig) actives() string {
+	r.mu.Lock()
+	environments := r.environments
+	r.mu.Unlock()
 	var list []string
-	for _, env := range s.Environments() {
+	for _, env := range environments {
 		id := "-"
-		if key, ok := s.Keyset(env).Active(); ok {
+		if key, ok := r.Keyset(env).Active(); ok {
 			id = string(key.ID)
 		}
 		list = append(list, fmt.Sprintf("%s=%s", env, id))
@@ -147,11 +168,13 @@ func actives(s keystore.Snapshot) string {
 func (r *rig) want(t *testing.T, actual string, changes ...string) {
 	t.Helper()
 	synctest.Wait()
-	if got := actives(r.Snapshot()); got != actual {
+	if got := r.actives(); got != actual {
 		t.Errorf("in force: %q, want %q", got, actual)
 	}
-	if got := r.changes(); !slices.Equal(got, changes) {
-		t.Errorf("OnChange was called with %q, want %q", got, changes)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Equal(r.changes, changes) {
+		t.Errorf("OnChange was called with %q, want %q", r.changes, changes)
 	}
 }
 
@@ -167,11 +190,11 @@ func TestWatcherFollowsTheSource(t *testing.T) {
 		}
 		defer r.Stop()
 		r.want(t, "acme=K1 globex=-", "acme=K1 globex=-")
-		before := r.Snapshot()
+		before := r.Keyset(acme)
 
 		time.Sleep(time.Minute)
 		r.want(t, "acme=K1 globex=-", "acme=K1 globex=-")
-		if before.Keyset(acme).Keys[0] != r.Snapshot().Keyset(acme).Keys[0] {
+		if before.Keys[0] != r.Keyset(acme).Keys[0] {
 			t.Error("an unchanged key was replaced")
 		}
 
@@ -182,8 +205,8 @@ func TestWatcherFollowsTheSource(t *testing.T) {
 		f.set(acme) // withdrawn
 		time.Sleep(13 * time.Second)
 		r.want(t, "acme=- globex=-", "acme=K1 globex=-", "acme=K2 globex=-", "acme=- globex=-")
-		if got := actives(before); got != "acme=K1 globex=-" {
-			t.Errorf("an old snapshot changed to %q", got)
+		if key, ok := before.Active(); !ok || key.ID != "K1" {
+			t.Errorf("an old key set changed to %v", before)
 		}
 	})
 }
@@ -249,7 +272,7 @@ func TestAnAbsentSourceDoesNotHoldTheStartUp(t *testing.T) {
 			many = append(many, playback.EnvironmentID(fmt.Sprintf("env-%d", i)))
 		}
 		r := newRig(t, f, many...)
-		if r.Snapshot().Tried(many[0]) {
+		if r.Tried(many[0]) {
 			t.Error("tried before Start")
 		}
 		begin := time.Now()
@@ -260,10 +283,18 @@ func TestAnAbsentSourceDoesNotHoldTheStartUp(t *testing.T) {
 		if took := time.Since(begin); took > 10*time.Second {
 			t.Errorf("Start took %v", took)
 		}
+		reached := 0
 		for _, env := range many {
-			if !r.Snapshot().Tried(env) {
-				t.Errorf("%s was not tried", env)
+			tried := len(f.calls(env)) > 0
+			if r.Tried(env) != tried {
+				t.Errorf("%s: tried %v, but it was read %d times", env, r.Tried(env), len(f.calls(env)))
 			}
+			if tried {
+				reached++
+			}
+		}
+		if reached != 4 {
+			t.Errorf("%d environments were reached, want 4: the others wait for their turn", reached)
 		}
 		f.mu.Lock()
 		if f.most > 4 {
@@ -273,7 +304,7 @@ func TestAnAbsentSourceDoesNotHoldTheStartUp(t *testing.T) {
 		f.mu.Unlock()
 		f.set(many[7], keystoretest.Key(t, "K1", 1, keystore.Active))
 		time.Sleep(time.Minute)
-		if _, ok := r.Snapshot().Keyset(many[7]).Active(); !ok {
+		if _, ok := r.Keyset(many[7]).Active(); !ok {
 			t.Error("did not recover")
 		}
 	})
@@ -366,7 +397,7 @@ func TestEnvironmentsComeAndGo(t *testing.T) {
 		if err := r.Reload(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := actives(r.Snapshot()); got != "acme=K1 globex=K2" {
+		if got := r.actives(); got != "acme=K1 globex=K2" {
 			t.Errorf("after Reload: %q", got)
 		}
 		r.SetEnvironments([]playback.EnvironmentID{globex})
@@ -615,13 +646,13 @@ func TestRefreshReadsOneEnvironmentNow(t *testing.T) {
 		if n := len(f.calls(globex)); n != others {
 			t.Errorf("the other environment was read %d times", n-others)
 		}
-		read, failing := r.Snapshot().LastRead(acme)
+		read, failing := r.LastRead(acme)
 		if failing || !read.Equal(time.Now()) {
 			t.Errorf("last read %v, failing %v", read, failing)
 		}
 		f.fail(errors.New("sealed"))
 		r.Refresh(t.Context(), acme)
-		if again, failing := r.Snapshot().LastRead(acme); !failing || !again.Equal(read) {
+		if again, failing := r.LastRead(acme); !failing || !again.Equal(read) {
 			t.Errorf("last read %v, failing %v, want %v and failing", again, failing, read)
 		}
 		r.Refresh(t.Context(), "elsewhere")

@@ -11,8 +11,8 @@
 // tokens (package tokencache does) and does not read keys (package keystore
 // does). It never logs a token or a key.
 //
-// Concurrency: a Ring's readers load one immutable snapshot and never wait.
-// Update may run beside them; a key that it takes away signs nothing that a
+// Concurrency: a Ring's readers load an environment's immutable state and never
+// wait. Set may run beside them; a key that it takes away signs nothing that a
 // worker had not begun, and a prepared one signs nothing that a request asks
 // for. A Pool's workers are goroutines of its own. What computes has a thread of
 // low priority: with crypto/rsa the worker's own, with libcrypto one of C's,

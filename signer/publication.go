@@ -52,8 +52,8 @@ func (r *Ring) end(env playback.EnvironmentID, key *keystore.Key) time.Time {
 // publication returns what is published at this moment, nil for an environment
 // that is not known.
 func (r *Ring) publication(env playback.EnvironmentID) *publication {
-	e, ok := r.current.Load().environments[env]
-	if !ok {
+	e := r.keys(env)
+	if e == nil {
 		return nil
 	}
 	for i := range e.published {

@@ -24,8 +24,9 @@ type RingConfig struct {
 	Now         func() time.Time // required with KeepRetired
 }
 
-// Ring is the keys of every environment as they may be used now: an immutable
-// snapshot that readers load once, replaced by Update.
+// Ring is the keys of every environment as they may be used now. Each environment
+// has an immutable state of its own, which readers load once and Set replaces:
+// what changes in one costs nothing in another.
 type Ring struct {
 	backend Backend
 	log     *slog.Logger
@@ -34,16 +35,18 @@ type Ring struct {
 	now     func() time.Time
 	keep    func(playback.EnvironmentID, *keystore.Key) time.Duration
 
-	update  sync.Mutex // held by Update alone; readers never take it
-	current atomic.Pointer[ringState]
+	replace sync.Mutex // held while entries is replaced; readers never take it
+	entries atomic.Pointer[map[playback.EnvironmentID]*ringEntry]
 }
 
-// ringState is one snapshot. Nothing in it is written to after it was stored.
-type ringState struct {
-	environments map[playback.EnvironmentID]*environmentKeys
-	admitted     map[keyName]*admittedKey // for Update: who passed the self-check
+// ringEntry is where one environment's keys are.
+type ringEntry struct {
+	update sync.Mutex                      // held by Set alone
+	keys   atomic.Pointer[environmentKeys] // nil: nobody knows them yet
 }
 
+// environmentKeys is the state of one environment. Nothing in it is written to
+// after it was stored.
 type environmentKeys struct {
 	active *admittedKey // nil: cannot sign
 	// prepared is the key that follows, nil if there is none: of several, the
@@ -52,6 +55,7 @@ type environmentKeys struct {
 	// published is what is published now, and what after each end of a retired
 	// key; the last one has no end.
 	published []publication
+	admitted  []*admittedKey // for Set: who passed the self-check
 }
 
 // keyName identifies a key: the ID is the operator's word, the thumbprint the
@@ -104,43 +108,78 @@ func NewRing(cfg RingConfig) *Ring {
 			return 0
 		}))
 	}
-	r.current.Store(&ringState{})
+	r.entries.Store(&map[playback.EnvironmentID]*ringEntry{})
 	return r
 }
 
-// Update replaces the keys. Each key that may sign now or soon and was not
-// here before must pass the self-check first; one that fails is logged and
-// stays out, whatever its state says, and its environment cannot sign. Keys
-// that are gone, or neither active nor prepared any more, do not sign from the
-// moment Update returns. The same snapshot twice costs nothing.
-func (r *Ring) Update(snapshot keystore.Snapshot) {
-	r.update.Lock()
-	defer r.update.Unlock()
-	old := r.current.Load()
-	next := &ringState{
-		environments: make(map[playback.EnvironmentID]*environmentKeys),
-		admitted:     make(map[keyName]*admittedKey),
+// SetEnvironments says which environments there are. The keys of all others do
+// not sign from the moment it returns, and are published no more.
+func (r *Ring) SetEnvironments(ids []playback.EnvironmentID) {
+	r.replace.Lock()
+	defer r.replace.Unlock()
+	old, next := *r.entries.Load(), make(map[playback.EnvironmentID]*ringEntry, len(ids))
+	for _, id := range ids {
+		entry := old[id]
+		if entry == nil {
+			entry = new(ringEntry)
+		}
+		next[id] = entry
 	}
-	for _, env := range snapshot.Environments() {
-		next.environments[env] = r.environment(env, snapshot.Keyset(env), old, next)
-	}
-	r.current.Store(next)
+	r.entries.Store(&next)
 }
 
-func (r *Ring) environment(env playback.EnvironmentID, set keystore.Keyset, old, next *ringState) *environmentKeys {
+// Set replaces the keys of one environment; those of one that SetEnvironments
+// does not know are dropped. Each key that may sign now or soon and was not
+// there before must pass the self-check first; one that fails is logged and
+// stays out, whatever its state says, and its environment cannot sign. Keys that
+// are gone, or neither active nor prepared any more, do not sign from the moment
+// Set returns. Environments may be set at the same time: a self-check takes
+// milliseconds of a core.
+func (r *Ring) Set(env playback.EnvironmentID, set keystore.Keyset) {
+	entry := (*r.entries.Load())[env]
+	if entry == nil {
+		return
+	}
+	entry.update.Lock()
+	defer entry.update.Unlock()
+	entry.keys.Store(r.environment(env, set, entry.keys.Load()))
+}
+
+// Update replaces the keys of all environments, and with them the environments.
+func (r *Ring) Update(snapshot keystore.Snapshot) {
+	environments := snapshot.Environments()
+	r.SetEnvironments(environments)
+	for _, env := range environments {
+		r.Set(env, snapshot.Keyset(env))
+	}
+}
+
+// keys returns an environment's state, nil if there is none.
+func (r *Ring) keys(env playback.EnvironmentID) *environmentKeys {
+	entry := (*r.entries.Load())[env]
+	if entry == nil {
+		return nil
+	}
+	return entry.keys.Load()
+}
+
+// environment makes the state of an environment; old is the one before, nil if
+// there was none.
+func (r *Ring) environment(env playback.EnvironmentID, set keystore.Keyset, old *environmentKeys) *environmentKeys {
 	e := &environmentKeys{published: r.publications(env, set.Keys)}
 	var follows *keystore.Key
 	for _, key := range set.Keys {
 		if key.State == keystore.Retired {
 			continue // published, never used: nothing to check
 		}
-		admitted, err := r.admit(key, old, next)
+		admitted, err := r.admit(key, old)
 		if err != nil {
 			r.refused.Inc()
 			r.log.Error("a signing key was refused and will not sign",
 				slog.String("environment", string(env)), slog.Any("key", key), slog.Any("error", err))
 			continue
 		}
+		e.admitted = append(e.admitted, admitted)
 		switch {
 		case key.State == keystore.Active:
 			e.active = admitted
@@ -152,21 +191,17 @@ func (r *Ring) environment(env playback.EnvironmentID, set keystore.Keyset, old,
 }
 
 // admit returns the key as the backend holds it: the handle it already has if
-// it was here before, else a new one that passed the self-check.
-func (r *Ring) admit(key *keystore.Key, old, next *ringState) (*admittedKey, error) {
+// it was there before, else a new one that passed the self-check.
+func (r *Ring) admit(key *keystore.Key, old *environmentKeys) (*admittedKey, error) {
 	name := keyName{key.ID, key.Thumbprint}
-	for _, known := range [...]map[keyName]*admittedKey{next.admitted, old.admitted} {
-		if k, ok := known[name]; ok {
-			next.admitted[name] = k
-			return k, nil
+	if old != nil {
+		for _, known := range old.admitted {
+			if known.keyName == name {
+				return known, nil
+			}
 		}
 	}
-	k, err := r.check(name, key)
-	if err != nil {
-		return nil, err
-	}
-	next.admitted[name] = k
-	return k, nil
+	return r.check(name, key)
 }
 
 // check puts a key that was not here before to the self-check.
@@ -193,8 +228,8 @@ func (r *Ring) alarm() {
 // Active returns the key that the environment signs with now, and whether it
 // has one. It allocates nothing.
 func (r *Ring) Active(env playback.EnvironmentID) (playback.KeyID, playback.Thumbprint, bool) {
-	e, ok := r.current.Load().environments[env]
-	if !ok || e.active == nil {
+	e := r.keys(env)
+	if e == nil || e.active == nil {
 		return "", playback.Thumbprint{}, false
 	}
 	return e.active.id, e.active.thumbprint, true
@@ -203,8 +238,8 @@ func (r *Ring) Active(env playback.EnvironmentID) (playback.KeyID, playback.Thum
 // Prepared returns the key that the environment will sign with next, and
 // whether it has one that passed the self-check.
 func (r *Ring) Prepared(env playback.EnvironmentID) (playback.KeyID, playback.Thumbprint, bool) {
-	e, ok := r.current.Load().environments[env]
-	if !ok || e.prepared == nil {
+	e := r.keys(env)
+	if e == nil || e.prepared == nil {
 		return "", playback.Thumbprint{}, false
 	}
 	return e.prepared.id, e.prepared.thumbprint, true
@@ -235,9 +270,9 @@ func (r *Ring) PublicKeys(env playback.EnvironmentID) PublicKeys {
 // moment, else nil: its active key, and what is signed ahead of being asked for
 // with its prepared key, too.
 func (r *Ring) signing(env playback.EnvironmentID, name keyName, ahead bool) *admittedKey {
-	e, ok := r.current.Load().environments[env]
+	e := r.keys(env)
 	switch {
-	case !ok:
+	case e == nil:
 	case e.active != nil && e.active.keyName == name:
 		return e.active
 	case ahead && e.prepared != nil && e.prepared.keyName == name:

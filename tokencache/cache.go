@@ -66,6 +66,7 @@ type Cache struct {
 	mask    uint64 // one less than there are shards, which are a power of two
 
 	seals    seals
+	sweeps   atomic.Int64 // wanted since the last one began; 0: none is under way
 	schedule *schedule
 	twins    twins
 	cores    int           // when the cache was made
@@ -102,7 +103,7 @@ func New(cfg Config) *Cache {
 	cores := runtime.GOMAXPROCS(0)
 	c := &Cache{
 		signer: cfg.Signer, now: cfg.Now, rand: cfg.Rand, log: cfg.Logger, seed: maphash.MakeSeed(),
-		cores: cores, seals: seals{all: make(map[sealName]*seal)}, schedule: newSchedule(),
+		cores: cores, seals: seals{all: make(map[playback.EnvironmentID][]*seal)}, schedule: newSchedule(),
 		twins: twins{places: make(map[*entry]*list.Element)}, roused: make(chan struct{}, 1), ahead: make(chan struct{}, max(leastAhead, maxAhead*cores)),
 	}
 	if c.now == nil {

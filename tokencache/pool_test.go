@@ -111,7 +111,7 @@ func TestARotationHandsNothingOutUnderTheNewKeyBeforeItIsActive(t *testing.T) {
 		r := tokencache.Rotation{Environment: "acme", Activation: time.Now().Add(time.Minute)}
 		r.Active.ID, r.Active.Thumbprint, _ = ring.Active("acme")
 		r.Prepared.ID, r.Prepared.Thumbprint, _ = ring.Prepared("acme")
-		cache.SetRotations([]tokencache.Rotation{r})
+		cache.SetRotation(r)
 	}
 	const tokens = 20
 	everybody := func(want playback.KeyID) (misses int) {

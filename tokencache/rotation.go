@@ -1,7 +1,6 @@
 package tokencache
 
 import (
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,16 +26,31 @@ type Rotation struct {
 	Activation time.Time
 }
 
-// SetRotations tells the cache of the keys of all environments; call it after
-// each change of them. While a key is prepared, the tokens in use are signed
-// under it, too, so that they are there when it becomes active. What was signed
-// under a key that is neither active nor prepared any more makes room at once.
+// SetRotation tells the cache of the keys of one environment; call it after each
+// change of them, one call at a time for one environment. One without keys is
+// forgotten. While a key is prepared, the tokens in use are signed under it, too,
+// so that they are there when it becomes active. What was signed under a key that
+// is neither active nor prepared any more makes room at once.
 //
 // A cache that was never told remembers the tokens of every key.
-func (c *Cache) SetRotations(all []Rotation) {
-	if c.seals.set(all) {
-		c.begin(c.sweep)
+func (c *Cache) SetRotation(r Rotation) {
+	if c.seals.set(r) {
+		c.sweepSoon()
 	}
+}
+
+// sweepSoon starts a sweep, or has the one under way followed by another: however
+// many keys go at once, one goroutine walks through the cache.
+func (c *Cache) sweepSoon() {
+	if c.sweeps.Add(1) > 1 {
+		return
+	}
+	c.begin(func() {
+		for wanted := int64(0); !c.sweeps.CompareAndSwap(wanted, 0); {
+			wanted = c.sweeps.Load()
+			c.sweep()
+		}
+	})
 }
 
 // sweep removes the tokens of keys that are gone: nobody asks for them. It
@@ -133,16 +147,16 @@ const (
 // shard.mu.
 type seals struct {
 	mu        sync.RWMutex
-	rotations map[playback.EnvironmentID]Rotation // nil: SetRotations was never called
-	all       map[sealName]*seal
+	rotations map[playback.EnvironmentID]Rotation // nil: SetRotation was never called
+	all       map[playback.EnvironmentID][]*seal  // a few of each environment
 }
 
 // of returns the seal of a name, nil if its key is gone.
 func (s *seals) of(name sealName) *seal {
 	s.mu.RLock()
-	found, ok := s.all[name]
+	found := s.findLocked(name)
 	s.mu.RUnlock()
-	if ok {
+	if found != nil {
 		return found
 	}
 	s.mu.Lock()
@@ -150,23 +164,55 @@ func (s *seals) of(name sealName) *seal {
 	return s.sealLocked(name)
 }
 
-// set takes over the rotations, and reports whether a key is gone by that.
-func (s *seals) set(all []Rotation) bool {
+func (s *seals) findLocked(name sealName) *seal {
+	for _, one := range s.all[name.env] {
+		if one.sealName == name {
+			return one
+		}
+	}
+	return nil
+}
+
+// set takes over a rotation, and reports whether a key is gone by that.
+func (s *seals) set(r Rotation) (swept bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rotations = make(map[playback.EnvironmentID]Rotation, len(all))
-	for _, r := range all {
+	if s.rotations == nil {
+		s.rotations = map[playback.EnvironmentID]Rotation{}
+		swept = s.dropStrangersLocked(r.Environment)
+	}
+	if r.Active == (SigningKey{}) && r.Prepared == (SigningKey{}) {
+		delete(s.rotations, r.Environment)
+	} else {
 		s.rotations[r.Environment] = r
 	}
-	swept := false
-	for _, name := range slices.Collect(maps.Keys(s.all)) {
-		old := s.all[name]
-		if s.sealLocked(name) == nil {
+	return s.settleLocked(r.Environment) || swept
+}
+
+// dropStrangersLocked drops what was remembered before the first rotation was
+// known, but for one environment.
+func (s *seals) dropStrangersLocked(known playback.EnvironmentID) (swept bool) {
+	for env := range s.all {
+		if env != known {
+			swept = s.settleLocked(env) || swept
+		}
+	}
+	return swept
+}
+
+// settleLocked brings the seals of an environment in line with its rotation, and
+// reports whether a key is gone by that.
+func (s *seals) settleLocked(env playback.EnvironmentID) (swept bool) {
+	for _, old := range slices.Clone(s.all[env]) {
+		if s.sealLocked(old.sealName) == nil {
 			old.stage.Store(int32(gone))
 			old.next.Store(nil)
-			delete(s.all, name)
+			s.all[env] = slices.DeleteFunc(s.all[env], func(one *seal) bool { return one == old })
 			swept = true
 		}
+	}
+	if len(s.all[env]) == 0 {
+		delete(s.all, env)
 	}
 	return swept
 }
@@ -190,11 +236,11 @@ func (s *seals) sealLocked(name sealName) *seal {
 	default:
 		return nil
 	}
-	found, ok := s.all[name]
-	if !ok {
+	found := s.findLocked(name)
+	if found == nil {
 		found = &seal{sealName: name}
 		found.era.Store(1)
-		s.all[name] = found
+		s.all[name.env] = append(s.all[name.env], found)
 	}
 	found.stage.Store(int32(at))
 	var next *seal

@@ -25,10 +25,10 @@ func newRotation(t *testing.T, cfg tokencache.Config) *nursery {
 // rotate tells the cache of the keys of acme; "" is none. The prepared one
 // becomes active five minutes later.
 func (n *nursery) rotate(active, prepared playback.KeyID) {
-	n.cache.SetRotations([]tokencache.Rotation{{
+	n.cache.SetRotation(tokencache.Rotation{
 		Environment: "acme", Active: tokencache.SigningKey{ID: active}, Prepared: tokencache.SigningKey{ID: prepared},
 		Activation: time.Now().Add(5 * time.Minute),
-	}})
+	})
 }
 
 // askUnder asks as the issuer would while the key is active.
@@ -283,13 +283,13 @@ func TestNoMoreIsSignedUnderThePreparedKeyThanThereIsTimeFor(t *testing.T) {
 		n.mint.rate.Store(10)
 		n.term = 86400
 		rotation := tokencache.Rotation{Environment: "acme", Active: tokencache.SigningKey{ID: "K1"}}
-		n.cache.SetRotations([]tokencache.Rotation{rotation})
+		n.cache.SetRotation(rotation)
 		for i := range 100 {
 			n.askUnder("K1", fmt.Sprint("PID", i))
 			n.askUnder("K1", fmt.Sprint("PID", i))
 		}
 		rotation.Prepared.ID, rotation.Activation = "K2", time.Now().Add(3*time.Second)
-		n.cache.SetRotations([]tokencache.Rotation{rotation})
+		n.cache.SetRotation(rotation)
 		for i := range 100 { // the hottest are asked for first
 			n.askUnder("K1", fmt.Sprint("PID", i))
 		}
@@ -358,7 +358,7 @@ func TestTokensOfAKeyThatIsGoneMakeRoom(t *testing.T) {
 		if got := metric(t, n.registry, "playgate_token_cache_entries", ""); got != 100 {
 			t.Errorf("the token of a key that is gone is remembered")
 		}
-		n.cache.SetRotations(nil)
+		n.cache.SetRotation(tokencache.Rotation{Environment: "acme"})
 		synctest.Wait()
 		if got := metric(t, n.registry, "playgate_token_cache_entries", ""); got != 0 {
 			t.Errorf("%v tokens of no environment are remembered", got)
@@ -371,10 +371,8 @@ func TestOtherEnvironmentsAreNotPartOfARotation(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := newRotation(t, tokencache.Config{})
-		n.cache.SetRotations([]tokencache.Rotation{
-			{Environment: "globex", Active: tokencache.SigningKey{ID: "K1"}, Prepared: tokencache.SigningKey{ID: "K2"}},
-			{Environment: "acme", Active: tokencache.SigningKey{ID: "K1"}},
-		})
+		n.cache.SetRotation(tokencache.Rotation{Environment: "globex", Active: tokencache.SigningKey{ID: "K1"}, Prepared: tokencache.SigningKey{ID: "K2"}})
+		n.cache.SetRotation(tokencache.Rotation{Environment: "acme", Active: tokencache.SigningKey{ID: "K1"}})
 		for range 5 {
 			n.askUnder("K1", "PID1")
 		}

@@ -40,7 +40,7 @@ func newGateway(t *testing.T, server *vaulttest.Server) *gateway {
 
 // active returns the ID of the key that signs now, "" if there is none.
 func (g *gateway) active() playback.KeyID {
-	key, ok := g.watcher.Snapshot().Keyset(acme).Active()
+	key, ok := g.watcher.Keyset(acme).Active()
 	if !ok {
 		return ""
 	}
@@ -156,7 +156,7 @@ func TestTheGatewayStartsBeforeVaultDoes(t *testing.T) {
 	server.Kill()
 
 	g.check(g.watcher.Start(t.Context()))
-	if s := g.watcher.Snapshot(); !s.Tried(acme) || g.active() != "" {
+	if !g.watcher.Tried(acme) || g.active() != "" {
 		t.Fatal("tried, and without a key, is what it should be")
 	}
 	server.Restart()
