@@ -20,6 +20,7 @@ type environment struct {
 	// busy holds a token while the environment is being read, so that a later
 	// reading never settles before an earlier one.
 	busy chan struct{}
+	mark Mark // of the last reading; nil: none. Guarded by busy
 	// delivery is held during a call of OnChange.
 	delivery sync.Mutex
 	// ctx ends when the environment is no longer watched.
@@ -65,29 +66,22 @@ func newEnvironment(id playback.EnvironmentID, m *metrics) *environment {
 // current returns what others see.
 func (e *environment) current() *view { return e.shown.Load() }
 
-// Comparer is a Source that can tell cheaply whether there is anything to read.
-type Comparer interface {
-	// Unchanged reports whether Load would return for an environment what it
-	// last returned. In doubt it would not.
-	Unchanged(env playback.EnvironmentID) bool
-}
-
 // confirm notes that an environment's keys are what they were, if the source can
 // tell. It reports false if they must be read.
 func (w *Watcher) confirm(e *environment) bool {
-	if w.comparer == nil {
-		return false
-	}
 	select {
 	case e.busy <- struct{}{}:
 		defer func() { <-e.busy }()
 	default:
 		return false // it is being read
 	}
+	if e.mark == nil {
+		return false
+	}
 	w.mu.Lock()
 	certain := !e.gone && e.certainLocked()
 	w.mu.Unlock()
-	if !certain || !w.comparer.Unchanged(e.id) {
+	if !certain || !e.mark.Unchanged() {
 		return false
 	}
 	w.mu.Lock()
@@ -122,6 +116,7 @@ func (w *Watcher) refresh(ctx context.Context, e *environment) error {
 		return ctx.Err() // it was not reached
 	}
 	read, reached := w.read(ctx, e.id)
+	e.mark = read.mark
 	stalled := errors.Is(context.Cause(ctx), errStalled)
 	if !reached || ctx.Err() != nil && !stalled {
 		return read.err // nobody asks any more: this says nothing about the source
@@ -151,6 +146,7 @@ func (w *Watcher) deliver(e *environment) {
 type reading struct {
 	keys     Keyset
 	problems []Problem
+	mark     Mark
 	err      error
 }
 
@@ -164,8 +160,16 @@ func (w *Watcher) read(ctx context.Context, id playback.EnvironmentID) (_ readin
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.LoadTimeout)
 	defer cancel()
-	keys, problems, err := Load(ctx, w.cfg.Source, id)
-	return reading{keys, problems, err}, true
+	if w.comparer == nil {
+		keys, problems, err := Load(ctx, w.cfg.Source, id)
+		return reading{keys: keys, problems: problems, err: err}, true
+	}
+	records, problems, mark, err := w.comparer.LoadMarked(ctx, id)
+	if err != nil {
+		return reading{problems: problems, err: fmt.Errorf("reading keyset: %w", err)}, true
+	}
+	keys, more, err := Assemble(records)
+	return reading{keys, append(problems, more...), mark, err}, true
 }
 
 // settle takes over a reading, or keeps the last good keys. It reports whether

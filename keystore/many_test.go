@@ -1,6 +1,7 @@
 package keystore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -168,22 +169,38 @@ type comparing struct {
 
 	asked atomic.Int64
 	mu    sync.Mutex
-	moved map[playback.EnvironmentID]bool // since the last Load
+	moves map[playback.EnvironmentID]int // how often each environment has changed
 }
 
-func (c *comparing) Unchanged(env playback.EnvironmentID) bool {
-	c.asked.Add(1)
+func newComparing() *comparing {
+	return &comparing{fake: newFake(), moves: map[playback.EnvironmentID]int{}}
+}
+
+func (c *comparing) LoadMarked(ctx context.Context, env playback.EnvironmentID) ([]keystore.Record, []keystore.Problem, keystore.Mark, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	moved := c.moved[env]
-	delete(c.moved, env)
-	return !moved
+	m := &mark{c, env, c.moves[env]}
+	c.mu.Unlock()
+	records, problems, err := c.Load(ctx, env)
+	return records, problems, m, err
 }
 
 func (c *comparing) move(env playback.EnvironmentID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.moved[env] = true
+	c.moves[env]++
+}
+
+type mark struct {
+	source *comparing
+	env    playback.EnvironmentID
+	moves  int
+}
+
+func (m *mark) Unchanged() bool {
+	m.source.asked.Add(1)
+	m.source.mu.Lock()
+	defer m.source.mu.Unlock()
+	return m.source.moves[m.env] == m.moves
 }
 
 // TestOneEnvironmentsKeysCostTheOthersNothing counts: what changes in one of many
@@ -191,7 +208,7 @@ func (c *comparing) move(env playback.EnvironmentID) {
 func TestOneEnvironmentsKeysCostTheOthersNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &comparing{fake: newFake(), moved: map[playback.EnvironmentID]bool{}}
+		f := newComparing()
 		list := crowd(t, f.fake)
 		w, changes := watch(f, list)
 		if err := w.Start(t.Context()); err != nil {
@@ -243,7 +260,7 @@ func TestWhatIsNotCertainIsReadAlthoughNothingChanged(t *testing.T) {
 		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			f := &comparing{fake: newFake(), moved: map[playback.EnvironmentID]bool{}}
+			f := newComparing()
 			f.set(acme, keystoretest.Key(t, "K1", 1, keystore.Active))
 			w, _ := watch(f, []playback.EnvironmentID{acme})
 			if err := w.Start(t.Context()); err != nil {

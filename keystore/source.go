@@ -24,6 +24,21 @@ type Source interface {
 	Close() error
 }
 
+// Comparer is a Source that can tell cheaply whether there is anything to read.
+type Comparer interface {
+	Source
+	// LoadMarked is Load, with a mark of what was read; nil if there can be none.
+	LoadMarked(ctx context.Context, env playback.EnvironmentID) ([]Record, []Problem, Mark, error)
+}
+
+// Mark stands for what one Load of one environment has read.
+type Mark interface {
+	// Unchanged reports whether the same Load would read the same now. In doubt it
+	// would not. It is asked by one goroutine at a time, and is not to wait for
+	// the network.
+	Unchanged() bool
+}
+
 // Record is one key as its source has it: parsed, or refused with the reason.
 // Like Key it redacts itself.
 type Record struct {

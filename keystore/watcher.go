@@ -16,8 +16,8 @@ import (
 
 // Config is what a Watcher needs.
 type Config struct {
-	// Source is read; the Watcher does not close it. One that is a Comparer is
-	// asked first whether an environment need be read at all.
+	// Source is read; the Watcher does not close it. If it is a Comparer,
+	// environments in which nothing has changed are not read again.
 	Source Source
 	// Driver names the source in metrics: memory, file, vault.
 	Driver string

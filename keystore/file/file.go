@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/playback"
@@ -18,11 +19,14 @@ import (
 type Config struct {
 	// Dir holds one directory per environment.
 	Dir string
+	Now func() time.Time // nil: time.Now
 }
 
 // Source reads and writes key files. Make one with New.
 type Source struct {
-	dir string
+	dir     string
+	now     func() time.Time
+	notices *notices
 
 	// writing is held by whoever writes, before the lock file is taken.
 	writing sync.Mutex
@@ -39,38 +43,70 @@ type look struct {
 
 // New returns a Source that reads cfg.Dir. It does no I/O.
 func New(cfg Config) *Source {
-	return &Source{dir: cfg.Dir, seen: map[playback.EnvironmentID]map[playback.KeyID]look{}}
+	if cfg.Now == nil {
+		cfg.Now = time.Now //nolint:forbidigo // the one default
+	}
+	return &Source{
+		dir: cfg.Dir, now: cfg.Now, notices: newNotices(cfg.Dir, cfg.Now),
+		seen: map[playback.EnvironmentID]map[playback.KeyID]look{},
+	}
 }
 
-// Close does nothing.
-func (s *Source) Close() error { return nil }
+// Close ends the kernel's notices of changes.
+func (s *Source) Close() error { return s.notices.close() }
 
 // Load reads the environment's keys. The error means that the directory, or
 // something in it, cannot be read for a reason that is likely to pass; an
 // environment without a directory has no keys, with a Problem, unless it had
 // some: a directory that is not there is hardly a withdrawal of all of them.
 func (s *Source) Load(ctx context.Context, env playback.EnvironmentID) ([]keystore.Record, []keystore.Problem, error) {
+	p := &pass{}
+	err := s.load(ctx, env, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	return p.records, p.problems, nil
+}
+
+// LoadMarked is Load with a mark. There is none where the file system may not
+// know of changes, nor of what must be looked at again anyway: a file that is
+// refused, or was for a moment.
+func (s *Source) LoadMarked(ctx context.Context, env playback.EnvironmentID) ([]keystore.Record, []keystore.Problem, keystore.Mark, error) {
+	p := &pass{}
+	if env.Valid() {
+		p.mark = s.newMark(env)
+	}
+	if err := s.load(ctx, env, p); err != nil {
+		return nil, nil, nil, err
+	}
+	if p.mark == nil || p.unsure {
+		return p.records, p.problems, nil, nil
+	}
+	return p.records, p.problems, p.mark, nil
+}
+
+func (s *Source) load(ctx context.Context, env playback.EnvironmentID, p *pass) error {
 	if !env.Valid() {
-		return nil, nil, fmt.Errorf("%.80q is not an environment ID", env)
+		return fmt.Errorf("%.80q is not an environment ID", env)
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, nil, err
+		return err
 	}
 	// Opened each time: the directory may be a link that was swapped.
 	root, err := os.OpenRoot(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fmt.Errorf("the key directory does not exist (keystore.file.dir): %w", err)
+		return fmt.Errorf("the key directory does not exist (keystore.file.dir): %w", err)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("opening key directory: %w", err)
+		return fmt.Errorf("opening key directory: %w", err)
 	}
 	defer func() { _ = root.Close() }() // only read from
-	p := pass{dir: filepath.Join(s.dir, string(env)), root: root, env: env, last: s.recall(env), now: map[playback.KeyID]look{}}
+	p.dir, p.root, p.env, p.last, p.now = filepath.Join(s.dir, string(env)), root, env, s.recall(env), map[playback.KeyID]look{}
 	if err := p.run(ctx); err != nil {
-		return nil, nil, err
+		return err
 	}
 	s.remember(env, p.now)
-	return p.records, p.problems, nil
+	return nil
 }
 
 func (s *Source) recall(env playback.EnvironmentID) map[playback.KeyID]look {

@@ -28,6 +28,9 @@ type pass struct {
 	last map[playback.KeyID]look // what the pass before saw; not written to
 	now  map[playback.KeyID]look
 
+	mark   *mark // takes a stamp of each file before it is read; nil: none is wanted
+	unsure bool  // something is to be looked at again
+
 	records  []keystore.Record
 	problems []keystore.Problem
 }
@@ -36,10 +39,16 @@ func (p *pass) run(ctx context.Context) error {
 	files, err := p.list()
 	if errors.Is(err, fs.ErrNotExist) && len(p.last) == 0 {
 		p.problems = append(p.problems, keystore.Problem{Path: p.dir, Reason: "does not exist, so the environment has no keys"})
+		p.unsure = true
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("listing keys: %w", err)
+	}
+	if p.mark != nil {
+		for _, name := range files {
+			p.mark.add(filepath.Join(p.dir, name))
+		}
 	}
 	for _, name := range files {
 		if err := ctx.Err(); err != nil {
@@ -94,6 +103,7 @@ func (p *pass) take(id playback.KeyID) error {
 		current = look{sum: sum, record: found.record(id, filepath.Join(p.dir, name))}
 	}
 	p.now[id] = current
+	p.unsure = p.unsure || current.record.Refused != nil
 	if reason := current.record.Refused; reason != nil && known && last.record.Refused == nil {
 		p.warn(name, reason.Error()+"; its last good content stays in force for one more look")
 		current = last
