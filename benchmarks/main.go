@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/playgate/playgate/benchmarks/environments"
 	"github.com/playgate/playgate/benchmarks/ratio"
 	"github.com/playgate/playgate/benchmarks/report"
 	"github.com/playgate/playgate/benchmarks/scenario"
@@ -31,6 +32,9 @@ type options struct {
 	out         string
 	gateway     string
 	seed        uint64
+	counts      string // of environments
+	own         bool
+	objects     int
 }
 
 // scenarios returns the scenarios that were asked for.
@@ -70,6 +74,9 @@ func command(ctx context.Context, args []string, w io.Writer) error {
 	flags.StringVar(&o.out, "out", "", "keep the results in a new folder of this folder")
 	flags.StringVar(&o.gateway, "gateway", "", "measure this binary of the gateway; else it is built from the checkout")
 	flags.Uint64Var(&o.seed, "seed", 1, "of the viewers' sessions")
+	flags.StringVar(&o.counts, "counts", "500,1000,2000,10000", "environments: how many of them, with commas")
+	flags.BoolVar(&o.own, "own", false, "environments: rules and key sets of each environment's own, not shared")
+	flags.IntVar(&o.objects, "objects", 0, "environments: measure one environment with this many playback IDs, too")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
@@ -81,6 +88,8 @@ func command(ctx context.Context, args []string, w io.Writer) error {
 		return o.run(ctx, w, false)
 	case "peers":
 		return o.run(ctx, w, true)
+	case "environments":
+		return o.environments(ctx, w)
 	case "fill": // the suite starts itself with this
 		return fill(ctx, flags.Arg(1), w)
 	}
@@ -110,6 +119,35 @@ func fill(ctx context.Context, tokens string, w io.Writer) error {
 		return err
 	}
 	return json.NewEncoder(w).Encode(filled)
+}
+
+// environments measures what many environments cost.
+func (o *options) environments(ctx context.Context, w io.Writer) (err error) {
+	dir, err := os.MkdirTemp("", "playgate-bench-")
+	if err != nil {
+		return fmt.Errorf("making a work folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if o.gateway == "" {
+		if o.gateway, err = world.Build(ctx, dir); err != nil {
+			return err
+		}
+	}
+	c := environments.Config{Dir: dir, Binary: o.gateway, Own: o.own, Objects: o.objects, Progress: w}
+	for text := range strings.SplitSeq(o.counts, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return fmt.Errorf("-counts %q: want numbers of environments, with commas", o.counts)
+		}
+		c.Counts = append(c.Counts, n)
+	}
+	all, err := environments.Run(ctx, c)
+	fmt.Fprintf(w, "\n%s\n", environments.Markdown(all))
+	if err != nil || o.objects == 0 {
+		return err
+	}
+	_, err = environments.RunObjects(ctx, c)
+	return err
 }
 
 // run measures and reports. peers: the ratios, to all peers, and no scenario.

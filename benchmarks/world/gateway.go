@@ -75,7 +75,7 @@ func Start(ctx context.Context, c Config) (*Gateway, error) {
 	if c.MaxBytes == "" {
 		c.MaxBytes = "4GiB"
 	}
-	listen, admin, err := freeAddresses(ctx)
+	listen, admin, err := FreeAddresses(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +181,8 @@ func Get(ctx context.Context, url string, headers ...string) (status int, body [
 	return res.StatusCode, body, nil
 }
 
-func freeAddresses(ctx context.Context) (listen, admin string, err error) {
+// FreeAddresses finds two loopback addresses that nobody listens on.
+func FreeAddresses(ctx context.Context) (listen, admin string, err error) {
 	var bind net.ListenConfig
 	var found [2]string
 	for n := range found {

@@ -27,6 +27,9 @@ func NewIssuer() (*Issuer, error) {
 	return &Issuer{key}, nil
 }
 
+// Public returns the key that the provider's tokens are verified with.
+func (i *Issuer) Public() *rsa.PublicKey { return &i.key.PublicKey }
+
 // Viewer makes the RS256 token of a premium viewer, of ordinary size, valid for
 // an hour.
 func (i *Issuer) Viewer(id string) (string, error) {
