@@ -160,16 +160,22 @@ func (w *Watcher) read(ctx context.Context, id playback.EnvironmentID) (_ readin
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.LoadTimeout)
 	defer cancel()
-	if w.comparer == nil {
-		keys, problems, err := Load(ctx, w.cfg.Source, id)
-		return reading{keys: keys, problems: problems, err: err}, true
+	load := w.loadUnmarked
+	if w.comparer != nil {
+		load = w.comparer.LoadMarked
 	}
-	records, problems, mark, err := w.comparer.LoadMarked(ctx, id)
+	records, problems, mark, err := load(ctx, id)
 	if err != nil {
 		return reading{problems: problems, err: fmt.Errorf("reading keyset: %w", err)}, true
 	}
+	w.checkRecords(records)
 	keys, more, err := Assemble(records)
 	return reading{keys, append(problems, more...), mark, err}, true
+}
+
+func (w *Watcher) loadUnmarked(ctx context.Context, id playback.EnvironmentID) ([]Record, []Problem, Mark, error) {
+	records, problems, err := w.cfg.Source.Load(ctx, id)
+	return records, problems, nil, err
 }
 
 // settle takes over a reading, or keeps the last good keys. It reports whether
@@ -242,6 +248,7 @@ func (w *Watcher) acceptLocked(ctx context.Context, e *environment, keys Keyset)
 		return false
 	}
 	e.replaceLocked(keys)
+	w.noteUncheckedLocked(e)
 	if active, ok := keys.Active(); ok {
 		w.cfg.Logger.InfoContext(ctx, "signing keys read", "environment", e.id, "active", active.ID, "keys", len(keys.Keys))
 	} else {

@@ -52,6 +52,8 @@ type Key struct {
 	Thumbprint playback.Thumbprint
 	// Origin is where the key was read from, for people: a path, never secret.
 	Origin string
+
+	primes *primality // of Private; nil: they were looked at when it was made
 }
 
 // ThumbprintOf returns the SHA-256 of the public key's SubjectPublicKeyInfo.

@@ -47,6 +47,19 @@ const (
 // The key is returned validated and precomputed. The error says in plain words
 // what the material is instead; neither it nor a repair ever quotes it.
 func Parse(material []byte) (key *rsa.PrivateKey, repairs []string, err error) {
+	key, repairs, err = parse(material)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := checkPrimes(key); err != nil {
+		return nil, nil, err
+	}
+	return key, repairs, nil
+}
+
+// parse is Parse without the look at the primes, which takes several times as long
+// as all the rest.
+func parse(material []byte) (key *rsa.PrivateKey, repairs []string, err error) {
 	if len(material) > MaxMaterial {
 		return nil, nil, fmt.Errorf("is larger than %d bytes, so it is not one key", MaxMaterial)
 	}
@@ -65,11 +78,6 @@ func Parse(material []byte) (key *rsa.PrivateKey, repairs []string, err error) {
 	key, err = x509.ParsePKCS1PrivateKey(der) // precomputes and validates
 	if err != nil {
 		return nil, nil, fmt.Errorf("is a broken RSA private key: %w", err)
-	}
-	for _, p := range key.Primes { // crypto/rsa no longer looks
-		if !p.ProbablyPrime(0) { // Baillie-PSW: no composite is known that passes
-			return nil, nil, errors.New("is a broken RSA private key: one of its primes is none")
-		}
 	}
 	return key, a.repairs, nil
 }

@@ -51,9 +51,10 @@ type Record struct {
 }
 
 // NewRecord makes the record of a key from its material (see Parse). origin
-// says for people where it was read.
+// says for people where it was read. Whether the primes are primes is looked at
+// later: by Load and by the Watcher.
 func NewRecord(id playback.KeyID, origin string, material []byte, life Life) Record {
-	private, repairs, err := Parse(material)
+	private, repairs, err := parse(material)
 	if err != nil {
 		refused := Refuse(id, origin, err)
 		refused.State = life.State
@@ -62,7 +63,7 @@ func NewRecord(id playback.KeyID, origin string, material []byte, life Life) Rec
 	return Record{Repairs: repairs, Key: Key{
 		ID: id, State: life.State, CreatedAt: life.CreatedAt, ActivatedAt: life.ActivatedAt, RetiredAt: life.RetiredAt,
 		External: life.External,
-		Private:  private, Thumbprint: ThumbprintOf(&private.PublicKey), Origin: origin,
+		Private:  private, Thumbprint: ThumbprintOf(&private.PublicKey), Origin: origin, primes: new(primality),
 	}}
 }
 
@@ -100,6 +101,9 @@ func Load(ctx context.Context, source Source, env playback.EnvironmentID) (Keyse
 	records, problems, err := source.Load(ctx, env)
 	if err != nil {
 		return Keyset{}, problems, fmt.Errorf("reading keyset: %w", err)
+	}
+	for i := range records {
+		_ = records[i].checkPrimes() // Assemble asks what was found
 	}
 	set, more, err := Assemble(records)
 	return set, append(problems, more...), err
@@ -159,6 +163,9 @@ func unusable(record Record, seen map[playback.KeyID]string) string {
 		return "has no private key"
 	case !slices.Contains([]State{Stateless, Prepared, Active, Retired}, record.State):
 		return fmt.Sprintf("has the unknown state %.40q", record.State)
+	}
+	if _, broken := record.primesChecked(); broken != nil {
+		return broken.Error()
 	}
 	if first, twice := seen[record.ID]; twice {
 		return "has the same ID as " + first

@@ -94,14 +94,15 @@ type Watcher struct {
 	// mu guards what follows and the fields of every environment that say so. No
 	// I/O happens under it, and OnChange is not called under it. An environment's
 	// busy and delivery are taken before mu, never after.
-	mu       sync.Mutex
-	schedule schedule
-	queue    []*environment  // due, and waiting for a worker
-	workers  int             // that run
-	ctx      context.Context //nolint:containedctx // of the background readings; nil until Start succeeded
-	cancel   context.CancelFunc
-	started  bool
-	stopped  bool
+	mu        sync.Mutex
+	schedule  schedule
+	queue     []*environment  // due, and waiting for a worker
+	workers   int             // that run
+	unchecked []*environment  // with keys whose primes were not looked at
+	ctx       context.Context //nolint:containedctx // of the background readings; nil until Start succeeded
+	cancel    context.CancelFunc
+	started   bool
+	stopped   bool
 }
 
 // NewWatcher returns a Watcher that does nothing until Start. It panics if the
@@ -221,6 +222,7 @@ func (w *Watcher) Start(ctx context.Context) error {
 		w.scheduleLocked(e, first)
 	}
 	w.loops.Go(func() { w.run(w.ctx) })
+	w.loops.Go(func() { w.checkLater(w.ctx) })
 	return nil
 }
 

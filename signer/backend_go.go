@@ -40,16 +40,17 @@ func (goBackend) Sign(work []Work) {
 // another.
 var errForeignHandle = errors.New("the key belongs to another backend")
 
-// precomputed returns a validated copy of a two-prime key with its CRT values.
-// It does not touch the key it was given, which others may be reading.
+// precomputed returns a validated copy of a two-prime key with its CRT values: at
+// no cost where whoever read the key has computed them. It does not touch the key
+// it was given, which others may be reading.
 func precomputed(key *rsa.PrivateKey) (*rsa.PrivateKey, error) {
 	if len(key.Primes) != 2 {
 		return nil, fmt.Errorf("loading key: %d primes, want 2", len(key.Primes))
 	}
-	own := &rsa.PrivateKey{PublicKey: key.PublicKey, D: key.D, Primes: key.Primes}
-	own.Precompute()
+	own := *key
+	own.Precompute() // looks whether what is there belongs to the key
 	if err := own.Validate(); err != nil {
 		return nil, fmt.Errorf("loading key: %w", err)
 	}
-	return own, nil
+	return &own, nil
 }

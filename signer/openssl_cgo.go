@@ -66,8 +66,13 @@ func (b opensslBackend) Load(key *rsa.PrivateKey) (Handle, error) {
 		return nil, fmt.Errorf("keys of more than %d bits are not supported", 8*longestSignature)
 	}
 	var keys []unsafe.Pointer
-	for range b.threads.number {
-		pkey := evpLoad(der)
+	for i := range b.threads.number {
+		var pkey unsafe.Pointer
+		if i == 0 {
+			pkey = evpLoad(der)
+		} else { // reading it again would take fifty times as long
+			pkey = evpCopy(keys[0])
+		}
 		if pkey == nil {
 			return nil, errors.New("libcrypto does not accept the key")
 		}

@@ -72,11 +72,11 @@ func (n *notices) watch(dir string, given *watch) *watch {
 	if err != nil {
 		return nil // the limit is reached (max_user_watches), or it is not there any more
 	}
-	w := n.watches[int32(number)] //nolint:gosec // it is one
+	w := n.watches[int32(number)]
 	if w == nil {
 		w = &watch{of: n}
 		w.asked.Store(n.now().Unix())
-		n.watches[int32(number)] = w //nolint:gosec // it is one
+		n.watches[int32(number)] = w
 	}
 	return w
 }
