@@ -131,3 +131,20 @@ func TestKeysImportSaysWhatItRepaired(t *testing.T) {
 		t.Errorf("sign: status %d, %q, %s", status, out, errs)
 	}
 }
+
+// TestTokenVerifyNamesTheKeyThatCouldNotBeRead: the key that nobody has may be
+// one that is there.
+func TestTokenVerifyNamesTheKeyThatCouldNotBeRead(t *testing.T) {
+	t.Parallel()
+	good := string(keystoretest.PEM(t, 1))
+	status, out, errs := folder(t, keyFiles(map[string]string{"K1.pem": good}))(sign()...)
+	if status != 0 {
+		t.Fatalf("status %d, %s", status, errs)
+	}
+	run := folder(t, keyFiles(map[string]string{"K1.pem": good[:500], "K2.pem": string(keystoretest.PEM(t, 2))}))
+	status, out, errs = run("token", "verify", strings.TrimSpace(out), "--config", "@config.yaml")
+	const want = "warning: signing key keys/acme/K1.pem: is truncated or damaged PEM\nplaygate: not valid: unknown_kid: "
+	if status != 1 || out != "" || !strings.HasPrefix(errs, want) {
+		t.Errorf("status %d, %q, %s, want 1 and %s", status, out, errs, want)
+	}
+}

@@ -135,7 +135,7 @@ func (a *armor) onlyBlock(text string) (*pem.Block, error) {
 		return nil, errDamaged
 	case strings.TrimSpace(after) != "":
 		return nil, errors.New("has text after the key; want one private key alone")
-	case strings.Contains(body, "ENCRYPTED"), strings.Contains(body, "DEK-Info:"): // RFC 1421 §4.6
+	case strings.Contains(body, ",ENCRYPTED"), strings.Contains(body, "DEK-Info:"): // RFC 1421 §4.6
 		return nil, errEncrypted
 	}
 	if headers, data, found := strings.Cut(body, "\n\n"); found && strings.Contains(headers, ":") {
