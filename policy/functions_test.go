@@ -124,7 +124,7 @@ func TestMisuseIsRefusedAtLoad(t *testing.T) {
 	for condition, want := range map[string]string{
 		`inSet("eaa", request.country)`:                            `there is no set "eaa"; did you mean eea?`,
 		`inSet(request.region, request.country)`:                   "must be a text in quotes",
-		`inSet("eea", request.asn)`:                                "no matching overload",
+		`inSet("eea", request.asn)`:                                "inSet() does not take a string and an int",
 		`inDomain(request.referrer, "*.acme.example")`:             `"*.acme.example" is not a domain`,
 		`inDomain(request.referrer, "https://acme.example")`:       "is not a domain",
 		`inWindow(now, "Europe/Berlim", "20:00", "22:00")`:         `"Europe/Berlim" is not a time zone`,
@@ -136,7 +136,7 @@ func TestMisuseIsRefusedAtLoad(t *testing.T) {
 		`inWindow(now, request.region, "20:0", "21:00")`:           `"20:0" is not a time of day`,
 		`now < localTime("2027-13-01", "UTC")`:                     "is not a local time",
 		`now < localTime("2027-01-01T00:00:00Z", "Europe/Berlin")`: "is not a local time",
-		`device(request.params) == "tv"`:                           "no matching overload",
+		`device(request.params) == "tv"`:                           "device() does not take a map",
 	} {
 		text := strings.Replace(when(condition), "rules:", "sets: {eea: [DE]}\nrules:", 1)
 		_, err := policy.Compile([]byte(text), policy.Options{})

@@ -127,7 +127,7 @@ func TestWhatIsWrongWithSeveralFiles(t *testing.T) {
 				"main.yaml": "version: 1\ninclude: [b.yaml]\n",
 				"b.yaml":    "version: 1\nrules:\n  - {id: a, effect: allow, when: request.contry == \"DE\"}\n",
 			},
-			"rules[0].when: undefined field 'contry'; did you mean country? (b.yaml, line 3, column 41)",
+			"rules[0].when: request has no field contry; did you mean country? (b.yaml, line 3, column 41)",
 		},
 		"one ID in two files": {
 			map[string]string{
@@ -149,23 +149,23 @@ func TestWhatIsWrongWithSeveralFiles(t *testing.T) {
 		},
 		"a condition that nobody knows": {
 			map[string]string{"main.yaml": "version: 1\nconditions: {premium: true}\nrules: [{id: a, effect: allow, when: condition.premum}]\n"},
-			"rules[0].when: undefined field 'premum'; did you mean premium? (line 3, column 47)",
+			"rules[0].when: there is no condition premum; did you mean premium? (line 3, column 47)",
 		},
 		"a condition without its prefix": {
 			map[string]string{"main.yaml": "version: 1\nconditions: {premium: true}\nrules: [{id: a, effect: allow, when: premium}]\n"},
-			"rules[0].when: undeclared reference to 'premium'; did you mean condition.premium? (line 3, column 38)",
+			"rules[0].when: there is no variable premium; did you mean condition.premium? (line 3, column 38)",
 		},
 		"a condition that is no condition": {
 			map[string]string{"main.yaml": "version: 1\nconditions: {a: viewer.id}\n"},
-			"conditions.a: is of type string, want bool: compare it with something (line 2, column 17)",
+			"conditions.a: is a string and no condition: compare it with something (line 2, column 17)",
 		},
 		"a mistake in a condition is reported once": {
 			map[string]string{"main.yaml": "version: 1\nconditions: {a: viewer.idd == \"\"}\n" + rule},
-			"conditions.a: undefined field 'idd'; did you mean id? (line 2, column 23)",
+			"conditions.a: viewer has no field idd; did you mean id? (line 2, column 23)",
 		},
 		"all conditions as a value": {
 			map[string]string{"main.yaml": "version: 1\nconditions: {a: true}\nrules: [{id: a, effect: allow, when: has(condition.a)}]\n"},
-			"rules[0].when: with condition.NAME in its place: invalid argument to has() macro (line 3, column 38)",
+			"rules[0].when: with condition.NAME in its place: has() takes a member: has(viewer.claims.plan); where its name is no identifier, write \"a name\" in viewer.claims (line 3, column 38)",
 		},
 		"a loop that would give a condition another viewer": {
 			map[string]string{"main.yaml": "version: 1\nconditions: {a: viewer.authenticated}\nrules: [{id: a, effect: allow, when: '[{\"authenticated\": true}].exists(viewer, condition.a)'}]\n"},

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -91,7 +90,7 @@ func (l *language) condition(source string) (*expression, []finding) {
 		return nil, problems
 	}
 	if t := e.ast.OutputType(); !t.IsExactType(types.BoolType) && !t.IsExactType(types.DynType) {
-		return nil, whole("is of type %s, want bool: compare it with something", t)
+		return nil, whole("is %s and no condition: compare it with something", article(t.String()))
 	}
 	return e, nil
 }
@@ -115,7 +114,7 @@ func (l *language) moment(source string) (*expression, []finding) {
 		return nil, problems
 	}
 	if t := e.ast.OutputType(); !t.IsExactType(types.TimestampType) {
-		return nil, whole("is of type %s, want a timestamp: write timestamp(…)", typeName(t))
+		return nil, whole("is %s, want a timestamp: write timestamp(…)", article(t.String()))
 	}
 	return e, nil
 }
@@ -172,7 +171,7 @@ func (l *language) compile(source string) (*expression, []finding) {
 func (l *language) check(source string) (*cel.Ast, []finding) {
 	checked, issues := l.env.Compile(source)
 	if issues.Err() != nil {
-		return nil, l.describe(issues)
+		return nil, l.describe(source, issues)
 	}
 	if found := append(misspelt(checked.NativeRep()), l.impossible(checked.NativeRep())...); len(found) > 0 {
 		return nil, found
@@ -187,7 +186,7 @@ func (l *language) check(source string) (*cel.Ast, []finding) {
 		return checked, nil
 	}
 	if checked, issues = l.env.Compile(text); issues.Err() != nil {
-		return nil, whole("with condition.NAME in its place: %s", l.describe(issues)[0].message)
+		return nil, whole("with condition.NAME in its place: %s", l.describe(text, issues)[0].message)
 	}
 	if name := captures(checked); name != "" {
 		return nil, whole("a loop's variable is called %s: with named conditions in the expression, call it something else", name)
@@ -215,19 +214,6 @@ func foldNetworks(i interpreter.InterpretableV2) (interpreter.InterpretableV2, e
 // whole is a finding about an expression as a whole.
 func whole(format string, args ...any) []finding {
 	return []finding{{message: fmt.Sprintf(format, args...)}}
-}
-
-func (l *language) describe(issues *cel.Issues) []finding {
-	var findings []finding
-	for _, e := range issues.Errors() {
-		message, _, _ := strings.Cut(e.Message, " expecting {") // a list of everything that CEL has
-		f := finding{message: l.suggest(message)}
-		if line := e.Location.Line(); line > 0 {
-			f.line, f.column = line, e.Location.Column()+1
-		}
-		findings = append(findings, f)
-	}
-	return findings
 }
 
 // forbidden names what the checker lets pass and the rules do not have.

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -66,52 +65,6 @@ func suggestParam(t playback.TokenType, name string) string {
 		return ""
 	}
 	return didYouMean(name, playback.ParamNames(t))
-}
-
-// suggest adds to CEL's message about a field that a variable does not have
-// what was probably meant.
-func (l *language) suggest(message string) string {
-	name, ok := strings.CutPrefix(message, "undefined field '")
-	if !ok {
-		return l.suggestFunction(message)
-	}
-	name = strings.TrimSuffix(name, "'")
-	all := l.conditions.names()
-	for i := range shapes {
-		for _, f := range shapes[i].fields {
-			if f.name == name {
-				return fmt.Sprintf("%s; did you mean %s.%s?", message, shapes[i].name, name)
-			}
-			if !slices.Contains(all, f.name) {
-				all = append(all, f.name)
-			}
-		}
-	}
-	if slices.Contains(all, name) {
-		return fmt.Sprintf("%s; did you mean %s.%s?", message, conditionVariable, name)
-	}
-	return message + didYouMean(name, all)
-}
-
-// suggestFunction does the same for what is not declared, where CEL only thinks
-// of variables.
-func (l *language) suggestFunction(message string) string {
-	name, ok := strings.CutPrefix(message, "undeclared reference to '")
-	if !ok || strings.Contains(message, "did you mean") {
-		return message
-	}
-	name, _, _ = strings.Cut(name, "'")
-	if l.conditions.texts[name] != nil {
-		return fmt.Sprintf("%s; did you mean %s.%s?", message, conditionVariable, name)
-	}
-	var all []string
-	for f := range l.env.Functions() {
-		if !strings.ContainsAny(f, "_@!-") {
-			all = append(all, f)
-		}
-	}
-	slices.Sort(all)
-	return message + didYouMean(name, all)
 }
 
 // malformed reports text that is not YAML; the parser says the line in words.
