@@ -71,7 +71,7 @@ func (c *tokenSignCommand) request() (app.SignRequest, error) {
 	req := app.SignRequest{Environment: playback.EnvironmentID(c.Environment)}
 	kind, ok := playback.ParseTokenType(c.Type)
 	if !ok {
-		return req, fmt.Errorf("--type: there is no token type %.80q", c.Type)
+		return req, fmt.Errorf("--type: there is no token type %.80q%s", c.Type, playback.DidYouMean(c.Type, playback.TokenTypeNames()))
 	}
 	req.Type = kind
 	if err := c.setID(&req); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/yamldoc"
 )
 
@@ -121,10 +122,10 @@ func unknown(section reflect.Type, members []member, name string) string {
 	}
 	names := make([]string, 0, len(members))
 	for _, m := range members {
-		if near(m.name, name) {
-			return fmt.Sprintf("unknown key; is it %q that is meant?", m.name)
-		}
 		names = append(names, m.name)
+	}
+	if word := playback.Nearest(name, names); word != "" {
+		return fmt.Sprintf("unknown key; is it %q that is meant?", word)
 	}
 	return "unknown key; want one of " + strings.Join(names, ", ")
 }
@@ -232,29 +233,4 @@ func kindOf(n *yaml.Node) string {
 		return "nothing"
 	}
 	return "a number"
-}
-
-// near reports whether two names differ by at most two insertions, deletions
-// or substitutions: a slip of the pen.
-func near(a, b string) bool {
-	if len(b) > 40 || len(a) < 4 {
-		return false
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)] <= 2
 }

@@ -57,7 +57,8 @@ func isName(s string) bool {
 
 func checkWhat(e *playback.Entitlement) *playback.Error {
 	if !slices.Contains(playback.HeldTypes(), e.Type) {
-		return refuse("type", "want one of %s", list(playback.HeldTypes()))
+		types := names(playback.HeldTypes())
+		return refuse("type", "want one of %s%s", strings.Join(types, ", "), playback.DidYouMean(string(e.Type), types))
 	}
 	at, value := "scope."+string(e.Scope.Kind), e.Scope.Value
 	switch e.Scope.Kind {
@@ -74,17 +75,17 @@ func checkWhat(e *playback.Entitlement) *playback.Error {
 			return refuse(at, "want 1 to %d characters, no commas, no spaces around", maxName)
 		}
 	default:
-		return refuse("scope", "want exactly one of %s", list(playback.ScopeKinds()))
+		return refuse("scope", "want exactly one of %s", strings.Join(names(playback.ScopeKinds()), ", "))
 	}
 	return nil
 }
 
-func list[T ~string](all []T) string {
-	names := make([]string, len(all))
+func names[T ~string](all []T) []string {
+	out := make([]string, len(all))
 	for i := range all {
-		names[i] = string(all[i])
+		out[i] = string(all[i])
 	}
-	return strings.Join(names, ", ")
+	return out
 }
 
 func checkWhen(e *playback.Entitlement) *playback.Error {

@@ -46,6 +46,15 @@ func ParseTokenType(name string) (TokenType, bool) {
 	return 0, false
 }
 
+// TokenTypeNames returns the names of all types, in their order.
+func TokenTypeNames() []string {
+	names := make([]string, 0, TokenTypes)
+	for t := range TokenTypes {
+		names = append(names, t.String())
+	}
+	return names
+}
+
 // String returns the name used in requests, answers and rules.
 func (t TokenType) String() string {
 	if t >= TokenTypes {

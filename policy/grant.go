@@ -61,10 +61,7 @@ func (d *decoder) grant(n node, r *ruleText) {
 func (d *decoder) tokenType(name string, at node) (playback.TokenType, bool) {
 	t, ok := playback.ParseTokenType(name)
 	if !ok {
-		var names []string
-		for t := range playback.TokenTypes {
-			names = append(names, t.String())
-		}
+		names := playback.TokenTypeNames()
 		d.problem(at, "%.40q is not a token type; want one of %s%s", name, strings.Join(names, ", "), didYouMean(name, names))
 	}
 	return t, ok

@@ -266,14 +266,6 @@ func vocabulary(at place) []string {
 	return slices.DeleteFunc(slices.Clone(set.words), func(word string) bool { return word == "" })
 }
 
-func tokenTypeNames() []string {
-	var names []string
-	for t := range playback.TokenTypes {
-		names = append(names, t.String())
-	}
-	return names
-}
-
 // times describes from or until when something is so: the next moment of the
 // future, and the last of the past.
 func (s *search) times(c *collector, d *domain, works func(ref.Val) bool) []option {

@@ -30,7 +30,7 @@ var (
 		meant: map[string]string{"private": "signed", "protected": "signed", "secure": "signed", "widevine": "drm", "fairplay": "drm", "open": "public"},
 	}
 	requestTypeWords = &wordSet{ //nolint:gochecknoglobals // a constant table
-		words: append(tokenTypeNames(), ""),
+		words: append(playback.TokenTypeNames(), ""),
 		meant: map[string]string{
 			"playback": "video", "stream": "video", "hls": "video", "audio": "video", "image": "thumbnail", "poster": "thumbnail",
 			"animated": "gif", "sprite": "storyboard", "drm": "drm_license", "license": "drm_license", "licence": "drm_license",

@@ -84,7 +84,7 @@ func readBatch(c *fiber.Ctx, x *middleware.Exchange, v *jsonValue) (items []batc
 	for i := range v.children {
 		m := &v.children[i]
 		if m.name != "requests" {
-			return nil, 0, fieldError(join("", m.name), "is not known")
+			return nil, 0, batchNames.unknown("", m.name)
 		}
 		requests = &m.value
 	}

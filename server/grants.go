@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -162,7 +163,7 @@ func readGrant(v *jsonValue) (e playback.Entitlement, err *playback.Error) {
 	}
 	for i := range v.children {
 		m := &v.children[i]
-		if m.value.kind == jsonNull && isGrantMember(m.name) {
+		if m.value.kind == jsonNull && grantNames.has(m.name) {
 			continue
 		}
 		if err := grantMember(&e, m); err != nil {
@@ -178,14 +179,6 @@ func readGrant(v *jsonValue) (e playback.Entitlement, err *playback.Error) {
 		return e, fieldError("scope", "is required")
 	}
 	return e, nil
-}
-
-func isGrantMember(name string) bool {
-	switch name {
-	case "viewer", "type", "scope", "from", "until", "play_within", "attributes", "id", "first_play", "created_at", "updated_at":
-		return true
-	}
-	return false
 }
 
 func grantMember(e *playback.Entitlement, m *jsonMember) (err *playback.Error) {
@@ -226,7 +219,7 @@ func grantMember(e *playback.Entitlement, m *jsonMember) (err *playback.Error) {
 			err.Message = under("attributes", err.Message)
 		}
 	default:
-		return fieldError(join("", m.name), "is not known")
+		return grantNames.unknown("", m.name)
 	}
 	return err
 }
@@ -247,7 +240,7 @@ func grantViewer(e *playback.Entitlement, v *jsonValue) (err *playback.Error) {
 		case m.name == "id":
 			e.Viewer, err = name(&m.value, at)
 		default:
-			err = fieldError(at, "is not known")
+			err = ownerNames.unknown("viewer", m.name)
 		}
 		if err != nil {
 			return err
@@ -269,9 +262,8 @@ func grantScope(v *jsonValue) (s playback.Scope, err *playback.Error) {
 		at := join("scope", m.name)
 		kind := playback.ScopeKind(m.name)
 		switch {
-		case kind != playback.ScopeAll && kind != playback.ScopePlaybackID && kind != playback.ScopeAsset &&
-			kind != playback.ScopeLiveStream && kind != playback.ScopeTag:
-			return s, fieldError(at, "is not known")
+		case !slices.Contains(playback.ScopeKinds(), kind):
+			return s, scopeNames().unknown("scope", m.name)
 		case m.value.kind == jsonNull:
 			continue
 		case s.Kind != "":

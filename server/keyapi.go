@@ -200,8 +200,8 @@ func readDeletion(c *fiber.Ctx, x *middleware.Exchange, order *KeyOrder) error {
 	for i := range members {
 		m := &members[i]
 		switch {
-		case m.name != "force" && m.name != "reason":
-			return fieldError(join("", m.name), "is not known")
+		case !deletionNames.has(m.name):
+			return deletionNames.unknown("", m.name)
 		case m.value.kind == jsonNull:
 		case m.name == "force" && m.value.kind != jsonBool:
 			return fieldError("force", "want true or false")

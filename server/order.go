@@ -105,8 +105,8 @@ func (o *order) shape() *playback.Error {
 	for i := range o.sent.children {
 		m := &o.sent.children[i]
 		if m.value.kind == jsonNull {
-			if !isOrderMember(m.name) {
-				return o.refuse(m.name, "is not known")
+			if !orderNames.has(m.name) {
+				return orderNames.unknown(o.at, m.name)
 			}
 			continue
 		}
@@ -127,14 +127,6 @@ func (o *order) shape() *playback.Error {
 		return err
 	}
 	return o.shapeParams()
-}
-
-func isOrderMember(name string) bool {
-	switch name {
-	case "playback_id", "asset_id", "live_stream_id", "video_id", "types", "params", "min_ttl", "session_id", "viewer", "custom":
-		return true
-	}
-	return false
 }
 
 func (o *order) member(name string, v *jsonValue) *playback.Error {
@@ -170,7 +162,7 @@ func (o *order) member(name string, v *jsonValue) *playback.Error {
 			err = o.k.readCustom(v, join(o.at, name))
 		}
 	default:
-		err = o.refuse(name, "is not known")
+		err = orderNames.unknown(o.at, name)
 	}
 	return err
 }
@@ -230,7 +222,7 @@ func (o *order) shapeParams() *playback.Error {
 		here, name := join(at, m.name), canonicalType(m.name)
 		switch {
 		case !slices.Contains(o.requested, name):
-			return fieldError(here, "is not among types")
+			return fieldError(here, "is not among types"+playback.DidYouMean(m.name, o.requested))
 		case slices.Contains(seen, name):
 			return fieldError(here, "is given twice")
 		case m.value.kind != jsonObject:
@@ -346,10 +338,12 @@ func readParams(t playback.TokenType, v *jsonValue) (playback.Params, *playback.
 	return params, playback.CheckSent(t, params)
 }
 
-// notAParam is what ParseParam would refuse, with the name in front.
-func notAParam(t playback.TokenType, name string) *playback.Error {
+// notAParam is what ParseParam would refuse, with the name in front. Other names
+// that may stand in its place are suggested, too.
+func notAParam(t playback.TokenType, name string, others ...string) *playback.Error {
 	if playback.IsReservedClaim(name) {
 		return playback.Errorf(playback.CodeReservedClaim, "%s: is a claim that cannot be chosen", name)
 	}
-	return playback.Errorf(playback.CodeUnknownParam, "%s: %s tokens have no such parameter", join("", name), t)
+	return playback.Errorf(playback.CodeUnknownParam, "%s: %s tokens have no such parameter%s",
+		join("", name), t, playback.DidYouMean(name, append(playback.ParamNames(t), others...)))
 }

@@ -69,8 +69,8 @@ func readPromotion(c *fiber.Ctx, x *middleware.Exchange, order *PolicyOrder) err
 	for i := range members {
 		m := &members[i]
 		switch {
-		case m.name != "revision":
-			return fieldError(join("", m.name), "is not known")
+		case !promotionNames.has(m.name):
+			return promotionNames.unknown("", m.name)
 		case m.value.kind == jsonNull:
 		case m.value.kind != jsonString:
 			return fieldError("revision", "want a string")

@@ -72,6 +72,18 @@ func (a *asked) reads(name string) bool {
 		playback.IsReservedClaim(name) || playback.KnownParam(a.kind, name)
 }
 
+// others are the names that may stand here and are no parameters of the type.
+func (a *asked) others() []string {
+	others := []string{"session_id"}
+	if a.minTTL {
+		others = append(others, "min_ttl")
+	}
+	if !a.ignore && !a.noType {
+		others = append(others, "type")
+	}
+	return others
+}
+
 func (a *asked) pair(name, value string) *playback.Error {
 	switch {
 	case a.viewerQ != "" && name == a.viewerQ:
@@ -99,12 +111,12 @@ func (a *asked) param(name, value string) *playback.Error {
 	case playback.IsReservedClaim(name):
 		return notAParam(a.kind, name)
 	case a.noType:
-		return playback.Errorf(playback.CodeUnknownParam, "%s: is not known here", join("", name))
+		return playback.Errorf(playback.CodeUnknownParam, "%s: is not known here%s", join("", name), playback.DidYouMean(name, a.others()))
 	case playback.KnownParam(a.kind, name):
 	case a.ignore:
 		return nil
 	default:
-		return notAParam(a.kind, name)
+		return notAParam(a.kind, name, a.others()...)
 	}
 	p, err := playback.ParseParam(a.kind, name, strings.Clone(value)) // a bool's literal is the value itself
 	if err != nil {
@@ -135,7 +147,7 @@ func readType(raw string) (playback.TokenType, *playback.Error) {
 }
 
 func unknownType(name, path string) *playback.Error {
-	return playback.Errorf(playback.CodeUnknownType, "%s: there is no type %s", path, join("", name))
+	return playback.Errorf(playback.CodeUnknownType, "%s: there is no type %s%s", path, join("", name), playback.DidYouMean(name, append(playback.TokenTypeNames(), "playback")))
 }
 
 func (k *call) setMinTTL(text, path string) *playback.Error {

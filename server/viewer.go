@@ -26,8 +26,11 @@ func (k *call) readViewer(v *jsonValue, at string) *playback.Error {
 	viewer := &playback.Viewer{Issuer: mainIssuer}
 	for i := range v.children {
 		m := &v.children[i]
-		if m.value.kind == jsonNull && isViewerMember(m.name) {
+		if m.value.kind == jsonNull && viewerNames.has(m.name) {
 			continue
+		}
+		if !viewerNames.has(m.name) {
+			return viewerNames.unknown(at, m.name)
 		}
 		if err := k.viewerMember(viewer, m, join(at, m.name)); err != nil {
 			return err
@@ -42,14 +45,6 @@ func (k *call) readViewer(v *jsonValue, at string) *playback.Error {
 	}
 	k.Viewer = viewer
 	return nil
-}
-
-func isViewerMember(name string) bool {
-	switch name {
-	case "issuer", "id", "claims", "ip", "country", "region", "asn", "referrer", "origin", "user_agent":
-		return true
-	}
-	return false
 }
 
 func (k *call) viewerMember(viewer *playback.Viewer, m *jsonMember, at string) (err *playback.Error) {
@@ -91,8 +86,6 @@ func (k *call) viewerMember(viewer *playback.Viewer, m *jsonMember, at string) (
 		k.client.Origin, err = text(v, at, maxHint)
 	case "user_agent":
 		k.client.UserAgent, err = text(v, at, maxHint)
-	default:
-		return fieldError(at, "is not known")
 	}
 	return err
 }

@@ -3,6 +3,8 @@ package tenant
 import (
 	"fmt"
 	"strings"
+
+	"github.com/playgate/playgate/playback"
 )
 
 // Permission is one thing that an access token may do, as at Mux: read or
@@ -38,7 +40,7 @@ func ParsePermission(name string) (Permission, error) {
 			return p.permission, nil
 		}
 	}
-	return 0, fmt.Errorf("%.40q is not a permission: want %s", name, strings.Join(PermissionNames(), ", "))
+	return 0, fmt.Errorf("%.40q is not a permission: want %s%s", name, strings.Join(PermissionNames(), ", "), playback.DidYouMean(name, PermissionNames()))
 }
 
 // PermissionNames returns the names of all permissions, in the order of the
