@@ -127,7 +127,7 @@ type signingLeft struct{ app *App }
 
 func (*signingLeft) description() *prometheus.Desc {
 	return prometheus.NewDesc("playgate_key_signing_left_seconds",
-		"How much longer what the environment's active key signs is sure to be honoured, though the key store should not answer any more; 0: it cannot sign.",
+		"Seconds for which a token signed now is sure to be honoured, even if the key store does not answer any more; 0: the environment cannot sign.",
 		[]string{"environment"}, nil)
 }
 
