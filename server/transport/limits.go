@@ -1,8 +1,8 @@
 package transport
 
 // What a connection takes at most before anybody is known on it, bytes: the
-// buffers of its header and its answer, two goroutine stacks, and what the kernel
-// does not count as the process's. Measured by TestAConnectionCostsWhatIsAssumed.
+// buffer of its header (16 KiB) and of its answer, the stack of its goroutine,
+// and as much again for the garbage collector's room.
 const connectionCost = 40 << 10
 
 // The descriptors that are kept for everything but connections of the listener:

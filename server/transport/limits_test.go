@@ -34,15 +34,3 @@ func TestDerive(t *testing.T) {
 		})
 	}
 }
-
-func TestABudgetIsNeverExceeded(t *testing.T) {
-	t.Parallel()
-	b := transport.NewBudget(10, nil)
-	if !b.Take(6) || b.Take(5) || !b.Take(4) || b.Take(1) {
-		t.Error("6 and 4 of 10 are there, 5 beside 6 and 1 beside 10 are not")
-	}
-	b.Release(6)
-	if !b.Take(6) {
-		t.Error("what was given back is there again")
-	}
-}

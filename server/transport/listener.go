@@ -22,11 +22,11 @@ const (
 
 // Limits bound the connections of a Listener.
 type Limits struct {
-	Total   int // connections at a time, at least 1
-	PerPeer int // of one IPv4 address or IPv6 /64, at least 1
+	Total   int // connections at a time; 0: as many as come
+	PerPeer int // of one IPv4 address or IPv6 /64; 0: Total
 }
 
-// Config is what a Listener is made of.
+// Config is what Connections are made of.
 type Config struct {
 	Limits Limits
 	// Exempt reports whether a peer may have as many connections as there are:
@@ -36,37 +36,49 @@ type Config struct {
 	Registerer prometheus.Registerer // nil: metrics are counted, not published
 }
 
-// Listener accepts connections within limits. Its Accept returns an error only
-// when the listener below is closed, or broken for good: a want of descriptors or
-// memory, and a peer that is gone already, are waited out.
-type Listener struct {
-	net.Listener
-
+// Connections are those of one or more listeners within common limits.
+type Connections struct {
 	table   *table
 	metrics *metrics
 	refused *summary
 	failed  *summary
-	closed  chan struct{}
-	close   func() error
 }
 
-// Listen returns a Listener over another one, which it closes.
-func Listen(inner net.Listener, cfg Config) *Listener {
+// New returns Connections. It does no I/O.
+func New(cfg Config) *Connections {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Exempt == nil {
 		cfg.Exempt = func(netip.Addr) bool { return false }
 	}
-	l := &Listener{Listener: inner, table: newTable(cfg.Limits, cfg.Exempt), closed: make(chan struct{})}
-	l.metrics = newMetrics(cfg.Registerer, l.table)
-	l.refused = &summary{log: cfg.Logger, message: "connections refused: there are too many"}
-	l.failed = &summary{log: cfg.Logger, message: "accepting connections failed; the listener goes on"}
+	t := newTable(cfg.Limits, cfg.Exempt)
+	return &Connections{
+		table: t, metrics: newMetrics(cfg.Registerer, t),
+		refused: &summary{log: cfg.Logger, message: "connections refused: there are too many"},
+		failed:  &summary{log: cfg.Logger, message: "accepting connections failed; the listener goes on"},
+	}
+}
+
+// Listen returns a Listener over another one, which it closes.
+func (c *Connections) Listen(inner net.Listener) *Listener {
+	l := &Listener{Listener: inner, connections: c, closed: make(chan struct{})}
 	l.close = sync.OnceValue(func() error {
 		close(l.closed)
 		return inner.Close()
 	})
 	return l
+}
+
+// Listener accepts connections within limits. Its Accept returns an error only
+// when the listener below is closed, or broken for good: a want of descriptors or
+// memory, and a peer that is gone already, are waited out.
+type Listener struct {
+	net.Listener
+
+	connections *Connections
+	closed      chan struct{}
+	close       func() error
 }
 
 // Close stops accepting. Connections that were accepted stay.
@@ -81,18 +93,18 @@ func (l *Listener) Accept() (net.Conn, error) {
 			if !transient(err) || !l.wait(pause) {
 				return nil, err
 			}
-			l.metrics.failed(err)
-			l.failed.add(slog.String("error", err.Error()), slog.Duration("next_try_after", pause))
+			l.connections.metrics.failed(err)
+			l.connections.failed.add(slog.String("error", err.Error()), slog.Duration("next_try_after", pause))
 			pause = min(2*pause, longestPause)
 			continue
 		}
 		pause = shortestPause
-		conn, reason := l.table.admit(inner)
+		conn, reason := l.connections.table.admit(inner)
 		if reason == "" {
 			return conn, nil
 		}
-		l.metrics.refused.WithLabelValues(reason).Inc()
-		l.refused.add(slog.String("reason", reason), slog.String("peer", inner.RemoteAddr().String()))
+		l.connections.metrics.refused.WithLabelValues(reason).Inc()
+		l.connections.refused.add(slog.String("reason", reason), slog.String("peer", inner.RemoteAddr().String()))
 		abort(inner)
 	}
 }

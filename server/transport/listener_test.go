@@ -103,9 +103,9 @@ func TestAcceptGoesOnAfterEveryErrorOfAccept2(t *testing.T) {
 		inner.results <- from("192.0.2.1")
 		registry := prometheus.NewPedanticRegistry()
 		var log bytes.Buffer
-		l := transport.Listen(inner, transport.Config{
+		l := transport.New(transport.Config{
 			Limits: transport.Limits{Total: 1, PerPeer: 1}, Logger: slog.New(slog.NewTextHandler(&log, nil)), Registerer: registry,
-		})
+		}).Listen(inner)
 		began := time.Now()
 		if _, err := l.Accept(); err != nil {
 			t.Fatalf("Accept() = %v, want the connection that came in the end", err)
@@ -150,14 +150,14 @@ func TestAcceptEndsWithTheListener(t *testing.T) {
 		t.Parallel()
 		inner := newScripted()
 		_ = inner.Close()
-		if _, err := transport.Listen(inner, transport.Config{Limits: limits}).Accept(); !errors.Is(err, net.ErrClosed) {
+		if _, err := transport.New(transport.Config{Limits: limits}).Listen(inner).Accept(); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Accept() = %v, want net.ErrClosed", err)
 		}
 	})
 	t.Run("no socket", func(t *testing.T) {
 		t.Parallel()
 		inner := newScripted(acceptError(syscall.EBADF))
-		if _, err := transport.Listen(inner, transport.Config{Limits: limits}).Accept(); !errors.Is(err, syscall.EBADF) {
+		if _, err := transport.New(transport.Config{Limits: limits}).Listen(inner).Accept(); !errors.Is(err, syscall.EBADF) {
 			t.Errorf("Accept() = %v, want EBADF", err)
 		}
 	})
@@ -165,7 +165,7 @@ func TestAcceptEndsWithTheListener(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			inner := newScripted(acceptError(syscall.EMFILE))
-			l := transport.Listen(inner, transport.Config{Limits: limits})
+			l := transport.New(transport.Config{Limits: limits}).Listen(inner)
 			began := time.Now()
 			go func() { _ = l.Close() }()
 			if _, err := l.Accept(); err == nil {
@@ -186,7 +186,7 @@ func accepted(t *testing.T, limits transport.Limits, peers ...*peer) map[*peer]*
 		inner.results <- p
 	}
 	close(inner.results)
-	l := transport.Listen(inner, transport.Config{Limits: limits, Exempt: func(a netip.Addr) bool { return a == netip.MustParseAddr("10.0.0.1") }})
+	l := transport.New(transport.Config{Limits: limits, Exempt: func(a netip.Addr) bool { return a == netip.MustParseAddr("10.0.0.1") }}).Listen(inner)
 	out := map[*peer]*transport.Conn{}
 	for {
 		c, err := l.Accept()
@@ -226,7 +226,7 @@ func TestOnePeerCannotHaveAll(t *testing.T) {
 func TestAClosedConnectionGivesItsPlaceBackOnce(t *testing.T) {
 	t.Parallel()
 	inner := newScripted()
-	l := transport.Listen(inner, transport.Config{Limits: transport.Limits{Total: 9, PerPeer: 1}})
+	l := transport.New(transport.Config{Limits: transport.Limits{Total: 9, PerPeer: 1}}).Listen(inner)
 	for n := range 3 {
 		inner.results <- from("192.0.2.1")
 		c, err := l.Accept()
@@ -251,7 +251,7 @@ func TestTheLongestIdleMakesRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		inner := newScripted()
-		l := transport.Listen(inner, transport.Config{Limits: transport.Limits{Total: 3, PerPeer: 3}})
+		l := transport.New(transport.Config{Limits: transport.Limits{Total: 3, PerPeer: 3}}).Listen(inner)
 		accept := func(address string) (*peer, *transport.Conn) {
 			p := from(address)
 			inner.results <- p
@@ -267,7 +267,7 @@ func TestTheLongestIdleMakesRoom(t *testing.T) {
 		silent, _ := accept("192.0.2.2")
 		served, servedConn := accept("192.0.2.3")
 		servedConn.Busy()
-		servedConn.Idle()
+		servedConn.Idle(time.Now())
 		time.Sleep(time.Second)
 		newest, newestConn := accept("192.0.2.4")
 		if !silent.wasClosed() || busy.wasClosed() || served.wasClosed() || newest.wasClosed() {

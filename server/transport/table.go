@@ -2,6 +2,8 @@ package transport
 
 import (
 	"cmp"
+	"errors"
+	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -22,7 +24,7 @@ const (
 // connection in so many only.
 const evictions = 64
 
-// table holds the connections of a Listener.
+// table holds the open connections.
 type table struct {
 	limits Limits
 	exempt func(netip.Addr) bool
@@ -36,6 +38,12 @@ type table struct {
 }
 
 func newTable(limits Limits, exempt func(netip.Addr) bool) *table {
+	if limits.Total == 0 {
+		limits.Total = math.MaxInt
+	}
+	if limits.PerPeer == 0 {
+		limits.PerPeer = limits.Total
+	}
 	return &table{
 		limits: limits, exempt: exempt,
 		epoch: time.Now(), //nolint:forbidigo // an origin of durations: it decides nothing
@@ -128,7 +136,7 @@ func (t *table) elapsed() int64 {
 // evictedMark is Conn.idle of a connection that was closed to make room.
 const evictedMark = -1
 
-// Conn is a connection within a Listener's limits. It is idle from the beginning
+// Conn is a connection within the limits. It is idle from the beginning
 // and after each answer, until the header of a request has arrived: what an
 // attacker sends slowly is idle.
 type Conn struct {
@@ -141,15 +149,18 @@ type Conn struct {
 
 // Busy says that a request is being answered. c may be nil.
 func (c *Conn) Busy() {
-	if c != nil {
-		c.idle.CompareAndSwap(c.idle.Load(), 0)
+	if c == nil {
+		return
+	}
+	if since := c.idle.Load(); since > 0 {
+		c.idle.CompareAndSwap(since, 0)
 	}
 }
 
-// Idle says that the connection waits for a request. c may be nil.
-func (c *Conn) Idle() {
+// Idle says that the connection waits for a request since now. c may be nil.
+func (c *Conn) Idle(now time.Time) {
 	if c != nil {
-		c.idle.CompareAndSwap(0, c.table.elapsed())
+		c.idle.CompareAndSwap(0, max(1, int64(now.Sub(c.table.epoch))))
 	}
 }
 
@@ -157,6 +168,14 @@ func (c *Conn) Idle() {
 func (c *Conn) Close() error {
 	c.table.remove(c)
 	return c.Conn.Close()
+}
+
+// CloseWrite closes the connection for writing, as far as the one below can.
+func (c *Conn) CloseWrite() error {
+	if inner, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return inner.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 // SyscallConn returns the connection below, for system calls on it.
