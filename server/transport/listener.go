@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -55,8 +56,8 @@ func New(cfg Config) *Connections {
 	t := newTable(cfg.Limits, cfg.Exempt)
 	return &Connections{
 		table: t, metrics: newMetrics(cfg.Registerer, t),
-		refused: &summary{log: cfg.Logger, message: "connections refused: there are too many"},
-		failed:  &summary{log: cfg.Logger, message: "accepting connections failed; the listener goes on"},
+		refused: &summary{log: func(attrs ...any) { cfg.Logger.Warn("connections refused: there are too many", attrs...) }},
+		failed:  &summary{log: func(attrs ...any) { cfg.Logger.Warn("accepting connections failed; the listener goes on", attrs...) }},
 	}
 }
 
@@ -133,11 +134,12 @@ func transient(err error) bool {
 		var timeout net.Error
 		return errors.As(err, &timeout) && timeout.Timeout()
 	}
-	switch number {
-	case syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK, syscall.EFAULT, syscall.EOPNOTSUPP:
-		return false // there is no listening socket
-	}
-	return true
+	return !slices.Contains(noSocket(), number)
+}
+
+// noSocket returns the errors of accept(2) that say there is no listening socket.
+func noSocket() []syscall.Errno {
+	return []syscall.Errno{syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK, syscall.EFAULT, syscall.EOPNOTSUPP}
 }
 
 // abort closes a connection that was never served, without the state that an
@@ -151,8 +153,7 @@ func abort(c net.Conn) {
 
 // summary logs what happens often in one line a second.
 type summary struct {
-	log     *slog.Logger
-	message string
+	log func(attrs ...any)
 
 	mu    sync.Mutex // guards what follows
 	count int        // since the last line
@@ -169,6 +170,6 @@ func (s *summary) add(attrs ...any) {
 	if now.Sub(s.last) < time.Second {
 		return
 	}
-	s.log.Warn(s.message, append([]any{slog.Int("count", s.count)}, attrs...)...)
+	s.log(append([]any{slog.Int("count", s.count)}, attrs...)...)
 	s.count, s.last = 0, now
 }
