@@ -154,7 +154,7 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 		Snapshot: func() *server.Snapshot { return a.state.Load().edge },
 		Issuer:   pipeline, Explainer: pipeline, Policies: policyManager{a},
 		Identity: a.identity, JWKS: a.ring, Keys: keyManager{manager, a.settings}, Grants: holder, Logger: a.log, AccessLog: cfg.Log.Access.String(),
-		Webhooks: webhooks{a}, Registerer: registry, Pages: a.opts.Pages,
+		Webhooks: webhooks{a}, Registerer: registry, Pages: a.opts.Pages, Connections: connectionLimits(&cfg.Server, a.log),
 	})
 	a.dependencies = newDependencies(a.log, registry, a.watched()...)
 	a.admin = newAdminServer(adminConfig{ready: a.readiness, gatherer: a.registry, pprof: cfg.Server.AdminPprof})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"runtime/metrics"
 	"strings"
@@ -66,6 +67,22 @@ func Tune(ctx context.Context, environ []string) error {
 			return nil
 		}
 	}
+}
+
+// Limit returns how many bytes of memory the process may have: the lower of
+// GOMEMLIMIT and the limit of the control group; 0: nobody says.
+func Limit() uint64 {
+	limit := uint64(math.MaxUint64)
+	if own := debug.SetMemoryLimit(-1); own > 0 && own < math.MaxInt64 {
+		limit = uint64(own)
+	}
+	if group, err := memlimit.FromCgroup(); err == nil && group > 0 {
+		limit = min(limit, group)
+	}
+	if limit >= math.MaxInt64 {
+		return 0
+	}
+	return limit
 }
 
 func abs(n int) int { return max(n, -n) }

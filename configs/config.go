@@ -43,6 +43,8 @@ type Server struct {
 	TLS                 TLS            `yaml:"tls" restart:"switch" doc:"Serve HTTPS with this pair. Both or neither; a changed file is read again on reload."`
 	AdminListen         string         `yaml:"admin_listen" default:"127.0.0.1:9090" restart:"true" doc:"Address of /livez, /readyz and /metrics; \"\" switches it off."`
 	AdminPprof          bool           `yaml:"admin_pprof" default:"false" restart:"true" doc:"Serve /debug/pprof on the admin address."`
+	MaxConnections      int            `yaml:"max_connections" default:"0" min:"0" restart:"true" doc:"The most connections at a time; then those that have been idle the longest are closed for new ones. 0: three quarters of RLIMIT_NOFILE, as far as half of the memory limit has room for them."`
+	MaxConnectionsPerIP int            `yaml:"max_connections_per_ip" default:"0" min:"0" restart:"true" doc:"The most connections of one IPv4 address or IPv6 /64, trusted_proxies aside. 0: a quarter of max_connections."`
 	TrustedProxies      []netip.Prefix `yaml:"trusted_proxies" doc:"CIDRs whose X-Forwarded-For, -Host and -Proto are believed, walked from the right."`
 	DrainDelay          time.Duration  `yaml:"drain_delay" default:"5s" zero:"ok" doc:"How long to go on serving after SIGTERM while /readyz says no; 0 means none."`
 	UnresolvedRateLimit Rate           `yaml:"unresolved_rate_limit" default:"600-M" doc:"Limit per IP for requests that name no environment; \"\" means none."`

@@ -98,11 +98,19 @@ func start(t *testing.T, content files) *gateway {
 // launch runs a gateway and waits until it listens.
 func launch(t *testing.T, content files) *gateway {
 	t.Helper()
+	return launchBy(t, content)
+}
+
+// launchBy is launch by a command that runs the gateway's, whose words are added
+// to its own.
+func launchBy(t *testing.T, content files, by ...string) *gateway {
+	t.Helper()
 	g := &gateway{t: t, dir: t.TempDir(), log: &logBuffer{}, exited: make(chan error, 1)}
 	for name, text := range content {
 		g.write(name, text)
 	}
-	g.cmd = exec.Command(binary, "serve", "--config", filepath.Join(g.dir, "playgate.yaml"))
+	words := append(by, binary, "serve", "--config", filepath.Join(g.dir, "playgate.yaml"))
+	g.cmd = exec.Command(words[0], words[1:]...)
 	g.cmd.Stderr, g.cmd.Stdout = g.log, g.log
 	if err := g.cmd.Start(); err != nil {
 		t.Fatal(err)

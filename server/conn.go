@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/playgate/playgate/server/transport"
 )
 
 // slack is how much earlier than due a deadline may end a wait. It is the
@@ -32,6 +34,7 @@ func (l timedListener) Accept() (net.Conn, error) {
 	}
 	timed := newConn(nonblocking(c), l.patience)
 	timed.half, _ = c.(interface{ CloseWrite() error })
+	timed.limited, _ = c.(*transport.Conn)
 	return timed, nil
 }
 
@@ -49,6 +52,8 @@ type conn struct {
 	read, write deadlines
 	half        interface{ CloseWrite() error } // nil: it cannot be closed by halves
 	lingering   atomic.Bool
+
+	limited *transport.Conn // told when the connection is idle; nil: nobody counts it
 }
 
 func newConn(inner net.Conn, patience time.Duration) *conn {
@@ -71,7 +76,11 @@ func timed(c net.Conn) *conn {
 // begin is called when a request's header has arrived: also of one that came
 // with the last request, for which nobody has read.
 func (c *conn) begin() {
-	if c != nil && c.phase.Load() > 0 {
+	if c == nil {
+		return
+	}
+	c.limited.Busy()
+	if c.phase.Load() > 0 {
 		c.phase.Store(0)
 	}
 }
@@ -79,6 +88,7 @@ func (c *conn) begin() {
 // rest is called when the answer to a request is ready to be written.
 func (c *conn) rest(now time.Time) {
 	if c != nil {
+		c.limited.Idle(now)
 		c.phase.Store(max(1, int64(now.Sub(c.epoch))))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"github.com/playgate/playgate/issuer"
 	"github.com/playgate/playgate/middleware"
 	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/server/transport"
 )
 
 // The limits of one connection; timedListener keeps the times. ReadBuffer is also the limit of the request
@@ -110,6 +112,9 @@ type Config struct {
 	Now        func() time.Time      // nil: time.Now
 	Rand       func() float64        // in [0,1), for refresh_at; nil: math/rand/v2
 
+	// Connections bounds the connections; trusted proxies may have all of them.
+	Connections transport.Limits
+
 	// Pages are net/http handlers below paths that start and end with "/",
 	// beside the routes of the API: the demo's. Nothing there is authenticated
 	// or limited.
@@ -125,6 +130,8 @@ type Server struct {
 	limits  *middleware.Limits
 	metrics *metrics
 	log     *middleware.AccessLog
+
+	connections *transport.Connections
 
 	realTime bool // the clock is the real one, which deadlines run on
 
@@ -154,6 +161,10 @@ func New(cfg Config) *Server {
 		auth:   middleware.NewAuthenticator(cfg.Identity),
 		limits: middleware.NewLimits(cfg.Now, cfg.Registerer),
 	}
+	s.connections = transport.New(transport.Config{
+		Limits: cfg.Connections, Logger: cfg.Logger, Registerer: cfg.Registerer,
+		Exempt: func(peer netip.Addr) bool { return cfg.Snapshot().edge.Trusts(peer) },
+	})
 	s.SetAccessLog(cfg.AccessLog)
 	s.metrics = newMetrics(s.routes.all, cfg.Registerer, func(id playback.EnvironmentID) bool {
 		_, ok := cfg.Snapshot().edge.ByID(id)
@@ -191,6 +202,7 @@ func New(cfg Config) *Server {
 // nil, as it does at once after Shutdown. The listener is without TLS, which
 // secure adds; nil: there is none. Shutdown closes it.
 func (s *Server) Serve(l net.Listener, secure *tls.Config) error {
+	l = s.connections.Listen(l)
 	if secure == nil {
 		return s.serve(timedListener{l, readTimeout})
 	}
