@@ -78,23 +78,40 @@ func (a *App) openJournal(cfg *configs.Config, registry prometheus.Registerer) (
 // decisionsTime bounds how long a sink that does not answer may hold up a stop.
 const decisionsTime = 5 * time.Second
 
-// DecisionKey returns the key of the pseudonyms in a configuration's decision
-// log: with it, records of a viewer of one of its environments are found.
-func DecisionKey(path string, environ []string, env playback.EnvironmentID) (playback.Secret, error) {
+// DecisionViewer names a viewer of one of a configuration's environments.
+type DecisionViewer struct {
+	Environment playback.EnvironmentID
+	Issuer      string // its alias or URL; "" where it can only be one
+	ID          string
+}
+
+// Pseudonym returns what the configuration's decision log has for a viewer.
+// unknown says that the environment has no such issuer now: records of an issuer
+// that it had are found all the same.
+func (v DecisionViewer) Pseudonym(path string, environ []string) (pseudonym string, unknown, err error) {
 	loaded, err := configs.Load(path, environ)
 	if err != nil {
-		return playback.Secret{}, err
+		return "", nil, err
 	}
-	known := false
-	for _, e := range loaded.Config.Environments() {
-		known = known || e.ID == env
-	}
-	if !known {
-		return playback.Secret{}, fmt.Errorf("there is no environment %.80q", env)
+	alias, found := "", false
+	for _, o := range loaded.Config.Tenants() {
+		for i := range o.Environments {
+			if e := &o.Environments[i]; e.ID == v.Environment {
+				found = true
+				alias, unknown = e.AliasOf(v.Issuer)
+			}
+		}
 	}
 	key := loaded.Config.Decisions.PseudonymKey
-	if key.Reveal() == "" {
-		return key, errors.New("the configuration has no decision log, and so no key of its pseudonyms")
+	switch {
+	case !found:
+		return "", nil, fmt.Errorf("there is no environment %.80q", v.Environment)
+	case key.Reveal() == "":
+		return "", nil, errors.New("the configuration has no decision log, and so no key of its pseudonyms")
+	case unknown != nil && v.Issuer == "":
+		return "", nil, fmt.Errorf("the viewer's issuer %w", unknown)
+	case unknown != nil:
+		alias = v.Issuer
 	}
-	return key, nil
+	return audit.Pseudonym(key, v.Environment, alias, v.ID), unknown, nil
 }

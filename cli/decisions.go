@@ -33,7 +33,7 @@ type decisionFilter struct {
 	Asset       string `help:"About this asset."`
 	Type        string `help:"About tokens of this type."`
 	Viewer      string `help:"Of this viewer: a pseudonym, or with --config the ID itself."`
-	Issuer      string `default:"main" help:"The alias of that viewer's issuer, with --config."`
+	Issuer      string `help:"The alias or URL of that viewer's issuer, with --config; the only one, or main, if left out."`
 	Country     string `help:"From this country."`
 	Revision    string `help:"By this revision of the rules, or one that begins so."`
 	RequestID   string `name:"request-id" help:"Of this request."`
@@ -74,11 +74,12 @@ func (f *decisionFilter) viewer(p *Process) (string, error) {
 	case f.Environment == "":
 		return "", errors.New("--config and --environment go together")
 	}
-	key, err := app.DecisionKey(f.Config, p.Environ, playback.EnvironmentID(f.Environment))
-	if err != nil {
-		return "", err
+	viewer := app.DecisionViewer{Environment: playback.EnvironmentID(f.Environment), Issuer: f.Issuer, ID: f.Viewer}
+	pseudonym, unknown, err := viewer.Pseudonym(f.Config, p.Environ)
+	if unknown != nil && err == nil {
+		fmt.Fprintf(p.Stderr, "--issuer: %s\n", unknown) // there may be records from when it was one
 	}
-	return audit.Pseudonym(key, playback.EnvironmentID(f.Environment), f.Issuer, f.Viewer), nil
+	return pseudonym, err
 }
 
 // momentOrAgo reads a time, or how long ago it was.

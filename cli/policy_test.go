@@ -159,7 +159,11 @@ func TestDecisionsAreFoundAndReplayed(t *testing.T) {
 			t.Errorf("%q: status %d, %s%s, want %d records", c.args, status, out, errs, c.want)
 		}
 	}
-	status, out, errs := run("policy", "diff", "@p.yaml", "@next.yaml", "--decisions", "@d.log", "--decisions", "@d.log")
+	status, out, errs := run("decisions", "grep", "@d.log", "--viewer", "alice", "--issuer", "mian", "--config", "@config.yaml", "--environment", "acme")
+	if status != 0 || out != "" || errs != "--issuer: is no issuer of this environment; did you mean main?\n" {
+		t.Errorf("an issuer that there is not: status %d, %s%s", status, out, errs)
+	}
+	status, out, errs = run("policy", "diff", "@p.yaml", "@next.yaml", "--decisions", "@d.log", "--decisions", "@d.log")
 	if status != 0 || !strings.Contains(out, ": 4 decisions\n  gained   2\n  lost     0\n") || !strings.Contains(out, "no_matching_rule → all") {
 		t.Errorf("diff: status %d, %s%s", status, out, errs)
 	}

@@ -85,7 +85,7 @@ func TestEveryStoreAnswersAlike(t *testing.T) {
 				{"GET", "/v1/grants/g", "", 200, `"attributes":{"a\u0000":"\u0000\n` + "\u0085" + `"}`},
 				{"POST", "/v1/tokens", `{"playback_id":"PIDacme","viewer":{"id":"u"}}`, 200, ""},
 				{"PUT", "/v1/grants/g", `{"viewer":{"id":"v"},"type":"ticket","scope":{"all":true}}`, 400, `"viewer: the grant of this ID is another viewer's`},
-				{"PUT", "/v1/grants/g", `{"viewer":{"id":"u","issuer":"other"},"type":"ticket","scope":{"all":true}}`, 400, `"viewer: the grant of this ID is another viewer's`},
+				{"PUT", "/v1/grants/g", `{"viewer":{"id":"u","issuer":"other"},"type":"ticket","scope":{"all":true}}`, 400, `"viewer.issuer: is no issuer of this environment: want main`},
 				{"GET", "/v1/grants/g", "", 200, `"viewer":{"issuer":"main","id":"u"}`},
 				{"POST", "/v1/tokens", `{"playback_id":"PIDacme","viewer":{"id":"v"}}`, 403, `"no_matching_rule"`},
 				{"DELETE", "/v1/grants/g", "", 204, ""},

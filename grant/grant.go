@@ -172,6 +172,18 @@ func (h *Holder) List(ctx context.Context, env playback.EnvironmentID, issuer, v
 	return list, nil
 }
 
+// Issuers returns the aliases under which a viewer's ID has grants, sorted. The
+// error is as InForce's.
+func (h *Holder) Issuers(ctx context.Context, env playback.EnvironmentID, viewer string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	issuers, err := h.cfg.Store.GrantIssuers(ctx, env, viewer)
+	if err != nil {
+		return nil, h.unavailable(err)
+	}
+	return issuers, nil
+}
+
 // failure is what a caller learns of an error of the store about one grant.
 func (h *Holder) failure(err error) error {
 	if errors.Is(err, store.ErrNotFound) {

@@ -22,15 +22,23 @@ type Holds interface {
 	Holds(c *playback.Claims) bool
 }
 
+// AliasLister says under which issuers a viewer's ID has grants: *grant.Holder.
+type AliasLister interface {
+	Issuers(ctx context.Context, env playback.EnvironmentID, viewer string) ([]string, error)
+}
+
 // Explanation is what would become of a request, and why. Nothing was signed,
 // begun, charged or remembered.
 type Explanation struct {
-	Object   *playback.Object
-	Now      time.Time
-	Grants   []playback.Held      // what the viewer holds and the rules see, if they want to know
-	Idle     []playback.IdleGrant // what the viewer holds besides, and why the rules do not see it
-	Types    []TypeExplanation
-	Revision string
+	Object *playback.Object
+	Now    time.Time
+	Grants []playback.Held      // what the viewer holds and the rules see, if they want to know
+	Idle   []playback.IdleGrant // what the viewer holds besides, and why the rules do not see it
+	// OtherIssuers are the aliases under which the viewer's ID has grants that the
+	// rules do not see, because the viewer is another issuer's.
+	OtherIssuers []string
+	Types        []TypeExplanation
+	Revision     string
 	// Refusal is what a request would get; nil: tokens. Types may hold the
 	// reason.
 	Refusal *playback.Error
@@ -76,21 +84,10 @@ func (i *Issuer) Explain(ctx context.Context, env *Environment, req *Request) (*
 	}
 	q := &inquiry{env: &quiet, object: object, req: req, now: i.cfg.Now()}
 	x := &Explanation{Object: object, Now: q.now, Revision: env.Revision}
-	var held []playback.Held
-	if env.ReadsGrants {
-		question := playback.Question{Viewer: req.Viewer, Object: object, Now: q.now}
-		if held, err = i.cfg.Grants.Held(ctx, env.ID, &question); err != nil {
-			return nil, err
-		}
-		for n := range held {
-			if why := held[n].Obstacles(object, q.now); why != nil {
-				x.Idle = append(x.Idle, playback.IdleGrant{ID: held[n].ID, Why: why, Held: held[n]})
-			} else {
-				x.Grants = append(x.Grants, held[n])
-			}
-		}
+	held, err := i.explainRights(ctx, q, x)
+	if err != nil {
+		return nil, err
 	}
-	q.rights.read, q.rights.inForce = true, x.Grants
 	all := q.explain(x, held)
 	if x.Refusal == nil {
 		x.Refusal = i.explainPlan(q, x, all)

@@ -2,6 +2,7 @@ package issuer
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/playgate/playgate/playback"
@@ -48,4 +49,33 @@ func (q *inquiry) ReadEntitlements(needed bool) ([]playback.Held, error) {
 		r.late = err
 	}
 	return r.inForce, err
+}
+
+// explainRights looks up all that the viewer holds, if the rules want to know,
+// and notes what of it they see and what not.
+func (i *Issuer) explainRights(ctx context.Context, q *inquiry, x *Explanation) ([]playback.Held, error) {
+	q.rights.read = true
+	if !q.env.ReadsGrants {
+		return nil, nil
+	}
+	viewer := q.req.Viewer
+	held, err := i.cfg.Grants.Held(ctx, q.env.ID, &playback.Question{Viewer: viewer, Object: q.object, Now: q.now})
+	if err != nil {
+		return nil, err
+	}
+	for n := range held {
+		if why := held[n].Obstacles(q.object, q.now); why != nil {
+			x.Idle = append(x.Idle, playback.IdleGrant{ID: held[n].ID, Why: why, Held: held[n]})
+		} else {
+			x.Grants = append(x.Grants, held[n])
+		}
+	}
+	q.rights.inForce = x.Grants
+	lister, ok := i.cfg.Grants.(AliasLister)
+	if !ok || viewer.ID == "" {
+		return held, nil
+	}
+	x.OtherIssuers, err = lister.Issuers(ctx, q.env.ID, viewer.ID)
+	x.OtherIssuers = slices.DeleteFunc(x.OtherIssuers, func(alias string) bool { return alias == viewer.Issuer })
+	return held, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -71,6 +72,7 @@ type explanation struct {
 	Catalogue   catalogueEntry         `json:"catalogue"`
 	Grants      []heldJSON             `json:"grants"` // that the rules saw
 	Idle        []idleGrant            `json:"grants_not_in_force"`
+	Notes       []string               `json:"notes,omitempty"`
 	Types       []explainedType        `json:"types"`
 	Plan        *explainedPlan         `json:"plan"`
 }
@@ -128,6 +130,9 @@ func explanationOf(x *middleware.Exchange, viewer *playback.Viewer, e *issuer.Ex
 	}
 	for i := range e.Idle {
 		out.Idle = append(out.Idle, idleGrant{heldOf(&e.Idle[i].Held, viewer.Issuer, viewer.ID), e.Idle[i].Why})
+	}
+	if len(e.OtherIssuers) > 0 {
+		out.Notes = append(out.Notes, fmt.Sprintf("this viewer holds grants under %s, which rules do not see for a viewer of %s", strings.Join(e.OtherIssuers, ", "), viewer.Issuer))
 	}
 	if r := e.Refusal; r != nil {
 		out.Effect, out.Status, out.Code, out.Message, out.Available = "deny", Status(r.Kind), r.Code, r.Message, unixOrZero(r.AvailableFrom)

@@ -68,6 +68,9 @@ func (s *Server) putGrant(ctx context.Context, c *fiber.Ctx, x *middleware.Excha
 		return trailing
 	}
 	e, refusal := readGrant(&sent)
+	if refusal == nil {
+		e.Issuer, refusal = aliasOf(x.Environment.Environment, e.Issuer, "viewer.issuer")
+	}
 	if refusal != nil {
 		return refusal
 	}
@@ -127,12 +130,9 @@ func listGrants(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) er
 	if viewer == "" {
 		return playback.Errorf(playback.CodeInvalidParam, "viewer: want the ID of the viewer whose grants are meant")
 	}
-	if alias == "" {
-		alias = mainIssuer
-	}
 	ctx, cancel := grantContext()
 	defer cancel()
-	list, err := s.cfg.Grants.List(ctx, x.Environment.ID, alias, viewer)
+	list, err := s.grantsUnder(ctx, x, alias, viewer)
 	if err != nil {
 		return err
 	}
@@ -149,6 +149,24 @@ func listGrants(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) er
 	b = append(b, "]}"...)
 	x.Buf = b
 	return send(c, x)
+}
+
+// grantsUnder lists a viewer's grants. Of an issuer that is no longer configured
+// there may be some, which must be found to be moved; where there are none, the
+// name is refused like everywhere else.
+func (s *Server) grantsUnder(ctx context.Context, x *middleware.Exchange, name, viewer string) ([]playback.Entitlement, error) {
+	alias, unknown := aliasOf(x.Environment.Environment, name, "issuer")
+	switch {
+	case unknown != nil && name == "":
+		return nil, unknown
+	case unknown != nil:
+		alias = name
+	}
+	list, err := s.cfg.Grants.List(ctx, x.Environment.ID, alias, viewer)
+	if err == nil && len(list) == 0 && unknown != nil {
+		return nil, unknown
+	}
+	return list, err
 }
 
 // readGrant reads the body of a PUT. What the values mean is for the manager to
@@ -200,15 +218,15 @@ func grantMember(e *playback.Entitlement, m *jsonMember) (err *playback.Error) {
 	case "scope":
 		e.Scope, err = grantScope(v)
 	case "from":
-		e.From, err = readUnix(v, "from")
+		e.From, err = readTime(v, "from")
 	case "until":
-		e.Until, err = readUnix(v, "until")
+		e.Until, err = readTime(v, "until")
 	case "id":
 		e.ID, err = text(v, "id", maxName)
 	case "first_play":
-		e.FirstPlay, err = readUnix(v, m.name)
+		e.FirstPlay, err = readTime(v, m.name)
 	case "created_at", "updated_at":
-		_, err = readUnix(v, m.name) // of an answer that is sent back
+		_, err = readTime(v, m.name) // of an answer that is sent back
 	case "play_within":
 		if v.kind != jsonNumber && v.kind != jsonString {
 			return fieldError("play_within", "want a number or a string")
@@ -236,7 +254,6 @@ func grantViewer(e *playback.Entitlement, v *jsonValue) (err *playback.Error) {
 	if v.kind != jsonObject {
 		return fieldError("viewer", "want an object")
 	}
-	e.Issuer = mainIssuer
 	for i := range v.children {
 		m := &v.children[i]
 		at := join("viewer", m.name)
@@ -288,13 +305,25 @@ func grantScope(v *jsonValue) (s playback.Scope, err *playback.Error) {
 	return s, nil
 }
 
-// readUnix reads Unix seconds.
-func readUnix(v *jsonValue, at string) (time.Time, *playback.Error) {
-	n, err := strconv.ParseInt(v.text, 10, 64)
-	if v.kind != jsonNumber || err != nil || n < 0 {
-		return time.Time{}, fieldError(at, "want an integer of Unix seconds")
+// readTime reads a time, to the second: Unix seconds, or a text as in RFC 3339
+// §5.6, which has a zone and may be in small letters.
+func readTime(v *jsonValue, at string) (time.Time, *playback.Error) {
+	var t time.Time
+	var err error
+	switch v.kind {
+	case jsonNumber:
+		var n int64
+		n, err = strconv.ParseInt(v.text, 10, 64)
+		t = time.Unix(n, 0)
+	case jsonString:
+		err = t.UnmarshalText([]byte(strings.ToUpper(v.text)))
+	case jsonNull, jsonBool, jsonArray, jsonObject:
+		err = errors.New("neither a number nor a text")
 	}
-	return time.Unix(n, 0).UTC(), nil
+	if err != nil || t.Unix() < 0 {
+		return time.Time{}, fieldError(at, `want an integer of Unix seconds, or "2027-01-31T18:00:00Z" as in RFC 3339`)
+	}
+	return time.Unix(t.Unix(), 0).UTC(), nil
 }
 
 func sendGrant(c *fiber.Ctx, x *middleware.Exchange, e *playback.Entitlement, status int) error {

@@ -64,7 +64,7 @@ func TestGrantsOverHTTP(t *testing.T) {
 	if r := k.get("/v1/grants?viewer=u+2%2F%C3%BC&issuer=main", backend); !strings.Contains(r.body, `"pass-2"`) {
 		t.Errorf("a viewer with an odd ID: %s", r.body)
 	}
-	if r := k.get("/v1/grants?viewer=u1&issuer=partner", backend); r.body != `{"data":[]}` {
+	if r := k.get("/v1/grants?viewer=u1&issuer=shared", backend); r.body != `{"data":[]}` {
 		t.Errorf("a namesake's grants: %s", r.body)
 	}
 
@@ -77,6 +77,50 @@ func TestGrantsOverHTTP(t *testing.T) {
 	k.want(k.call("DELETE", "/v1/grants/order-1", backend), http.StatusNoContent, "")
 	k.want(k.call("DELETE", "/v1/grants/order-1", backend), http.StatusNotFound, playback.CodeNotFound)
 	k.want(k.get("/v1/grants/order-1", backend), http.StatusNotFound, playback.CodeNotFound)
+}
+
+// TestTimesOfGrantsInWords: RFC 3339, to the second.
+func TestTimesOfGrantsInWords(t *testing.T) {
+	t.Parallel()
+	k := start(t, options{})
+	backend := basicAuth(acmeBackend, secret)
+	for text, want := range map[string]float64{
+		"1800000000": 1800000000, `"2027-01-15T08:00:00Z"`: 1800000000, `"2027-01-15T08:00:00.999Z"`: 1800000000, `"2027-01-15t08:00:00z"`: 1800000000,
+		`"2027-01-15T09:30:00+01:30"`: 1800000000, `"2027-01-15T03:00:00-05:00"`: 1800000000, `"1970-01-01T00:00:00Z"`: 0, `"9999-12-31T23:59:59Z"`: 253402300799,
+	} {
+		for _, member := range []string{"from", "until"} {
+			r := k.put("/v1/grants/g-"+member, `{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"`+member+`":`+text+`}`, backend)
+			grant, _ := r.decode(t)["data"].(map[string]any)
+			if grant[member] != want {
+				t.Errorf("%s %s: %d %s, want %v", member, text, r.StatusCode, r.body, want)
+			}
+		}
+	}
+}
+
+// TestGrantsUnderAnIssuersURL are under its alias.
+func TestGrantsUnderAnIssuersURL(t *testing.T) {
+	t.Parallel()
+	k := start(t, options{})
+	backend := basicAuth(acmeBackend, secret)
+	r := k.put("/v1/grants/g1", `{"viewer":{"id":"u1","issuer":"idp-shared"},"type":"ticket","scope":{"all":true}}`, backend)
+	k.want(r, http.StatusCreated, "")
+	for _, target := range []string{"/v1/grants/g1", "/v1/grants?viewer=u1&issuer=shared", "/v1/grants?viewer=u1&issuer=idp-shared"} {
+		if r := k.get(target, backend); !strings.Contains(r.body, `"viewer":{"issuer":"shared","id":"u1"}`) {
+			t.Errorf("%s: %d %s", target, r.StatusCode, r.body)
+		}
+	}
+	k.want(k.get("/v1/grants?viewer=u1&issuer=partner", backend), http.StatusBadRequest, playback.CodeInvalidField)
+	// What was stored while it was configured is found, to be moved.
+	if _, _, err := k.grants.Put(t.Context(), playback.Entitlement{
+		Environment: acme, Issuer: "partner", Viewer: "u1",
+		Held: playback.Held{ID: "old", Type: playback.HeldTicket, Scope: playback.Scope{Kind: playback.ScopeAll}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if r := k.get("/v1/grants?viewer=u1&issuer=partner", backend); !strings.Contains(r.body, `"id":"old"`) {
+		t.Errorf("of an issuer that is no longer configured: %d %s", r.StatusCode, r.body)
+	}
 }
 
 func TestGrantsAreForBackendsOfTheirEnvironment(t *testing.T) {
@@ -139,7 +183,15 @@ func TestBodiesThatAreNoGrant(t *testing.T) {
 		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"asset_id":"a/b"}}`:                             "scope.asset_id",
 		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"from":2,"until":1}`:                "until: is not after from",
 		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"from":"2027-01-01"}`:               "from: want an integer",
+		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"from":"2027-01-01T00:00:00"}`:      "from: want an integer",
+		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"from":"2027-02-29T00:00:00Z"}`:     "from: want an integer",
+		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"from":"1969-12-31T23:59:59Z"}`:     "from: want an integer",
+		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"from":"1800000000"}`:               "from: want an integer",
+		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"from":true}`:                       "from: want an integer",
 		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"until":1.5}`:                       "until: want an integer",
+		`{"viewer":{"id":"u1","issuer":"sharde"},"type":"ticket","scope":{"all":true}}`:                 "viewer.issuer: is no issuer of this environment; did you mean shared?",
+		`{"viewer":{"id":"u1","issuer":"partner"},"type":"ticket","scope":{"all":true}}`:                "viewer.issuer: is no issuer of this environment: want one of main, shared",
+		`{"viewer":{"id":"u1","issuer":"idp-globex"},"type":"ticket","scope":{"all":true}}`:             "viewer.issuer: is no issuer of this environment",
 		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"until":-1}`:                        "until",
 		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"play_within":0}`:                   "play_within",
 		`{"viewer":{"id":"u1"},"type":"ticket","scope":{"all":true},"play_within":"soon"}`:              "play_within",

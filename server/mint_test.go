@@ -255,6 +255,8 @@ func TestBadBodies(t *testing.T) {
 		{`{"playback_id":"P","viewer":{"id":"u\u0000"}}`, fld, "viewer.id"},
 		{`{"playback_id":"P","viewer":{"id":"u\u0085"}}`, fld, "viewer.id"},
 		{`{"playback_id":"P","viewer":{"id":"u","issuer":"\u0000"}}`, fld, "viewer.issuer"},
+		{`{"playback_id":"P","viewer":{"id":"u","issuer":"sharde"}}`, fld, "viewer.issuer"},
+		{`{"playback_id":"P","viewer":{"issuer":"partner"}}`, fld, "viewer.issuer"},
 		{`{"playback_id":"P","viewer":{"id":"` + nest("é", 256) + `"}}`, fld, "viewer.id"},
 		{`{"playback_id":"P","viewer":{"claims":[]}}`, fld, "viewer.claims"},
 		{`{"playback_id":"P","viewer":{"claims":{"n":1e999}}}`, fld, "viewer.claims.n"},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/playgate/playgate/middleware"
 	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/tenant"
 )
 
 // checkJSON refuses a body that is not said to be plain JSON.
@@ -52,6 +53,7 @@ const maxTypes = 64
 // comes before what is refused about its values (IDs, types, parameters).
 type order struct {
 	k    *call
+	env  *tenant.Environment
 	at   string
 	sent *jsonValue
 
@@ -79,7 +81,7 @@ func forbidden(x *middleware.Exchange, v *jsonValue) *playback.Error {
 
 // readOrder returns the call that a minting body asks for.
 func readOrder(c *fiber.Ctx, x *middleware.Exchange, v *jsonValue, at string) (*call, *playback.Error) {
-	o := &order{k: newCall(c, x, ""), at: at, sent: v}
+	o := &order{k: newCall(c, x, ""), env: x.Environment.Environment, at: at, sent: v}
 	for _, step := range [...]func() *playback.Error{
 		o.shape, o.checkIDs, o.checkTypes, o.checkParams,
 	} {
@@ -163,7 +165,7 @@ func (o *order) member(name string, v *jsonValue) *playback.Error {
 			err = o.refuse(name, "want a string")
 		}
 	case "viewer":
-		err = o.k.readViewer(v, join(o.at, name))
+		err = o.k.readViewer(v, join(o.at, name), o.env)
 	case "custom":
 		o.custom = v
 		if o.k.Backend {

@@ -8,22 +8,22 @@ import (
 	"unicode/utf8"
 
 	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/tenant"
 )
 
 const (
 	maxViewerID = 255  // characters
 	maxCustom   = 1024 // bytes of a backend's custom claims
 	maxASN      = 1<<32 - 1
-	mainIssuer  = "main" // the alias of an issuer that has none
 )
 
-// readViewer takes over what a backend says of the viewer that it asks for.
-// Only that counts: nothing of the backend's own connection does.
-func (k *call) readViewer(v *jsonValue, at string) *playback.Error {
+// readViewer takes over what a backend of an environment says of the viewer that
+// it asks for. Only that counts: nothing of the backend's own connection does.
+func (k *call) readViewer(v *jsonValue, at string, env *tenant.Environment) *playback.Error {
 	if v.kind != jsonObject {
 		return fieldError(at, "want an object")
 	}
-	viewer := &playback.Viewer{Issuer: mainIssuer}
+	viewer := &playback.Viewer{}
 	for i := range v.children {
 		m := &v.children[i]
 		if m.value.kind == jsonNull && isViewerMember(m.name) {
@@ -37,11 +37,29 @@ func (k *call) readViewer(v *jsonValue, at string) *playback.Error {
 		k.client.GeoSource = playback.GeoBackend
 	}
 	viewer.Authenticated = viewer.ID != ""
+	if viewer.Authenticated || viewer.Issuer != "" {
+		alias, err := aliasOf(env, viewer.Issuer, join(at, "issuer"))
+		if err != nil {
+			return err
+		}
+		viewer.Issuer = alias
+	}
 	if !viewer.Authenticated {
 		viewer.Issuer = ""
 	}
 	k.Viewer = viewer
 	return nil
+}
+
+// aliasOf returns the alias of the issuer that a backend names at a path. A name
+// that no issuer has is refused: a grant or a viewer under it would never meet
+// who signs in.
+func aliasOf(env *tenant.Environment, name, at string) (string, *playback.Error) {
+	alias, err := env.AliasOf(name)
+	if err != nil {
+		return "", fieldError(at, err.Error())
+	}
+	return alias, nil
 }
 
 func isViewerMember(name string) bool {

@@ -131,6 +131,9 @@ type Grants interface {
 	DeleteGrant(ctx context.Context, env playback.EnvironmentID, id string) error
 	// GrantsOf returns a viewer's grants, by ID.
 	GrantsOf(ctx context.Context, env playback.EnvironmentID, issuer, viewer string) ([]Grant, error)
+	// GrantIssuers returns the aliases under which a viewer's ID has grants,
+	// sorted.
+	GrantIssuers(ctx context.Context, env playback.EnvironmentID, viewer string) ([]string, error)
 	// StartPlay notes when a grant was first used, unless it was used before,
 	// and returns the time that counts: one, however many ask at once. A grant
 	// that is gone is ErrNotFound.

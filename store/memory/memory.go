@@ -260,6 +260,20 @@ func (s *Store) GrantsOf(_ context.Context, env playback.EnvironmentID, issuer, 
 	return out, nil
 }
 
+// GrantIssuers returns under which issuers a viewer has grants.
+func (s *Store) GrantIssuers(_ context.Context, env playback.EnvironmentID, viewer string) ([]string, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var issuers []string
+	for key := range s.held {
+		if key.env == env && key.viewer == viewer {
+			issuers = append(issuers, key.issuer)
+		}
+	}
+	slices.Sort(issuers)
+	return issuers, nil
+}
+
 // StartPlay notes the first play; see store.Grants.
 func (s *Store) StartPlay(_ context.Context, env playback.EnvironmentID, id string, at time.Time) (time.Time, error) {
 	s.mu.Lock()

@@ -27,6 +27,7 @@ const (
 	grantColumns = `environment, id, issuer, viewer, type, scope_kind, scope_id, starts, ends, play_within, first_play, attributes, created_at, updated_at`
 	getGrant     = `SELECT ` + grantColumns + ` FROM grants WHERE environment = $1 AND id = $2`
 	grantsOf     = `SELECT ` + grantColumns + ` FROM grants WHERE environment = $1 AND issuer = $2 AND viewer = $3`
+	grantIssuers = `SELECT DISTINCT issuer FROM grants WHERE environment = $1 AND viewer = $2`
 	deleteGrant  = `DELETE FROM grants WHERE environment = $1 AND id = $2`
 
 	// Who comes second waits for the first and then sees its time.
@@ -113,6 +114,28 @@ func (d *DB) GrantsOf(ctx context.Context, env playback.EnvironmentID, issuer, v
 	}
 	slices.SortFunc(out, func(a, b store.Grant) int { return strings.Compare(a.ID, b.ID) })
 	return out, nil
+}
+
+// GrantIssuers returns under which issuers a viewer has grants; see GrantsOf.
+func (d *DB) GrantIssuers(ctx context.Context, env playback.EnvironmentID, viewer string) ([]string, error) {
+	rows, err := d.read.QueryContext(ctx, grantIssuers, env, viewer)
+	if err != nil {
+		return nil, fmt.Errorf("reading the issuers of the viewer's grants: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var issuers []string
+	for rows.Next() {
+		var issuer string
+		if err := rows.Scan(&issuer); err != nil {
+			return nil, fmt.Errorf("reading the issuers of the viewer's grants: %w", err)
+		}
+		issuers = append(issuers, issuer)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("reading the issuers of the viewer's grants: %w", err)
+	}
+	slices.Sort(issuers)
+	return issuers, nil
 }
 
 // StartPlay notes the first play; see store.Grants.

@@ -121,6 +121,11 @@ func grantsOfViewer(t *testing.T, open func(*testing.T) store.Store) {
 	if got, err := s.GrantsOf(t.Context(), env, "main", "nobody"); err != nil || len(got) != 0 {
 		t.Errorf("nobody has %v, %v", got, err)
 	}
+	for viewer, want := range map[string][]string{"u1": {"main", "partner"}, "u2": {"main"}, "nobody": nil} {
+		got, err := s.GrantIssuers(t.Context(), env, viewer)
+		must(t, err)
+		equal(t, "the issuers of "+viewer+"'s grants", want, got)
+	}
 }
 
 func startOnce(t *testing.T, open func(*testing.T) store.Store) {
