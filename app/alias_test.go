@@ -69,7 +69,7 @@ organizations:
 	}
 	// An alias that is renamed leaves its grants behind: they are found.
 	put(t, path, strings.ReplaceAll(configuration, "alias: partner", "alias: associate"))
-	if err := a.Reload(); err != nil {
+	if err := a.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if code, answer := backend(t, a, "POST", "/v1/explain", film("associate")); code != http.StatusOK || !strings.Contains(message(answer), "holds grants under partner") {
