@@ -58,6 +58,7 @@ type App struct {
 	rotation *rotation
 	geo      *geo.Database // nil: there is none
 	server   *server.Server
+	registry *prometheus.Registry // what /metrics publishes
 	admin    *http.Server
 
 	listener      net.Listener
@@ -78,7 +79,7 @@ func New(opts Options) (*App, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a := &App{
-		opts: opts, level: new(slog.LevelVar), metrics: newMetrics(registry), rules: policy.NewMetrics(registry),
+		opts: opts, registry: registry, level: new(slog.LevelVar), metrics: newMetrics(registry), rules: policy.NewMetrics(registry),
 		muxes: newMuxClients(), failed: make(chan error, 2), hurry: make(chan struct{}), reloading: newExclusive(), loading: newExclusive(),
 	}
 	a.life.init()
@@ -109,6 +110,7 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 	if err != nil {
 		return fmt.Errorf("opening the signer: %w", err)
 	}
+	publishBuild(registry, a.opts.Build, backend.Name())
 	a.ring = signer.NewRing(signer.RingConfig{
 		Backend: backend, Logger: a.log, Registerer: registry, Now: time.Now,
 		KeepRetired: func(env playback.EnvironmentID, key *keystore.Key) time.Duration {
@@ -155,7 +157,7 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 		Webhooks: webhooks{a}, Registerer: registry, Pages: a.opts.Pages,
 	})
 	a.dependencies = newDependencies(a.log, registry, a.watched()...)
-	a.admin = newAdminServer(adminConfig{ready: a.readiness, gatherer: registry, pprof: cfg.Server.AdminPprof})
+	a.admin = newAdminServer(adminConfig{ready: a.readiness, gatherer: a.registry, pprof: cfg.Server.AdminPprof})
 	return a.listen(cfg)
 }
 

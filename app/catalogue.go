@@ -51,10 +51,10 @@ func newCatalogues(s store.Store, muxes *muxClients, log *slog.Logger, registry 
 		return nil, fmt.Errorf("reading the catalogue: %w", err)
 	}
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "playgate_catalogue_playback_ids", Help: "Playback IDs that Mux was heard of, in all environments.",
+		Name: "playgate_catalogue_playback_ids", Help: "Playback IDs learned from Mux, in all environments.",
 	}, func() float64 { return float64(library.Len()) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "playgate_catalogue_ties",
-		Help: "Assets and live streams of which Mux reported two different states for one moment; the stricter one counts until Mux was asked again.",
+		Help: "Assets and live streams that Mux reported in two states at one time. The stricter state counts until Mux has been asked again.",
 	}, func() float64 { return float64(library.Ties()) }))
 	return &catalogues{library: library, metrics: catalog.NewMetrics(registry), muxes: muxes, log: log, syncers: map[playback.EnvironmentID]*syncer{}}, nil
 }

@@ -43,7 +43,7 @@ type dependencies struct {
 func newDependencies(log *slog.Logger, registry prometheus.Registerer, all ...dependency) *dependencies {
 	d := &dependencies{all: all, log: log, down: map[string]time.Time{}, up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "playgate_dependency_up",
-		Help: "1 if a dependency answers, 0 if the gateway does without it; it is asked once a second.",
+		Help: "1 if the dependency (store, keystore) answers, 0 if it does not. It is asked once a second.",
 	}, []string{"dependency"})}
 	registry.MustRegister(d.up)
 	for _, one := range all {

@@ -88,7 +88,7 @@ func (a *App) manage(keeper keystore.Keeper, ledger signingkey.Ledger, registry 
 		manager: manager, log: a.log, keys: a.keys, inForce: a.state.Load,
 	}, registry)
 	registry.MustRegister(&signingLeft{a, prometheus.NewDesc("playgate_key_signing_left_seconds",
-		"How much longer what the environment's active key signs is sure to be honoured, though the key store should not answer any more; 0: it cannot sign.",
+		"Seconds for which a token signed now is sure to be honoured, even if the key store does not answer any more; 0: the environment cannot sign.",
 		[]string{"environment"}, nil)})
 	return manager
 }

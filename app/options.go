@@ -13,6 +13,11 @@ type Options struct {
 	Environ []string
 	// Log is where log lines go.
 	Log io.Writer
+	// Build says what is running.
+	Build Build
 	// Pages are further handlers by path prefix ("/demo/"); only the demo has any.
 	Pages map[string]http.Handler
 }
+
+// Build is which build of the gateway this is.
+type Build struct{ Version, Commit string }

@@ -70,7 +70,7 @@ func newRotation(r *rotation, registry prometheus.Registerer) *rotation {
 	r.turns = map[playback.EnvironmentID]*turn{}
 	r.steps = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "playgate_key_rotation_steps_total",
-		Help: "Steps of scheduled rotations that this replica took: create, activate, delete, and their result.",
+		Help: "Steps of scheduled key rotations that this replica took, by action (create, activate, delete) and result (ok, error).",
 	}, []string{"action", "result"})
 	registry.MustRegister(r.steps)
 	return r

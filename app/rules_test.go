@@ -121,13 +121,21 @@ func TestRulesAreExplainedRecordedShadowedAndPromoted(t *testing.T) {
 	_, metrics := get(t, admin+"/metrics")
 	for _, want := range []string{
 		`playgate_policy_shadow_total{environment="acme",result="gained"} 1`,
-		`playgate_policy_info{environment="acme",revision="`, `role="shadow"`, `playgate_decisions_total{result="dropped"} 0`,
+		`playgate_policy_info{environment="acme",revision="`, `role="shadow"`, `playgate_decision_log_records_total{result="dropped"} 0`,
+		`playgate_policy_decisions_total{effect="allow",environment="acme",reason="",rule="premium"} 2`,
+		`playgate_policy_decisions_total{effect="deny",environment="acme",reason="no_matching_rule",rule=""} 1`,
+		`playgate_policy_decisions_total{effect="deny",environment="acme",reason="not_released",rule="embargo"} 1`,
+		`playgate_http_requests_total{environment="acme",method="POST",route="/v1/tokens",status="200"} 2`,
+		`playgate_refusals_total{code="denied_by_rule",environment="acme"} 1`, `playgate_build_info{commit="`,
 	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("the metrics lack %s", want)
 		}
 	}
 	promote(t, a, path, func() { mint(premiumAbroad, http.StatusOK) })
+	if _, metrics = get(t, admin+"/metrics"); !strings.Contains(metrics, `reason="",rule="premium"} 3`) {
+		t.Error("the rule's decisions were not counted on after the promotion")
+	}
 	if err := a.Stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -82,8 +82,8 @@ func New(cfg Config) *Log {
 		cfg: cfg, clerk: clerk{names: newPseudonyms(cfg.PseudonymKey), keepInputs: cfg.KeepInputs}, rules: map[string]Sampling{},
 		queue: make(chan *Record, cfg.Queue), done: make(chan struct{}),
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "playgate_decisions_total",
-			Help: "Records of the decision log by what became of them: written, dropped (the queue was full) or failed (they could not be written).",
+			Name: "playgate_decision_log_records_total",
+			Help: "Records of the decision log, by result: written, dropped (the queue was full) or failed (the output did not take them).",
 		}, []string{"result"}),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())

@@ -20,10 +20,10 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		}
 		return v
 	}
-	checks := vector("playgate_catalogue_checks_total", "Objects in use that Mux was asked about again, by result.", "result")
-	reads := vector("playgate_catalogue_reads_total", "Readings of everything from Mux, by result; sweep is one that took the place of many checks.", "result")
-	lookups := vector("playgate_catalogue_lookups_total", "Look-ups of what was not known, by result; negative is Mux's no, remembered.", "result")
-	events := vector("playgate_webhooks_total", "Webhooks of Mux, by what became of them.", "result")
+	checks := vector("playgate_catalogue_checks_total", "Playback IDs, assets and live streams in use that Mux was asked about again, by result: ok, gone or error.", "result")
+	reads := vector("playgate_catalogue_reads_total", "Readings of all assets and live streams of an environment from Mux, by result: ok or error; sweep counts those that replaced single checks.", "result")
+	lookups := vector("playgate_catalogue_lookups_total", "Look-ups at Mux of what the catalogue does not have, by result: found, unknown, negative (an earlier answer unknown was remembered) or error.", "result")
+	events := vector("playgate_webhooks_total", "Webhooks received from Mux, by result: applied, stale (a newer event was there), checked (Mux is asked about the object), ignored (of no use here), duplicate, refused (not signed, or not for this environment) or error (the store does not answer).", "result")
 	m := &Metrics{
 		events:  map[EventOutcome]prometheus.Counter{},
 		checked: checks.WithLabelValues("ok"), checkGone: checks.WithLabelValues("gone"), checkFailed: checks.WithLabelValues("error"),

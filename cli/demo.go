@@ -94,7 +94,7 @@ func (c *demoCommand) gateway(p *Process, dir string, others *others) (*app.App,
 		return nil, err
 	}
 	gateway, err = app.New(app.Options{
-		Path: path, Log: p.Stderr, Pages: map[string]http.Handler{"/demo/": page},
+		Path: path, Log: p.Stderr, Build: build(), Pages: map[string]http.Handler{"/demo/": page},
 		// The demo's own settings: nobody's environment, a quiet log, an admin
 		// port that cannot be taken already, and no wait when it stops.
 		Environ: []string{

@@ -14,7 +14,7 @@ type serveCommand struct {
 func (c *serveCommand) Run(p *Process) error {
 	signals, stop := app.Signals()
 	defer stop()
-	gateway, err := app.New(app.Options{Path: c.Config, Environ: p.Environ, Log: p.Stderr})
+	gateway, err := app.New(app.Options{Path: c.Config, Environ: p.Environ, Log: p.Stderr, Build: build()})
 	if err != nil {
 		return err
 	}

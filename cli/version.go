@@ -7,6 +7,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/playgate/playgate/app"
 	"github.com/playgate/playgate/signer"
 )
 
@@ -34,6 +35,12 @@ func (versionFlag) BeforeReset(app *kong.Kong, p *Process) error {
 	}
 	app.Exit(exitOK)
 	return nil
+}
+
+// build is what runs, for the metrics.
+func build() app.Build {
+	v, c := stamped()
+	return app.Build{Version: v, Commit: c}
 }
 
 // stamped returns version and commit from the linker or the module's stamp.

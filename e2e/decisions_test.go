@@ -107,7 +107,7 @@ func TestACollectorThatNeverAnswersHoldsNothingUp(t *testing.T) {
 		}
 	}
 	metrics := string(must(t, http.MethodGet, g.admin+"/metrics", "").body)
-	if !strings.Contains(metrics, `playgate_decisions_total{result="written"} 0`) || strings.Contains(metrics, `playgate_decisions_total{result="dropped"} 0`) {
+	if !strings.Contains(metrics, `playgate_decision_log_records_total{result="written"} 0`) || strings.Contains(metrics, `playgate_decision_log_records_total{result="dropped"} 0`) {
 		t.Error("what was dropped is not counted")
 	}
 	begun := time.Now()

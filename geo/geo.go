@@ -61,11 +61,11 @@ func Open(cfg Config) (*Database, error) {
 		log: cfg.Logger,
 		loads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "playgate_geo_loads_total",
-			Help: "Reads of a geo database that had changed; a refused one keeps the old one.",
+			Help: "Readings of a geo database that had changed on disk, by result: loaded, or refused (the old one stays in use).",
 		}, []string{"result"}),
 		errors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "playgate_geo_errors_total",
-			Help: "Look-ups that met a record that cannot be read; the address counts as unknown.",
+			Help: "Look-ups of an address whose record cannot be read; its place counts as unknown.",
 		}),
 	}
 	if d.log == nil {

@@ -39,11 +39,11 @@ func New(cfg Config) *Holder {
 		cfg: cfg,
 		started: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "playgate_grant_plays_started_total",
-			Help: "Grants with play_within whose time began here.",
+			Help: "Grants with play_within whose time began with a token of this replica.",
 		}),
 		failed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "playgate_grant_store_errors_total",
-			Help: "Questions about grants that the store did not answer; each refused a request with 503.",
+			Help: "Reads and changes of grants that the store did not answer.",
 		}),
 	}
 	if cfg.Registerer != nil {

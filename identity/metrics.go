@@ -28,15 +28,15 @@ type metrics struct {
 func newMetrics(v *Verifier, registerer prometheus.Registerer) *metrics {
 	remembered := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "playgate_identity_remembered_total",
-		Help: "Viewer tokens looked up among the remembered identities, by result (hit, miss).",
+		Help: "Viewer tokens looked up among the identities in memory, by result: hit or miss.",
 	}, []string{"result"})
 	verifications := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "playgate_identity_verifications_total",
-		Help: "Viewer tokens inspected or verified, by result: ok, or the code of the refusal.",
+		Help: "Viewer tokens verified, by result: ok, or the error code of the refusal.",
 	}, []string{"result"})
 	refreshes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "playgate_jwks_refresh_total",
-		Help: "Reads of issuers' key sets, by result (changed, unchanged, emptied: without a usable key, error).",
+		Help: "Readings of issuers' key sets, by result: changed, unchanged, emptied (no usable key is left) or error.",
 	}, []string{"result"})
 	m := &metrics{
 		hit:       remembered.WithLabelValues("hit"),
@@ -79,13 +79,13 @@ func newAges(v *Verifier) *ages {
 	return &ages{
 		verifier: v,
 		age: prometheus.NewDesc("playgate_jwks_age_seconds",
-			"Time since the oldest key set of the environment's issuers was last confirmed; +Inf: one never loaded.",
+			"Seconds since the key sets of the environment's issuers were read, of the one that was read longest ago; +Inf: one was never read.",
 			[]string{"environment"}, nil),
 		keys: prometheus.NewDesc("playgate_jwks_usable_keys",
-			"Usable keys in the smallest key set of the environment's issuers; 0: the viewers of one are all refused.",
+			"Usable keys in the smallest key set of the environment's issuers; 0: all viewers of one issuer are refused.",
 			[]string{"environment"}, nil),
 		held: prometheus.NewDesc("playgate_identity_remembered_entries",
-			"Verified identities held in memory.", nil, nil),
+			"Verified identities in memory.", nil, nil),
 	}
 }
 

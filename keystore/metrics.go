@@ -22,7 +22,7 @@ func newMetrics(registerer prometheus.Registerer, driver string) *metrics {
 	factory := promauto.With(registerer)
 	refresh := factory.NewCounterVec(prometheus.CounterOpts{
 		Name: "playgate_keystore_refresh_total",
-		Help: "Attempts to read an environment's signing keys: ok, unavailable (the source did not answer), rejected (the keys contradict each other).",
+		Help: "Readings of an environment's signing keys, by driver and result: ok, unavailable (the key store did not answer) or rejected (the keys contradict each other).",
 	}, []string{"driver", "result"})
 	return &metrics{
 		ok:          refresh.WithLabelValues(driver, "ok"),
@@ -30,15 +30,15 @@ func newMetrics(registerer prometheus.Registerer, driver string) *metrics {
 		rejected:    refresh.WithLabelValues(driver, "rejected"),
 		lastSuccess: factory.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "playgate_key_last_refresh_timestamp_seconds",
-			Help: "When the environment's signing keys were last read and found good; 0: never.",
+			Help: "Unix time at which the environment's signing keys were last read and accepted; 0: never.",
 		}, []string{"environment"}),
 		keys: factory.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "playgate_keystore_keys",
-			Help: "Signing keys in force, by environment and state.",
+			Help: "Signing keys in force, by environment and state: prepared, active or retired.",
 		}, []string{"environment", "state"}),
 		problems: factory.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "playgate_keystore_problems",
-			Help: "Keys refused or overruled, and warnings, at the last reading.",
+			Help: "Problems at the last reading of the environment's signing keys: keys refused or overruled, and warnings.",
 		}, []string{"environment"}),
 	}
 }

@@ -82,7 +82,7 @@ func NewLimits(now func() time.Time, registerer prometheus.Registerer) *Limits {
 	l.tables.Store(new(tables))
 	vec := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "playgate_rate_limited_total",
-		Help: "Requests refused by a rate limit, by what it counts.",
+		Help: "Requests refused by a rate limit, by class: ip, viewer or access_token.",
 	}, []string{"class"})
 	for k := range classes {
 		l.limited[k] = vec.WithLabelValues(k.String())

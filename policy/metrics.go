@@ -55,17 +55,17 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		environments: map[playback.EnvironmentID]*published{},
 		decisions: prometheus.NewDesc("playgate_policy_decisions_total",
-			"Decisions of the rules, one for each type of token that was asked for, by rule (empty: none matched), effect (allow or deny) and reason "+
-				"(a deny rule's reason, no_matching_rule, type_not_granted or policy_error; empty where the effect is allow).",
+			"Decisions of the rules, one for each type of token asked for, by rule (empty: none matched), effect (allow, deny) and reason: "+
+				"that of the deny rule, no_matching_rule, type_not_granted or policy_error, and empty where the effect is allow.",
 			[]string{"environment", "rule", "effect", "reason"}, nil),
 		errors: prometheus.NewDesc("playgate_policy_rule_errors_total",
-			"Evaluations of rules that failed. A deny rule, a custom claim and an until then refuse; an allow rule does not match.",
+			"Evaluations of rules that failed. Then a deny rule refuses, an allow rule does not match, and a custom claim or an until refuses.",
 			[]string{"environment", "rule"}, nil),
 		info: prometheus.NewDesc("playgate_policy_info",
-			"Always 1: the revision of the rules in force, by role (policy or shadow).",
+			"Always 1. The label revision is that of the rules in force, by role: policy or shadow.",
 			[]string{"environment", "role", "revision"}, nil),
 		shadow: prometheus.NewDesc("playgate_policy_shadow_total",
-			"Decisions that the shadow policy was asked about, by what it would have changed: same, gained, lost, changed, or skipped (it was not asked).",
+			"Decisions that the shadow policy was asked about, too, by result: same, gained (it alone allows), lost (it alone refuses), changed (it gives something else or another reason) or skipped (what the viewer holds could not be read).",
 			[]string{"environment", "result"}, nil),
 	}
 	if r != nil {

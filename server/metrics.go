@@ -58,10 +58,10 @@ func newMetrics(routes []*compiled, registerer prometheus.Registerer, exists fun
 		statuses: statuses(),
 		places:   map[playback.Code]uint32{},
 		requests: prometheus.NewDesc("playgate_http_requests_total",
-			"Requests answered, by environment, route, method and status. The environment is that of the credential, else of the host; empty: neither names one.",
+			"Requests answered, by environment, route, method and status. The environment is that of the credential, else that of the host; empty: neither names one.",
 			[]string{"environment", "route", "method", "status"}, nil),
 		refusals: prometheus.NewDesc("playgate_refusals_total",
-			"Requests and items of batches answered with an error, by environment and error code. denied_by_rule stands for the reasons of all deny rules.",
+			"Requests and items of batches answered with an error, by environment and error code; denied_by_rule stands for the reasons of all deny rules.",
 			[]string{"environment", "code"}, nil),
 	}
 	m.routes = append(m.routes, routeMetrics{noRoute, took.WithLabelValues(noRoute)})

@@ -37,22 +37,22 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer, depth func() float64) *metrics {
 	total := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "playgate_signatures_total",
-		Help: "Signatures asked for, by result and by whether they were refresh-ahead.",
+		Help: "Signatures asked for, by result and by ahead (true: before the token was asked for). Results: signed, no_active_key, queue_full, share_held (the caller has its share of the queue), abandoned (the caller did not wait), stopped, failed and unavailable (the key signs in Vault, which does not answer).",
 	}, []string{"result", "ahead"})
 	m := &metrics{
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "playgate_signing_seconds",
-			Help:    "Time that one signature took to compute.",
+			Help:    "Time to compute one signature, in seconds.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1},
 		}),
 		waiting: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "playgate_signing_wait_seconds",
-			Help:    "Time that a signature waited in the queue before it was begun.",
+			Help:    "Time that a signature waited in the queue, in seconds.",
 			Buckets: []float64{.0001, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
 		}),
 		faults: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "playgate_signing_faults_total",
-			Help: "Computed signatures that did not verify, and were dropped and computed again.",
+			Help: "Computed signatures that failed verification; they were discarded and computed again.",
 		}),
 	}
 	for o := range outcomes {
@@ -64,7 +64,7 @@ func newMetrics(r prometheus.Registerer, depth func() float64) *metrics {
 	if r != nil {
 		r.MustRegister(total, m.seconds, m.waiting, m.faults, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "playgate_signing_queue_depth",
-			Help: "Signatures that wait to be computed, refresh-ahead included.",
+			Help: "Signatures waiting to be computed, those ahead of demand included.",
 		}, depth))
 	}
 	return m

@@ -91,7 +91,7 @@ func NewRing(cfg RingConfig) *Ring {
 		keep:    cfg.KeepRetired,
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "playgate_signing_keys_refused_total",
-			Help: "Keys that failed the self-check and may not sign.",
+			Help: "Signing keys that failed the self-check and do not sign.",
 		}),
 	}
 	if r.log == nil {
@@ -100,7 +100,7 @@ func NewRing(cfg RingConfig) *Ring {
 	if cfg.Registerer != nil {
 		cfg.Registerer.MustRegister(r.refused, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "playgate_signing_lanes_off",
-			Help: "1 when signatures that did not verify have switched the multi-buffer backend's lanes off, until a restart.",
+			Help: "1 if the multi-buffer backend is switched off until the next start, because its signatures failed verification.",
 		}, func() float64 {
 			if lanesOff(r.backend) {
 				return 1

@@ -31,15 +31,15 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer, c *Cache) *metrics {
 	lookups := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "playgate_token_cache_total",
-		Help: "Tokens asked for: remembered (hit), signed for the request (miss), or signed for another that asked at the same time (coalesced).",
+		Help: "Tokens asked for, by result: hit (in the cache), miss (signed for the request) or coalesced (signed for another request at the same time).",
 	}, []string{"result"})
 	refresh := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "playgate_token_cache_refresh_total",
-		Help: "Tokens in use that were to be signed again ahead of being asked for.",
+		Help: "Tokens in use that were due to be signed again before they are asked for, by result: signed, present (already there), late (not needed any more), evicted, no_active_key, dropped (no worker was free in time), over_budget (too many at a time), no_room (the cache is full of tokens in use) or failed.",
 	}, []string{"result"})
 	presign := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "playgate_token_cache_presigned_total",
-		Help: "Tokens in use that were to be signed under a prepared key, ahead of its activation.",
+		Help: "Tokens in use that were due to be signed under a prepared key before it becomes active, by result, as for playgate_token_cache_refresh_total.",
 	}, []string{"result"})
 	m := &metrics{
 		hit:       lookups.WithLabelValues("hit"),
@@ -54,13 +54,13 @@ func newMetrics(r prometheus.Registerer, c *Cache) *metrics {
 		r.MustRegister(
 			lookups, refresh, presign,
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-				Name: "playgate_token_cache_cold", Help: "Tokens in use that wait to be signed under a prepared key.",
+				Name: "playgate_token_cache_cold", Help: "Tokens in use that are not signed under the prepared key yet.",
 			}, func() float64 { return float64(c.twins.cold()) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-				Name: "playgate_token_cache_entries", Help: "Tokens remembered.",
+				Name: "playgate_token_cache_entries", Help: "Tokens in the cache.",
 			}, func() float64 { return float64(c.entries.Load()) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-				Name: "playgate_token_cache_bytes", Help: "Memory that the remembered tokens take, estimated.",
+				Name: "playgate_token_cache_bytes", Help: "Estimated size of the tokens in the cache, in bytes.",
 			}, func() float64 { return float64(c.bytes.Load()) }),
 		)
 	}
