@@ -37,7 +37,7 @@ type App struct {
 	log     *slog.Logger
 	level   *slog.LevelVar
 	metrics *metrics
-	rules   *policy.Metrics
+	rules   *rules
 
 	state     atomic.Pointer[state]
 	promoting sync.Mutex // one promotion at a time; taken before reloading
@@ -79,7 +79,7 @@ func New(opts Options) (*App, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a := &App{
-		opts: opts, registry: registry, level: new(slog.LevelVar), metrics: newMetrics(registry), rules: policy.NewMetrics(registry),
+		opts: opts, registry: registry, level: new(slog.LevelVar), metrics: newMetrics(registry), rules: &rules{metrics: policy.NewMetrics(registry)},
 		muxes: newMuxClients(), failed: make(chan error, 2), hurry: make(chan struct{}), reloading: newExclusive(), loading: newExclusive(),
 	}
 	a.life.init()

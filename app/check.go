@@ -28,7 +28,7 @@ const checkTimeout = 5 * time.Second
 // what was loaded, and what is legal but dangerous. Keys that cannot be reached
 // from here are the latter: the gateway may run elsewhere.
 func Check(path string, environ []string) (*configs.Loaded, []configs.Problem, error) {
-	s, _, err := load(path, environ, nil)
+	s, _, err := load(path, environ, new(rules))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -183,10 +183,27 @@ func rotationWarnings(path string, e *configs.Environment, set keystore.Keyset) 
 		"since when the active key %s signs is not known, so %s: write %s to %s", active.ID, effect, document, where)}}
 }
 
-// checkKeySets reads the key sets that an environment's viewers are verified
-// with where they are files. One that cannot be opened was reported by configs.
-// Of URLs it judges the text alone: they need not be reachable from here.
-func checkKeySets(path string, e *configs.Environment) (problems, warnings []configs.Problem) {
+// keySetChecker looks at the files with viewers' key sets: at each once, however many
+// environments name it.
+type keySetChecker struct {
+	read    func(path string) ([]byte, error)
+	checked map[string]keySetCheck
+}
+
+func newKeySetChecker(read func(path string) ([]byte, error)) *keySetChecker {
+	return &keySetChecker{read, map[string]keySetCheck{}}
+}
+
+// keySetCheck is what there is to say of one file.
+type keySetCheck struct {
+	problem  string
+	warnings []string
+}
+
+// check looks at the key sets that an environment's viewers are verified with
+// where they are files. One that cannot be opened was reported by configs. Of URLs
+// it judges the text alone: they need not be reachable from here.
+func (k *keySetChecker) check(path string, e *configs.Environment) (problems, warnings []configs.Problem) {
 	for i, v := range e.Viewers {
 		if wrong := identity.Misdirected(v.JWKSURL); wrong != "" {
 			warnings = append(warnings, configs.Problem{Path: fmt.Sprintf("%s.viewers[%d].jwks_url", path, i), Message: wrong})
@@ -194,21 +211,35 @@ func checkKeySets(path string, e *configs.Environment) (problems, warnings []con
 		if v.JWKSFile == "" {
 			continue
 		}
-		body, err := os.ReadFile(string(v.JWKSFile))
-		if err != nil {
-			continue
-		}
 		at := fmt.Sprintf("%s.viewers[%d].jwks_file", path, i)
-		usable, dropped, err := identity.ReadKeySet(body)
-		switch {
-		case err != nil:
-			problems = append(problems, configs.Problem{Path: at, Message: fmt.Sprintf("%s: %s", v.JWKSFile, err)})
-		case usable == 0:
-			warnings = append(warnings, configs.Problem{Path: at, Message: "no key of it can verify a viewer token: everybody is refused"})
+		found := k.of(string(v.JWKSFile))
+		if found.problem != "" {
+			problems = append(problems, configs.Problem{Path: at, Message: found.problem})
 		}
-		for _, reason := range dropped {
-			warnings = append(warnings, configs.Problem{Path: at, Message: "not used: " + reason})
+		for _, text := range found.warnings {
+			warnings = append(warnings, configs.Problem{Path: at, Message: text})
 		}
 	}
 	return problems, warnings
+}
+
+func (k *keySetChecker) of(file string) keySetCheck {
+	if known, ok := k.checked[file]; ok {
+		return known
+	}
+	var found keySetCheck
+	if body, err := k.read(file); err == nil {
+		usable, dropped, err := identity.ReadKeySet(body)
+		switch {
+		case err != nil:
+			found.problem = fmt.Sprintf("%s: %s", file, err)
+		case usable == 0:
+			found.warnings = append(found.warnings, "no key of it can verify a viewer token: everybody is refused")
+		}
+		for _, reason := range dropped {
+			found.warnings = append(found.warnings, "not used: "+reason)
+		}
+	}
+	k.checked[file] = found
+	return found
 }

@@ -96,7 +96,7 @@ func TestWatchNoticesSettledChanges(t *testing.T) {
 		var w watch
 		refused := false
 		load := func() { // what a load does: read both, and remember the versions
-			r := &fileReader{fileStates{}}
+			r := newFileReader()
 			_, _ = r.read(file)
 			_, _ = r.read(later)
 			w.loaded(r.seen, refused)

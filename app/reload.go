@@ -179,6 +179,7 @@ func (a *App) adopt(ctx context.Context, next *state) error {
 	a.putShadows(next)
 	before := a.state.Load()
 	a.state.Store(next)
+	a.rules.compiler.Forget()
 	a.tellRevisions(before, next)
 	a.catalogues.run(syncers, next.environments)
 	a.ring.SetEnvironments(next.environments) // first: it takes only keys of environments that it knows

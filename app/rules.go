@@ -19,14 +19,11 @@ import (
 
 // compileShadow compiles the rules that an environment asks beside its own, if
 // it has any. What its rules do is counted apart.
-func compileShadow(path string, e *configs.Environment, complete func(*policy.Options, *configs.Environment)) (*policy.Policy, []configs.Problem) {
+func compileShadow(path string, e *configs.Environment, compile compileFunc) (*policy.Policy, []configs.Problem) {
 	if e.Shadow.Document == nil {
 		return nil, nil
 	}
-	options := policyOptions(e)
-	complete(&options, e)
-	options.Metrics, options.File = nil, e.Shadow.File
-	shadow, err := policy.Compile(e.Shadow.Document, options)
+	shadow, err := compile(e.Shadow.Document, e.Shadow.File, policyOptions(e))
 	if err == nil {
 		return shadow, nil
 	}
@@ -61,7 +58,7 @@ func (a *App) putShadows(next *state) {
 		if shadow == nil || shadow.Revision() == rules.Revision() {
 			continue
 		}
-		shadowed := policy.NewShadowed(policy.ShadowConfig{Policy: rules, Shadow: shadow, Environment: id, Metrics: a.rules, Logger: a.log})
+		shadowed := policy.NewShadowed(policy.ShadowConfig{Policy: rules, Shadow: shadow, Environment: id, Metrics: a.rules.metrics, Logger: a.log})
 		env.Rules, env.ShadowReadsGrants = shadowed, shadow.ReadsGrants()
 		env.ReadsPlace = env.ReadsPlace || shadow.ReadsPlace() // which cannot fail
 	}
@@ -72,14 +69,14 @@ func (a *App) tellRevisions(before, after *state) {
 	if before != nil {
 		for _, id := range before.environments {
 			if after.minting[id] == nil {
-				a.rules.InForce(id, policy.RolePolicy, nil)
-				a.rules.InForce(id, policy.RoleShadow, nil)
+				a.rules.metrics.InForce(id, policy.RolePolicy, nil)
+				a.rules.metrics.InForce(id, policy.RoleShadow, nil)
 			}
 		}
 	}
 	for id, env := range after.minting {
-		a.rules.InForce(id, policy.RolePolicy, policyOf(env))
-		a.rules.InForce(id, policy.RoleShadow, after.shadows[id])
+		a.rules.metrics.InForce(id, policy.RolePolicy, policyOf(env))
+		a.rules.metrics.InForce(id, policy.RoleShadow, after.shadows[id])
 	}
 }
 

@@ -32,25 +32,33 @@ type state struct {
 // load reads a configuration and builds all that depends on it: rules,
 // catalogues, tenants, edge. The error is configs.Problems, all of them at
 // once, wherever a path can be named. seen are the versions of the files that
-// were read, whether they were accepted or not. The metrics count what rules do;
-// nil, in commands, counts nothing.
-func load(path string, environ []string, metrics *policy.Metrics) (_ *state, seen fileStates, err error) {
-	reader := &fileReader{fileStates{}}
-	s, err := loadWith(reader, path, environ, metrics)
+// were read, whether they were accepted or not.
+func load(path string, environ []string, r *rules) (_ *state, seen fileStates, err error) {
+	reader := newFileReader()
+	s, err := loadWith(reader, path, environ, r)
 	return s, reader.seen, err
 }
 
-func loadWith(reader *fileReader, path string, environ []string, metrics *policy.Metrics) (*state, error) {
+// rules is what documents are compiled with beside their environment: what outlives
+// a reload.
+type rules struct {
+	compiler policy.Compiler
+	metrics  *policy.Metrics // count what rules do; nil, in commands, counts nothing
+}
+
+func loadWith(reader *fileReader, path string, environ []string, r *rules) (*state, error) {
 	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}, configured: map[playback.EnvironmentID]*configs.Environment{}, inboxes: map[playback.EnvironmentID]*catalog.Inbox{}, shadows: map[playback.EnvironmentID]*policy.Policy{}}
-	named := func(o *policy.Options, e *configs.Environment) {
-		o.Metrics, o.ReadFile, o.File = metrics, reader.read, cmp.Or(e.Policy.File, path)
+	compile := func(document []byte, file string, o policy.Options) (*policy.Policy, error) {
+		o.ReadFile, o.File = reader.read, cmp.Or(file, path)
+		return r.compiler.Compile(document, o)
 	}
+	sets := newKeySetChecker(reader.read)
 	source := configs.Source{Path: path, Environ: environ, ReadFile: reader.read, Check: func(path string, e *configs.Environment) (problems, warnings []configs.Problem) {
-		compiled, problems, warnings := mintingOf(path, e, named)
+		compiled, problems, warnings := mintingOf(path, e, compile, r.metrics)
 		s.minting[e.ID] = compiled
-		shadow, wrong := compileShadow(path, e, named)
+		shadow, wrong := compileShadow(path, e, compile)
 		s.shadows[e.ID], problems = shadow, append(problems, wrong...)
-		broken, unusable := checkKeySets(path, e)
+		broken, unusable := sets.check(path, e)
 		return append(problems, broken...), append(warnings, unusable...)
 	}}
 	loaded, err := source.Load()
@@ -98,18 +106,20 @@ func issuersOf(e *configs.Environment) []identity.Issuer {
 	return out
 }
 
+// compileFunc compiles a rule document that stands in a file; "": in the
+// configuration itself.
+type compileFunc func(document []byte, file string, o policy.Options) (*policy.Policy, error)
+
 // mintingOf compiles one environment's catalogue and rules. What is wrong with
-// the catalogue is reported by configs, which knows its lines. complete says what
-// the rules are compiled with beside the environment: metrics, and the files that
-// they name.
-func mintingOf(path string, e *configs.Environment, complete func(*policy.Options, *configs.Environment)) (_ *issuer.Environment, problems, warnings []configs.Problem) {
+// the catalogue is reported by configs, which knows its lines.
+func mintingOf(path string, e *configs.Environment, compile compileFunc, metrics *policy.Metrics) (_ *issuer.Environment, problems, warnings []configs.Problem) {
 	options := policyOptions(e)
-	complete(&options, e)
+	options.Metrics = metrics
 	document := e.Policy.Document
 	if document == nil { // neither policy nor policy_file: no rule at all denies everything (contract §5)
 		document = []byte(policy.NoRules)
 	}
-	rules, err := policy.Compile(document, options)
+	rules, err := compile(document, e.Policy.File, options)
 	if err != nil {
 		return nil, policyProblems(path, e, err), nil
 	}

@@ -80,16 +80,26 @@ func sumOf(path string) [sha256.Size]byte {
 	return sha256.Sum256(text)
 }
 
-// fileReader reads files for one load of the configuration, and remembers which
-// version it read: the state before reading, so that a write in between is a
-// change that will be noticed.
-type fileReader struct{ seen fileStates }
+// fileReader reads files for one load of the configuration, each of them once,
+// however many environments name it, and remembers which version it read: the
+// state before reading, so that a write in between is a change that will be
+// noticed.
+type fileReader struct {
+	seen  fileStates
+	texts map[string][]byte // shared by who asks: not to be written to
+}
+
+func newFileReader() *fileReader { return &fileReader{seen: fileStates{}, texts: map[string][]byte{}} }
 
 func (r *fileReader) read(path string) ([]byte, error) {
+	if text, ok := r.texts[path]; ok {
+		return text, nil
+	}
 	state := stateOf(path)
 	text, err := configs.ReadFile(path)
 	if err == nil {
 		state.sum = sha256.Sum256(text)
+		r.texts[path] = text
 	}
 	r.seen[path] = state
 	return text, err

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 )
 
 // Loaded is a configuration together with where it came from.
@@ -63,7 +62,7 @@ func (s Source) Load() (*Loaded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the working directory: %w", err)
 	}
-	l := &loader{report: newReport(), readFile: s.ReadFile, also: s.Check, files: []string{path}}
+	l := &loader{report: newReport(), readFile: s.ReadFile, also: s.Check, files: []string{path}, named: map[string]bool{path: true}, rules: map[string]ruleConditions{}}
 	if l.readFile == nil {
 		l.readFile = ReadFile
 	}
@@ -102,6 +101,8 @@ type loader struct {
 	readFile func(string) ([]byte, error)
 	also     func(string, *Environment) (problems, warnings []Problem)
 	files    []string
+	named    map[string]bool // that are among files
+	rules    map[string]ruleConditions
 }
 
 const (
@@ -137,7 +138,8 @@ func (l *loader) read(at string, file Path, limit int) ([]byte, bool) {
 		l.report.add(at, "reading %s: %s", file, reasonOf(err))
 		return nil, false
 	}
-	if !slices.Contains(l.files, string(file)) {
+	if !l.named[string(file)] {
+		l.named[string(file)] = true
 		l.files = append(l.files, string(file))
 	}
 	if len(data) > limit {

@@ -111,9 +111,14 @@ func (l *loader) warnRules(path string, e *Environment) {
 	if at == "" {
 		at = path + ".policy"
 	}
-	conditions, ok := conditionsOf(e.Policy.Document)
+	rules, known := l.rules[string(e.Policy.Document)]
+	if !known { // many environments may have one document
+		rules.conditions, rules.readable = conditionsOf(e.Policy.Document)
+		l.rules[string(e.Policy.Document)] = rules
+	}
+	conditions := rules.conditions
 	switch {
-	case !ok || l.report.hasFailed(at):
+	case !rules.readable || l.report.hasFailed(at):
 		return
 	case len(conditions) == 0:
 		l.report.warn(at, "there are no rules: every request is denied")
@@ -130,6 +135,12 @@ func (l *loader) warnRules(path string, e *Environment) {
 		}
 	}
 	l.report.warn(path+".anonymous", "true, and no rule looks at the viewer: whoever reaches the gateway gets what the rules grant")
+}
+
+// ruleConditions is what conditionsOf says of a document.
+type ruleConditions struct {
+	conditions []string
+	readable   bool
 }
 
 // conditionsOf returns the conditions of a rules document; false if it cannot

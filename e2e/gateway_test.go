@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -109,7 +110,7 @@ func launchBy(t *testing.T, content files, by ...string) *gateway {
 	for name, text := range content {
 		g.write(name, text)
 	}
-	words := append(by, binary, "serve", "--config", filepath.Join(g.dir, "playgate.yaml"))
+	words := slices.Concat(by, []string{binary, "serve", "--config", filepath.Join(g.dir, "playgate.yaml")})
 	g.cmd = exec.Command(words[0], words[1:]...)
 	g.cmd.Stderr, g.cmd.Stdout = g.log, g.log
 	if err := g.cmd.Start(); err != nil {

@@ -51,7 +51,7 @@ type Policy struct {
 	defaultTTL  time.Duration
 	maxTTL      time.Duration
 	refusals    refusals
-	activations sync.Pool
+	activations *sync.Pool
 	borders     []border
 	revision    string
 	namesFiles  bool
@@ -61,6 +61,7 @@ type Policy struct {
 	steady      bool      // of any rule
 	nobody      []verdict // on a viewer of whom nothing is known
 	unmatched   *counts   // of questions that no rule decides
+	bare        *bareWarnings
 }
 
 // rule is a compiled rule.
@@ -104,9 +105,19 @@ func Compile(text []byte, o Options) (*Policy, error) {
 }
 
 func compile(text []byte, o Options) (*Policy, []testCase, error) {
-	files := newSources(o.ReadFile)
+	p, tests, err := compileWith(text, o, newSources(o.ReadFile), nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	o.Metrics.inherit(o.Environment, p)
+	return p, tests, nil
+}
+
+// compileWith compiles a document without its counts. The compiler may have a
+// language for it; nil: it gets one of its own.
+func compileWith(text []byte, o Options, files *sources, c *Compiler) (*Policy, []testCase, error) {
 	doc := files.load(text, o.File)
-	lang, err := newLanguage(newPseudonyms(o.PseudonymKey, o.Environment), newConditions(doc.conditions), files.sets(doc.sets))
+	lang, err := c.language(&doc, files, &o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -120,8 +131,10 @@ func compile(text []byte, o Options) (*Policy, []testCase, error) {
 		refusals:    newRefusals(),
 		edition:     new(edition),
 		unknown:     o.Unknown,
+		bare:        new(bareWarnings),
 	}
-	p.activations.New = func() any { return &activation{constants: p.constants} }
+	constants := p.constants
+	p.activations = &sync.Pool{New: func() any { return &activation{constants: constants} }}
 	for i := range doc.rules {
 		r := lang.rule(&doc.rules[i])
 		r.index = i
@@ -140,7 +153,6 @@ func compile(text []byte, o Options) (*Policy, []testCase, error) {
 	p.noteReads()
 	p.noteBorders()
 	p.judgeNobody()
-	o.Metrics.inherit(o.Environment, p)
 	return p, doc.tests, nil
 }
 

@@ -27,6 +27,7 @@ type sources struct {
 	decoders []*decoder // of the document itself, then of the included files
 	loaded   []string   // the paths of the included files
 	asked    bool       // any file was named
+	files    []readFile // everything that was read
 }
 
 func newSources(readFile func(string) ([]byte, error)) *sources {
@@ -46,6 +47,7 @@ func (s *sources) read(from, name string) (path string, text []byte, err error) 
 	text, err = s.readFile(path)
 	if err == nil {
 		s.add(text)
+		s.files = append(s.files, readFile{path, sha256.Sum256(text)})
 	}
 	return path, text, err
 }

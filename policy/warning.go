@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"cel.dev/cel-go/cel"
@@ -36,6 +37,20 @@ func Check(text []byte, o Options, known []*playback.Object) ([]string, error) {
 // known are the playback IDs of the environment's catalogue, whose longest
 // asset the grants are measured against; it may be nil.
 func (p *Policy) Warnings(known []*playback.Object) []string {
+	if len(known) > 0 {
+		return p.warnings(known)
+	}
+	p.bare.once.Do(func() { p.bare.list = p.warnings(nil) })
+	return p.bare.list
+}
+
+// bareWarnings are the warnings about a document where no playback ID is known.
+type bareWarnings struct {
+	once sync.Once
+	list []string
+}
+
+func (p *Policy) warnings(known []*playback.Object) []string {
 	if p.Empty() {
 		return []string{"there are no rules: everything is denied"}
 	}

@@ -28,7 +28,7 @@ func TestMisspeltNamesAreSuggested(t *testing.T) {
 		{get("/v1/playback-ids/P/token?type=drmlicense"), "unknown_type", "type: there is no type drmlicense; did you mean drm_license?"},
 		{get("/v1/playback-ids/P/token?type=playbak"), "unknown_type", "type: there is no type playbak; did you mean playback?"},
 		{get("/v1/playback-ids/P/token?type=holiday"), "unknown_type", "type: there is no type holiday"},
-		{get("/v1/playback-ids/P/token?max_resolutoin=720p"), "unknown_param", "max_resolutoin: video tokens have no such parameter; did you mean max_resolution?"},
+		{get("/v1/playback-ids/P/token?max_resoluton=720p"), "unknown_param", "max_resoluton: video tokens have no such parameter; did you mean max_resolution?"},
 		{get("/v1/playback-ids/P/token?maxResolution=720p"), "unknown_param", "maxResolution: video tokens have no such parameter; did you mean max_resolution?"},
 		{get("/v1/playback-ids/P/token?typ=gif"), "unknown_param", "typ: video tokens have no such parameter; did you mean type?"},
 		{get("/v1/playback-ids/P/token?min-ttl=5m"), "unknown_param", "min-ttl: video tokens have no such parameter; did you mean min_ttl?"},
