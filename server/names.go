@@ -14,12 +14,12 @@ type names []string
 // own, which refuses others by unknown.
 var (
 	orderNames     = names{"playback_id", "asset_id", "live_stream_id", "video_id", "types", "params", "min_ttl", "session_id", "viewer", "custom"} //nolint:gochecknoglobals // a constant table
-	viewerNames    = names{"issuer", "id", "claims", "ip", "country", "region", "asn", "referrer", "origin", "user_agent"} //nolint:gochecknoglobals // a constant table
-	batchNames     = names{"requests"} //nolint:gochecknoglobals // a constant table
+	viewerNames    = names{"issuer", "id", "claims", "ip", "country", "region", "asn", "referrer", "origin", "user_agent"}                          //nolint:gochecknoglobals // a constant table
+	batchNames     = names{"requests"}                                                                                                              //nolint:gochecknoglobals // a constant table
 	grantNames     = names{"viewer", "type", "scope", "from", "until", "play_within", "attributes", "id", "first_play", "created_at", "updated_at"} //nolint:gochecknoglobals // a constant table
-	ownerNames     = names{"issuer", "id"} //nolint:gochecknoglobals // a constant table
-	deletionNames  = names{"force", "reason"} //nolint:gochecknoglobals // a constant table
-	promotionNames = names{"revision"} //nolint:gochecknoglobals // a constant table
+	ownerNames     = names{"issuer", "id"}                                                                                                          //nolint:gochecknoglobals // a constant table
+	deletionNames  = names{"force", "reason"}                                                                                                       //nolint:gochecknoglobals // a constant table
+	promotionNames = names{"revision"}                                                                                                              //nolint:gochecknoglobals // a constant table
 )
 
 func (n names) has(name string) bool { return slices.Contains(n, name) }
