@@ -50,8 +50,8 @@ func query(ps playback.Params) string {
 	return text
 }
 
-// TestAForcedClipHoldsForEveryType: what is sent stays within it, what is left
-// out is its start, and nobody is told so by Mux's defaults.
+// TestAForcedClipHoldsForEveryType: what is sent is within the clip or refused,
+// and what is left out is the clip's start, whatever Mux's default is.
 func TestAForcedClipHoldsForEveryType(t *testing.T) {
 	t.Parallel()
 	const refused = "!param_not_granted"
@@ -200,7 +200,7 @@ func TestContradictoryForcedParametersAreProblems(t *testing.T) {
 		{of{playback.Video: "asset_end_time=60", playback.Thumbnail: "latest=true"}, []playback.TokenType{playback.Thumbnail}},
 		{of{playback.Video: "asset_end_time=60", playback.Thumbnail: "latest=false"}, nil},
 		{of{playback.Video: "program_end_time=60", playback.Thumbnail: "program_time=61"}, []playback.TokenType{playback.Thumbnail}},
-		{of{playback.Video: "program_end_time=60", playback.Thumbnail: "time=61"}, nil}, // nobody can compare them
+		{of{playback.Video: "program_end_time=60", playback.Thumbnail: "time=61"}, nil}, // they cannot be compared
 		{of{playback.Video: "asset_end_time=0.1"}, nil},                                 // too short for a GIF, which is closed
 	} {
 		var g playback.Grant
@@ -276,7 +276,7 @@ func (r recording) part(ps playback.Params) (from, to float64) {
 }
 
 // shows is what a token of a type shows of it, by Mux's documentation (Get
-// images from a video, Instant clips), written apart from what it checks.
+// images from a video, Instant clips), independently of the code under test.
 func (r recording) shows(kind playback.TokenType, ps playback.Params) (from, to float64) {
 	value := func(name string, otherwise float64) float64 {
 		if p, ok := ps.Get(name); ok {
@@ -320,7 +320,7 @@ func TestNoParameterShowsWhatIsOutsideTheClip(t *testing.T) {
 		}
 		kind := kinds[random.IntN(len(kinds))]
 		if contradictory || !g.ForcesClip() || kind == playback.Video && bounded != playback.Video {
-			continue // the video of a storyboard's clip is nobody's secret, and policy check warns
+			continue // a storyboard's clip does not bound the video; policy check warns
 		}
 		g.Types = playback.TypesOf(kinds...)
 		if !g.Gives(kind) {

@@ -61,7 +61,7 @@ func (g *Grant) Settle(t TokenType, sent Params, backend bool) (Params, *Error) 
 	forced, kept := g.forced[t], sent
 	for _, p := range sent {
 		if _, ok := forced.Get(p.Name); ok {
-			continue // whatever it is
+			continue // the forced value replaces it
 		}
 		if !backend && !g.ViewerParams[t].Has(p.Name) {
 			return nil, notGranted(p.Name, "cannot be chosen here")

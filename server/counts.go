@@ -57,8 +57,8 @@ type counts struct {
 	routes int
 	// exists reports whether an environment is in the configuration in force.
 	exists func(playback.EnvironmentID) bool
-	// nobody is what is counted of requests that name no environment.
-	nobody *environmentCounts
+	// unresolved is what is counted of requests that name no environment.
+	unresolved *environmentCounts
 
 	mu   sync.Mutex
 	byID map[playback.EnvironmentID]*environmentCounts
@@ -66,7 +66,7 @@ type counts struct {
 
 func newCounts(routes int, exists func(playback.EnvironmentID) bool) *counts {
 	c := &counts{routes: routes, exists: exists, byID: map[playback.EnvironmentID]*environmentCounts{}}
-	c.nobody = c.empty()
+	c.unresolved = c.empty()
 	return c
 }
 
@@ -80,7 +80,7 @@ func (c *counts) of(x *middleware.Exchange) *environmentCounts {
 	environment := x.CountedFor()
 	snapshot, ok := x.Server.(*Snapshot)
 	if environment == nil || !ok {
-		return c.nobody
+		return c.unresolved
 	}
 	place := &snapshot.counts[environment.Number]
 	found := place.Load()
@@ -109,6 +109,6 @@ func (c *counts) all() map[playback.EnvironmentID]*environmentCounts {
 	defer c.mu.Unlock()
 	maps.DeleteFunc(c.byID, func(id playback.EnvironmentID, _ *environmentCounts) bool { return !c.exists(id) })
 	all := maps.Clone(c.byID)
-	all[""] = c.nobody
+	all[""] = c.unresolved
 	return all
 }
