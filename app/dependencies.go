@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/playgate/playgate/playback"
 )
 
 const (
@@ -86,7 +88,7 @@ func (d *dependencies) ask(ctx context.Context, one *dependency) {
 	case err == nil && wasDown:
 		delete(d.down, one.name)
 		d.up.WithLabelValues(one.name).Set(1)
-		d.log.Info("a dependency answers again", "dependency", one.name, "after", time.Since(since).Round(time.Second).String())
+		d.log.Info("a dependency answers again", "dependency", one.name, "after", playback.FormatDuration(time.Since(since)))
 	}
 }
 
@@ -98,7 +100,7 @@ func (d *dependencies) degraded() (names, reasons []string) {
 	for _, one := range d.all {
 		if since, down := d.down[one.name]; down {
 			names = append(names, one.name)
-			reasons = append(reasons, fmt.Sprintf("the %s has not answered for %s: %s", one.name, time.Since(since).Round(time.Second), one.without))
+			reasons = append(reasons, fmt.Sprintf("the %s has not answered for %s: %s", one.name, playback.FormatDuration(time.Since(since)), one.without))
 		}
 	}
 	slices.Sort(names)

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/playgate/playgate/playback"
 )
 
 // drainTimeout bounds how long requests in flight may hold up a stop.
@@ -129,7 +131,7 @@ func (a *App) Stop() error {
 	if was == started {
 		a.server.Drain()
 		delay := a.state.Load().loaded.Config.Server.DrainDelay
-		a.log.Info("draining", "delay", delay.String())
+		a.log.Info("draining", "delay", playback.FormatDuration(delay))
 		wait(delay, a.hurry)
 		if quiesce(a.listener) {
 			wait(emptyQueue, nil)

@@ -29,7 +29,7 @@ func (a *App) readiness() readiness {
 		}
 	}
 	if more := len(reasons) - maxReasons; more > 0 {
-		reasons = append(reasons[:maxReasons], fmt.Sprintf("and %d more reasons", more))
+		reasons = append(reasons[:maxReasons], "and "+playback.Count(more, "more reason", "more reasons"))
 	}
 	reasons = append(waiting, reasons...)
 	if len(environments) == 0 {
@@ -53,7 +53,7 @@ func (a *App) ability(env playback.EnvironmentID) (reason string, able bool) {
 		return fmt.Sprintf("environment %s: no active signing key", env), false
 	}
 	if read, _ := a.keys.LastRead(env); a.stale(env) {
-		reason = fmt.Sprintf("environment %s: its keys were last read %s ago; the key store does not answer", env, time.Since(read).Round(time.Second))
+		reason = fmt.Sprintf("environment %s: its keys were last read %s ago; the key store does not answer", env, playback.FormatDuration(time.Since(read)))
 	}
 	return reason, able
 }

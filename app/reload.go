@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/playgate/playgate/configs"
+	"github.com/playgate/playgate/playback"
 )
 
 // reloadTimeout bounds a reload as a whole.
@@ -18,7 +19,7 @@ const reloadTimeout = 15 * time.Second
 var errNoEnvironments = errors.New("the configuration has no environment any more; stop the gateway if that is meant")
 
 // errReloadTimeout is the cause of a reload that took too long.
-var errReloadTimeout = fmt.Errorf("it took longer than %s", reloadTimeout)
+var errReloadTimeout = fmt.Errorf("it took longer than %s", playback.FormatDuration(reloadTimeout))
 
 // Reload reads the configuration and everything it names again: rules, tenants,
 // viewers' issuers, certificates and keys. All that can fail is done first; a

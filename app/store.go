@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/playgate/playgate/configs"
+	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/store"
 	"github.com/playgate/playgate/store/memory"
 	"github.com/playgate/playgate/store/postgres"
@@ -43,7 +44,7 @@ func openStore(cfg *configs.Store, log *slog.Logger) (store.Store, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("PostgreSQL did not answer within %s", storeTime), err)
+			return nil, errors.Join(fmt.Errorf("PostgreSQL did not answer within %s", playback.FormatDuration(storeTime)), err)
 		case <-time.After(storePause):
 		}
 	}

@@ -53,7 +53,7 @@ func VerifySignature(header string, body []byte, secrets []playback.Secret, notB
 		}
 	}
 	if good == 0 {
-		return badSignature("none of its %d v1 is by one of the %d secrets", len(signatures), len(secrets))
+		return badSignature("none of its v1 signatures (%d) is by one of the secrets (%d)", len(signatures), len(secrets))
 	}
 	if unix < notBefore.Unix() {
 		return badSignature("it is by one of the secrets, but too old: of %s, with webhooks.tolerance none before %s may be",
@@ -95,7 +95,7 @@ func parseSignature(header string) (stamp string, signatures [][]byte, err error
 	case stamp == "":
 		return "", nil, badSignature("its header is malformed: it has no t")
 	case len(signatures) == 0:
-		return "", nil, badSignature("its header is malformed: it has no v1 of 64 hexadecimal digits (%d others)", unreadable)
+		return "", nil, badSignature("its header is malformed: it has no v1 of 64 hexadecimal digits (%s)", playback.Count(unreadable, "other", "others"))
 	}
 	return stamp, signatures, nil
 }

@@ -132,7 +132,7 @@ func (c *decisionsTailCommand) Run(p *Process) error {
 // tellBadLines says how much of a file was no record.
 func tellBadLines(p *Process, file string, bad int) {
 	if bad > 0 {
-		fmt.Fprintf(p.Stderr, "%s: %d lines are no records and were left out\n", file, bad)
+		fmt.Fprintf(p.Stderr, "%s: %s left out\n", file, playback.Count(bad, "line is no record and was", "lines are no records and were"))
 	}
 }
 

@@ -4,8 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/playgate/playgate/playback"
 )
 
 // Unix seconds.
@@ -56,11 +57,5 @@ func span(seconds float64) string {
 	case seconds >= 2*day:
 		return fmt.Sprintf("%d days", int64(seconds/day))
 	}
-	text := (time.Duration(seconds) * time.Second).String()
-	for _, zero := range [...]string{"m0s", "h0m"} {
-		if strings.HasSuffix(text, zero) {
-			text = text[:len(text)-2]
-		}
-	}
-	return text
+	return playback.FormatDuration(time.Duration(seconds) * time.Second)
 }

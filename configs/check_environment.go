@@ -52,7 +52,7 @@ func (l *loader) checkHost(path string, host *string) {
 
 func (l *loader) checkToken(path string, t *Token) {
 	if t.DefaultTTL > t.MaxTTL && !l.report.hasFailed(path+".max_ttl") {
-		l.report.add(path+".default_ttl", "%s is longer than max_ttl, %s", FormatDuration(t.DefaultTTL), FormatDuration(t.MaxTTL))
+		l.report.add(path+".default_ttl", "%s is longer than max_ttl, %s", playback.FormatDuration(t.DefaultTTL), playback.FormatDuration(t.MaxTTL))
 	}
 	if t.PseudonymKeyFile != "" {
 		t.PseudonymKey = l.secret(path+".pseudonym_key_file", t.PseudonymKeyFile)

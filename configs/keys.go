@@ -3,6 +3,8 @@ package configs
 import (
 	"strings"
 	"time"
+
+	"github.com/playgate/playgate/playback"
 )
 
 func (l *loader) checkMux(path string, m *Mux) {
@@ -30,13 +32,13 @@ func (l *loader) checkMux(path string, m *Mux) {
 func (l *loader) warnKeys(path string, e *Environment) {
 	if looked := l.lookInterval(); e.Keys.PrepareFor < 2*looked {
 		l.report.warn(path+".prepare_for", "%s is shorter than two looks at the keys (%s): a replica may sign with a key that another does not publish yet",
-			FormatDuration(e.Keys.PrepareFor), FormatDuration(looked))
+			playback.FormatDuration(e.Keys.PrepareFor), playback.FormatDuration(looked))
 	}
 	if e.Keys.RotateEvery == 0 {
 		return
 	}
 	if e.Keys.RotateEvery < e.Keys.PrepareFor {
-		l.report.warn(path+".rotate_every", "%s is shorter than prepare_for, %s, so keys are replaced only that often", FormatDuration(e.Keys.RotateEvery), FormatDuration(e.Keys.PrepareFor))
+		l.report.warn(path+".rotate_every", "%s is shorter than prepare_for, %s, so keys are replaced only that often", playback.FormatDuration(e.Keys.RotateEvery), playback.FormatDuration(e.Keys.PrepareFor))
 	}
 	if !e.Mux.Enabled() && !e.Keys.Local {
 		l.report.warn(path+".rotate_every", "there is no mux.token_id to ask Mux for keys with, so no key is replaced: Mux would refuse what a local one signs (keys.local: true is for other verifiers)")

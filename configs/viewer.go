@@ -64,7 +64,7 @@ func (l *loader) checkViewers(path string, viewers []Viewer) {
 			l.report.add(at+".algorithms", "want at least one")
 		}
 		if v.IATLeeway > maxIATLeeway {
-			l.report.add(at+".iat_leeway", "%s is longer than %s", FormatDuration(v.IATLeeway), FormatDuration(maxIATLeeway))
+			l.report.add(at+".iat_leeway", "%s is longer than %s", playback.FormatDuration(v.IATLeeway), playback.FormatDuration(maxIATLeeway))
 		}
 		if v.Alias == "" && len(viewers) == 1 {
 			v.Alias = "main"

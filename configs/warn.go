@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/yamldoc"
 )
 
@@ -75,7 +76,7 @@ func (l *loader) warnEnvironment(path string, e *Environment) {
 		}
 	}
 	if e.Token.MaxTTL > longTTL {
-		r.warn(path+".token.max_ttl", "%s is longer than %s: a leaked token works until it expires", FormatDuration(e.Token.MaxTTL), FormatDuration(longTTL))
+		r.warn(path+".token.max_ttl", "%s is longer than %s: a leaked token works until it expires", playback.FormatDuration(e.Token.MaxTTL), playback.FormatDuration(longTTL))
 	}
 	l.warnPseudonymKey(path+".token.pseudonym_key_file", e.Token.PseudonymKey.Reveal())
 	for _, d := range []struct{ name, base string }{
@@ -100,7 +101,7 @@ func (l *loader) warnPseudonymKey(path, key string) {
 	case strings.Contains(key, exampleKey):
 		l.report.warn(path, "holds the example's key, which everybody knows: pseudonyms can be undone")
 	case key != "" && len(key) < 16:
-		l.report.warn(path, "holds a key of %d characters, which can be guessed: want at least 16", len(key))
+		l.report.warn(path, "holds a key of %s, which can be guessed: want at least 16", playback.Count(len(key), "character", "characters"))
 	}
 }
 

@@ -209,11 +209,11 @@ func (t *token) check(now time.Time, issuer *trusted) *playback.Error {
 	switch {
 	case t.issuedAt.After(now.Add(issuer.IATLeeway)):
 		// Otherwise a date in the future would stretch max_lifetime.
-		return invalid(fmt.Errorf("iat is %s in the future, more than iat_leeway, %s", ahead(t.issuedAt, now), issuer.IATLeeway))
+		return invalid(fmt.Errorf("iat is %s in the future, more than iat_leeway, %s", ahead(t.issuedAt, now), playback.FormatDuration(issuer.IATLeeway)))
 	case t.notBefore.After(now.Add(leeway)):
 		return invalid(fmt.Errorf("nbf is %s in the future", ahead(t.notBefore, now)))
 	case t.expires.Sub(start) > issuer.MaxLifetime:
-		return invalid(fmt.Errorf("the token lives longer than the issuer's max_lifetime, %s", issuer.MaxLifetime))
+		return invalid(fmt.Errorf("the token lives longer than the issuer's max_lifetime, %s", playback.FormatDuration(issuer.MaxLifetime)))
 	case !now.Before(t.expires.Add(leeway)):
 		return expired(fmt.Errorf("exp was %s", t.expires.UTC().Format(time.RFC3339)))
 	}
@@ -222,7 +222,9 @@ func (t *token) check(now time.Time, issuer *trusted) *playback.Error {
 
 // ahead words how far a date is ahead of the clock; time.Duration caps it at
 // 292 years.
-func ahead(date, now time.Time) string { return date.Sub(now).Round(time.Second).String() }
+func ahead(date, now time.Time) string {
+	return playback.FormatDuration(date.Sub(now).Round(time.Second))
+}
 
 // mayStand reports whether the dates would pass now. It is asked before an
 // unknown key is looked for: no refresh for a token that fails anyway.

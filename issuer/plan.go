@@ -277,7 +277,7 @@ func checkMinTTL(req *Request, life playback.Lifetime, now time.Time) error {
 		longest = min(longest, time.Unix(life.Exp, 0).Sub(now))
 	}
 	if req.MinTTL > longest {
-		return playback.Errorf(playback.CodeMinTTLTooLong, "min_ttl: tokens live %s here", longest.Truncate(time.Second))
+		return playback.Errorf(playback.CodeMinTTLTooLong, "min_ttl: tokens live %s here", playback.FormatDuration(longest))
 	}
 	return nil
 }

@@ -283,7 +283,7 @@ func (w *Watcher) missLocked(ctx context.Context, e *environment, err error) {
 	}
 	w.cfg.Logger.ErrorContext(ctx, "signing keys cannot be read: the last good ones stay in force",
 		"environment", e.id, "driver", w.cfg.Driver, "keys", len(e.current().keys.Keys),
-		"age", now.Sub(last).Round(time.Second), "error", err)
+		"age", playback.FormatDuration(now.Sub(last)), "error", err)
 }
 
 // reportLocked logs problems that were not there at the last reading, or that

@@ -165,8 +165,8 @@ func (l *Limits) charge(x *Exchange, table tableKey, rate limiter.Rate, n int64)
 		return nil
 	}
 	l.limited[table.class].Inc()
-	return playback.Errorf(playback.CodeRateLimited, "Too many requests: at most %d tokens per %s for each %s.",
-		rate.Limit, period(rate.Period), table.class.noun()).After(time.Duration(x.applied.wait(x.Started)) * time.Second)
+	return playback.Errorf(playback.CodeRateLimited, "Too many requests: at most %s per %s for each %s.",
+		playback.Count(rate.Limit, "token", "tokens"), period(rate.Period), table.class.noun()).After(time.Duration(x.applied.wait(x.Started)) * time.Second)
 }
 
 func (k class) noun() string {

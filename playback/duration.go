@@ -40,3 +40,39 @@ func ParseDuration(s string) (time.Duration, error) {
 	}
 	return time.Duration(n) * unit, nil
 }
+
+// FormatDuration writes a duration for people, without parts that are zero: 7d,
+// 24h, 19h12m, 1m30s, 250ms. Up to two minutes it is in seconds, as people write
+// those; a time of a second and more has no fraction.
+func FormatDuration(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < 0:
+		return "-" + FormatDuration(-max(d, -maxDuration))
+	case d < time.Second:
+		return d.String()
+	case d < 2*time.Minute:
+		return strconv.FormatInt(int64(d/time.Second), 10) + "s"
+	case d > day && d%day == 0:
+		return strconv.FormatInt(int64(d/day), 10) + "d"
+	}
+	var text []byte
+	for _, unit := range [...]struct {
+		size time.Duration
+		name byte
+	}{{time.Hour, 'h'}, {time.Minute, 'm'}, {time.Second, 's'}} {
+		if n := d / unit.size; n > 0 {
+			text = append(strconv.AppendInt(text, int64(n), 10), unit.name)
+			d %= unit.size
+		}
+	}
+	return string(text)
+}
+
+// Count writes a number with its noun: 1 key, 2 keys.
+func Count[N ~int | ~int64](n N, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.FormatInt(int64(n), 10) + " " + many
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -64,6 +65,25 @@ func TestParseDuration(t *testing.T) {
 }
 
 // TestLifetime holds the promises of contract §4 for many lifetimes and moments.
+// TestDurationsAreWrittenForPeople: without the parts that are zero.
+func TestDurationsAreWrittenForPeople(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		0: "0s", 250 * time.Millisecond: "250ms", time.Second: "1s", 90 * time.Second: "90s", 119*time.Second + time.Millisecond: "119s", 2 * time.Minute: "2m",
+		150 * time.Second: "2m30s", time.Hour: "1h", time.Hour + 5*time.Second: "1h5s", 69120 * time.Second: "19h12m", 24 * time.Hour: "24h", 48 * time.Hour: "2d",
+		25 * time.Hour: "25h", 7 * 24 * time.Hour: "7d", 7*24*time.Hour + time.Minute: "168h1m", -90 * time.Minute: "-1h30m", math.MinInt64: "-36500d",
+	} {
+		if got := playback.FormatDuration(d); got != want {
+			t.Errorf("FormatDuration(%v) = %q, want %q", d, got, want)
+		}
+	}
+	for n, want := range map[int]string{0: "0 keys", 1: "1 key", 2: "2 keys"} {
+		if got := playback.Count(n, "key", "keys"); got != want {
+			t.Errorf("Count(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
 func TestLifetime(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))

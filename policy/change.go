@@ -79,7 +79,7 @@ func ttlText(d time.Duration) string {
 	if d == 0 {
 		return "default"
 	}
-	return span(d)
+	return playback.FormatDuration(d)
 }
 
 func endText(t time.Time) string {

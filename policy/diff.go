@@ -340,7 +340,7 @@ func (d *differ) report(p *diffPart) *DiffReport {
 		r.Notes = append(r.Notes, policy.untold()...)
 	}
 	for what, n := range p.lacking {
-		r.Notes = append(r.Notes, fmt.Sprintf("%d decisions cannot be told: their rules did not read the viewer's %s, so it was not looked up", n, what))
+		r.Notes = append(r.Notes, fmt.Sprintf("%s did not read the viewer's %s, so it was not looked up", playback.Count(n, "decision cannot be told: its rules", "decisions cannot be told: their rules"), what))
 	}
 	slices.Sort(r.Notes)
 	r.Notes = slices.Compact(r.Notes)

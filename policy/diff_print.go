@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/playgate/playgate/playback"
 )
 
 const (
@@ -15,15 +17,15 @@ const (
 // Print writes the report as text for people.
 func (r *DiffReport) Print(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s → %s: %d decisions", r.Old, r.New, r.Decisions)
+	fmt.Fprintf(&b, "%s → %s: %s", r.Old, r.New, playback.Count(r.Decisions, "decision", "decisions"))
 	if r.Decisions != r.Records {
-		fmt.Fprintf(&b, " in %d records", r.Records)
+		fmt.Fprintf(&b, " in %s", playback.Count(r.Records, "record", "records"))
 	}
 	if r.Skipped > 0 {
 		fmt.Fprintf(&b, ", %d without inputs left out", r.Skipped)
 	}
 	if r.Bad > 0 {
-		fmt.Fprintf(&b, ", %d lines that are no records left out", r.Bad)
+		fmt.Fprintf(&b, ", %s left out", playback.Count(r.Bad, "line that is no record", "lines that are no records"))
 	}
 	fmt.Fprintf(&b, "\n  gained   %d\n  lost     %d\n  changed  %d\n", r.Gained, r.Lost, r.Changed)
 	if r.Moved > 0 {
@@ -33,7 +35,7 @@ func (r *DiffReport) Print(w io.Writer) error {
 		fmt.Fprintf(&b, "  unknown  %d\n", r.Unknown)
 	}
 	if r.Otherwise > 0 {
-		fmt.Fprintf(&b, "note: %d were answered otherwise when they were recorded than the old document answers now\n", r.Otherwise)
+		fmt.Fprintf(&b, "note: %s answered otherwise when recorded than the old document answers now\n", playback.Count(r.Otherwise, "was", "were"))
 	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(&b, "note: %s\n", note)

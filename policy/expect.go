@@ -99,7 +99,7 @@ func (d *decoder) expect(n node) []check {
 		"ttl": func(v node) {
 			want := d.duration(v)
 			add(func(o outcome) string {
-				return granted("ttl", span(want), func(g *playback.Grant) string { return span(cmp.Or(g.TTL, o.defaultTTL)) })(o)
+				return granted("ttl", playback.FormatDuration(want), func(g *playback.Grant) string { return playback.FormatDuration(cmp.Or(g.TTL, o.defaultTTL)) })(o)
 			})
 		},
 		"cover_duration": func(v node) {
@@ -211,16 +211,3 @@ func list(names []string) string { return strings.Join(slices.Sorted(slices.Valu
 
 // last returns the last member of a path.
 func last(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
-
-// span writes a duration as the rules do: 90s, 15m, 1h, 7d.
-func span(d time.Duration) string {
-	for _, unit := range []struct {
-		size time.Duration
-		name string
-	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}} {
-		if d >= unit.size && d%unit.size == 0 {
-			return fmt.Sprintf("%d%s", d/unit.size, unit.name)
-		}
-	}
-	return fmt.Sprintf("%ds", d/time.Second)
-}

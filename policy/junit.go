@@ -2,9 +2,10 @@ package policy
 
 import (
 	"encoding/xml"
-	"fmt"
 	"io"
 	"strings"
+
+	"github.com/playgate/playgate/playback"
 )
 
 type junitSuites struct {
@@ -59,7 +60,7 @@ func (j *JUnit) Add(name string, r *Report) {
 func (j *JUnit) AddProblems(name string, problems Problems) {
 	j.suites.Suites = append(j.suites.Suites, junitSuite{Name: name, Tests: 1, Failures: 1, Cases: []junitCase{{
 		Name: "the document compiles", ClassName: name,
-		Failure: &junitFailure{fmt.Sprintf("%d problems", len(problems)), printable(problems.Error())},
+		Failure: &junitFailure{playback.Count(len(problems), "problem", "problems"), printable(problems.Error())},
 	}}})
 }
 

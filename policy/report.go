@@ -176,7 +176,7 @@ func (r *Report) Print(w io.Writer, name string) error {
 	for _, u := range r.Unreachable {
 		fmt.Fprintf(&b, "  FAIL  %s\n", u.Text)
 	}
-	fmt.Fprintf(&b, "  %d tests, %d failed; %d of %d rules decided a test", len(r.Tests), r.Failures(), len(r.Rules)-len(r.Uncovered()), len(r.Rules))
+	fmt.Fprintf(&b, "  %s, %d failed; %d of %s decided a test", playback.Count(len(r.Tests), "test", "tests"), r.Failures(), len(r.Rules)-len(r.Uncovered()), playback.Count(len(r.Rules), "rule", "rules"))
 	if n := len(r.Unreachable); n > 0 {
 		fmt.Fprintf(&b, "; %d can never be reached, which fails too", n)
 	}

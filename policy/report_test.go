@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -140,7 +141,7 @@ func TestWarningsMeasureGrantsAgainstTheLongestAsset(t *testing.T) {
 		{"it is not", `{ttl: 5m, cover_duration: false}`, hours(2), "5m|2h"},
 		{"the default is too short too", `{cover_duration: false}`, hours(2), "15m|2h"},
 		{"long enough", `{ttl: 2h, cover_duration: false}`, hours(2), ""},
-		{"max_ttl cuts", `{ttl: 5m}`, hours(20), "1152m|20h"},
+		{"max_ttl cuts", `{ttl: 5m}`, hours(20), "19h12m|20h"},
 		{"a clip is shorter", `{ttl: 5m, cover_duration: false, params: {video: {asset_start_time: 60, asset_end_time: 120}}}`, hours(2), ""},
 		{"a clip is longer", `{ttl: 5m, cover_duration: false, params: {video: {asset_end_time: 600}}}`, hours(2), "5m|10m"},
 		{"a clip without an end", `{ttl: 5m, cover_duration: false, params: {video: {asset_start_time: 3600}}}`, hours(2), "5m|1h"},
@@ -195,6 +196,42 @@ func TestDocumentIsBounded(t *testing.T) {
 	for text, want := range map[string]string{large: "larger than 1048576 bytes", many: "rules: there are more than 1000 rules (line 3, column 3)"} {
 		if _, err := policy.Compile([]byte(text), policy.Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Compile = %.80v, want %q", err, want)
+		}
+	}
+}
+
+// TestCountsAgreeWithTheirNouns in what the commands print.
+func TestCountsAgreeWithTheirNouns(t *testing.T) {
+	t.Parallel()
+	const one = "tests: [{name: a, expect: {effect: allow}}]\n"
+	for document, want := range map[string]string{
+		when("true") + one: "1 test, 0 failed; 1 of 1 rule decided a test",
+		when("true") + "tests: [{name: a, expect: {effect: allow}}, {name: b, expect: {effect: allow}}]\n":                    "2 tests, 0 failed; 1 of 1 rule decided a test",
+		"version: 1\nrules: [{id: a, effect: allow, when: 'true'}, {id: b, effect: deny, when: viewer.id == \"u1\"}]\n" + one: "1 test, 0 failed; 1 of 2 rules decided a test",
+	} {
+		report, err := policy.Test([]byte(document), policy.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := report.Print(&out, "x"); err != nil || !strings.Contains(out.String(), want) {
+			t.Errorf("%v\n%s\nwant %s", err, out.String(), want)
+		}
+	}
+	p := mustCompile(t, when("true"), policy.Options{})
+	const record = `{"decision":"deny","rule":"r","weight":%d,"inputs":{"request":{"type":"video"},"now":"2027-01-01T00:00:00Z"}}` + "\n"
+	for log, want := range map[string]string{
+		fmt.Sprintf(record, 1) + "x\n":    ": 1 decision, 1 line that is no record left out\n",
+		fmt.Sprintf(record, 2) + "x\ny\n": ": 2 decisions in 1 record, 2 lines that are no records left out\n",
+		fmt.Sprintf(record, 1):            "note: 1 was answered otherwise",
+	} {
+		report, err := policy.Diff(p, p, strings.NewReader(log), policy.DiffOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := report.Print(&out); err != nil || !strings.Contains(out.String(), want) {
+			t.Errorf("%v\n%s\nwant %s", err, out.String(), want)
 		}
 	}
 }

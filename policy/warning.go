@@ -206,7 +206,7 @@ func (p *Policy) lifetimeWarnings(g *playback.Grant, longest *playback.Asset) []
 	}
 	granted := seconds(playback.Term(ttl, false, 0, p.maxTTL))
 	if granted < ttl.Truncate(time.Second) && g.TTL != 0 {
-		found = append(found, fmt.Sprintf("its ttl of %s is cut to %s, four fifths of max_ttl", span(ttl), span(granted)))
+		found = append(found, fmt.Sprintf("its ttl of %s is cut to %s, four fifths of max_ttl", playback.FormatDuration(ttl), playback.FormatDuration(granted)))
 	}
 	if longest == nil || !g.Types.Has(playback.Video) {
 		return found
@@ -215,7 +215,7 @@ func (p *Policy) lifetimeWarnings(g *playback.Grant, longest *playback.Asset) []
 	term := playback.Term(ttl, g.CoverDuration, longest.Duration, p.maxTTL)
 	if float64(term) < whole {
 		found = append(found, fmt.Sprintf("its tokens live %s, shorter than asset %s plays (%s): players must refresh them",
-			span(seconds(term)), longest.ID, span(seconds(int64(whole)))))
+			playback.FormatDuration(seconds(term)), longest.ID, playback.FormatDuration(seconds(int64(whole)))))
 	}
 	return found
 }

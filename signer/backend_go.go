@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+
+	"github.com/playgate/playgate/playback"
 )
 
 // goBackend is crypto/rsa.
@@ -45,7 +47,7 @@ var errForeignHandle = errors.New("the key belongs to another backend")
 // it was given, which others may be reading.
 func precomputed(key *rsa.PrivateKey) (*rsa.PrivateKey, error) {
 	if len(key.Primes) != 2 {
-		return nil, fmt.Errorf("loading key: %d primes, want 2", len(key.Primes))
+		return nil, fmt.Errorf("loading key: %s, want 2", playback.Count(len(key.Primes), "prime", "primes"))
 	}
 	own := *key
 	own.Precompute() // looks whether what is there belongs to the key

@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/lestrrat-go/jwx/v2/jws"
+
+	"github.com/playgate/playgate/playback"
 )
 
 // maxCompact bounds what is read of a token, in bytes: more than fits into
@@ -44,7 +46,7 @@ func Decode(compact string) (*Decoded, error) {
 	}
 	parts := strings.Split(compact, ".")
 	if len(parts) != 3 {
-		return nil, fmt.Errorf("the token has %d parts, want 3 with dots between them", len(parts))
+		return nil, fmt.Errorf("the token has %s, want 3 with dots between them", playback.Count(len(parts), "part", "parts"))
 	}
 	var raw [3][]byte
 	for i, name := range [...]string{"header", "payload", "signature"} {

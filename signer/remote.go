@@ -31,7 +31,7 @@ const (
 )
 
 // errNoAnswer ends the wait for a signature from elsewhere.
-var errNoAnswer = errors.New("no signature within " + remotePatience.String())
+var errNoAnswer = errors.New("no signature within " + playback.FormatDuration(remotePatience))
 
 // remote is the lane of the keys that sign elsewhere (keystore.Signer). It has
 // a queue of its own and goroutines that mostly wait, so that they compete with
@@ -139,7 +139,7 @@ func signRemotely(s keystore.Signer, digests [][sha256.Size]byte) ([][]byte, err
 		return nil, err
 	}
 	if len(signatures) != len(digests) {
-		return nil, fmt.Errorf("%d signatures of %d digests", len(signatures), len(digests))
+		return nil, fmt.Errorf("%s of %s", playback.Count(len(signatures), "signature", "signatures"), playback.Count(len(digests), "digest", "digests"))
 	}
 	for i, digest := range digests {
 		if err := rsa.VerifyPKCS1v15(s.Public(), crypto.SHA256, digest[:], signatures[i]); err != nil {

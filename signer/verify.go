@@ -102,7 +102,7 @@ func verifyClaims(token *Decoded, now time.Time) (Reason, string) {
 		return ReasonNoExpiry, "The claim exp must be a number of Unix seconds; players take a token without it for expired."
 	}
 	if !now.Before(exp) {
-		return ReasonExpired, "The token expired at " + exp.UTC().Format(time.RFC3339) + ", " + now.Sub(exp).Truncate(time.Second).String() + " ago."
+		return ReasonExpired, "The token expired at " + exp.UTC().Format(time.RFC3339) + ", " + playback.FormatDuration(now.Sub(exp)) + " ago."
 	}
 	if nbf, ok := token.time("nbf"); ok && now.Before(nbf) {
 		return ReasonNotYetValid, "The token is not valid before " + nbf.UTC().Format(time.RFC3339) + "."

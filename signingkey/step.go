@@ -58,7 +58,7 @@ func (m *Manager) mayActivate(h *holdings, key *keystore.Key, order Order) error
 	}
 	if wait := h.settings.ReadyAt(key.Life()).Sub(m.cfg.Now()); wait > 0 {
 		return playback.Errorf(playback.CodeKeyNotReady, "The key may be activated at %s: it must be published for %s first.",
-			h.settings.ReadyAt(key.Life()).UTC().Format(time.RFC3339), h.settings.PrepareFor).After(wait)
+			h.settings.ReadyAt(key.Life()).UTC().Format(time.RFC3339), playback.FormatDuration(h.settings.PrepareFor)).After(wait)
 	}
 	return nil
 }

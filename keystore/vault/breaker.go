@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/playgate/playgate/playback"
 )
 
 const (
@@ -30,7 +32,7 @@ type breaker struct {
 type openError struct{ wait time.Duration }
 
 func (e openError) Error() string {
-	return fmt.Sprintf("the last calls of Vault's transit failed, so it was not asked; next try in %s", e.wait.Round(time.Millisecond))
+	return fmt.Sprintf("the last calls of Vault's transit failed, so it was not asked; next try in %s", playback.FormatDuration(e.wait.Round(time.Millisecond)))
 }
 
 // enter asks to make a call; if there is no error, leave must follow.

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"github.com/playgate/playgate/keystore"
+	"github.com/playgate/playgate/playback"
 )
 
 const (
@@ -52,7 +53,7 @@ func (n *notes) wait() time.Duration {
 type quietError struct{ wait time.Duration }
 
 func (e quietError) Error() string {
-	return fmt.Sprintf("Vault answered 429 and wants no request for another %s", max(time.Second, e.wait.Round(time.Second)))
+	return fmt.Sprintf("Vault answered 429 and wants no request for another %s", playback.FormatDuration(max(time.Second, e.wait.Round(time.Second))))
 }
 
 // skewed returns the problem of clocks that differ too much, if they do.
@@ -68,5 +69,5 @@ func (n *notes) skewed(address string) []keystore.Problem {
 	// To the minute, so that the same trouble is the same problem next time.
 	return []keystore.Problem{{Path: address, Reason: fmt.Sprintf(
 		"the clock of this machine is about %s %s Vault's, so tokens end too %s, or are refused; synchronize the clocks",
-		skew.Abs().Round(time.Minute), direction, effect)}}
+		playback.FormatDuration(skew.Abs().Round(time.Minute)), direction, effect)}}
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+
+	"github.com/playgate/playgate/playback"
 )
 
 const (
@@ -142,7 +144,7 @@ func (s *session) logIn(ctx context.Context) error {
 	if auth.ClientToken == s.client.Token() { // its file has not changed yet
 		level = slog.LevelDebug
 	}
-	s.logger.Log(ctx, level, "logged in to Vault", "renewable", auth.Renewable, "ttl", time.Duration(auth.LeaseDuration)*time.Second)
+	s.logger.Log(ctx, level, "logged in to Vault", "renewable", auth.Renewable, "ttl", playback.FormatDuration(time.Duration(auth.LeaseDuration)*time.Second))
 	s.client.SetToken(auth.ClientToken)
 	s.keep(auth, level)
 	return nil

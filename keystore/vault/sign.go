@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/playgate/playgate/keystore"
+	"github.com/playgate/playgate/playback"
 )
 
 // transitKey is a key in the engine. It is immutable.
@@ -122,7 +123,7 @@ func down(err error) bool {
 // signaturesOf takes the signatures out of results: "vault:v1:" and base64.
 func signaturesOf(results []any, want int) ([][]byte, error) {
 	if len(results) != want {
-		return nil, fmt.Errorf("%d results for %d digests", len(results), want)
+		return nil, fmt.Errorf("%s for %s", playback.Count(len(results), "result", "results"), playback.Count(want, "digest", "digests"))
 	}
 	signatures := make([][]byte, want)
 	for i, result := range results {

@@ -92,7 +92,7 @@ func breaking(t *testing.T, p *prefixes) {
 			for body, reason := range map[string]string{
 				`<html>`:                                      "invalid character",
 				`{"data":{}}`:                                 "answer without results",
-				`{"data":{"batch_results":[]}}`:               "0 results for 1 digests",
+				`{"data":{"batch_results":[]}}`:               "0 results for 1 digest",
 				results(`"x":1`):                              `begins with ""`,
 				results(`"error":"no such key"`):              "transit refused to sign: no such key",
 				results(`"signature":"vault:v2:AAAA"`):        `begins with "vault:v2:AAA"`,
@@ -201,8 +201,8 @@ func etiquette(t *testing.T, p *prefixes) {
 		want  string
 	}{
 		"a minute is nothing":     {58 * time.Second, ""},
-		"a clock that is ahead":   {5 * time.Minute, "the clock of this machine is about 5m0s ahead of Vault's, so tokens end too late"},
-		"a clock that is behind":  {-2 * time.Hour, "the clock of this machine is about 2h0m0s behind Vault's, so tokens end too early"},
+		"a clock that is ahead":   {5 * time.Minute, "the clock of this machine is about 5m ahead of Vault's, so tokens end too late"},
+		"a clock that is behind":  {-2 * time.Hour, "the clock of this machine is about 2h behind Vault's, so tokens end too early"},
 		"and the other way round": {-58 * time.Second, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
