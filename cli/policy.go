@@ -15,7 +15,7 @@ type policyCommands struct {
 	Check   policyCheckCommand   `cmd:"" help:"Compile rules; every problem with its path, and warnings."`
 	Test    policyTestCommand    `cmd:"" help:"Run the tests that stand in the documents, with coverage by rule; a rule that is never reached fails."`
 	Explain policyExplainCommand `cmd:"" help:"Say why a question is answered as it is, and what would change the answer."`
-	Diff    policyDiffCommand    `cmd:"" help:"Replay recorded decisions with two documents: who gains, who loses."`
+	Diff    policyDiffCommand    `cmd:"" help:"Replay recorded decisions, or the documents' own tests, with two documents: who gains, who loses."`
 }
 
 // policyFiles are documents and, if the rules need to know it, the environment

@@ -144,13 +144,13 @@ func readings(r playback.RuleResult) string {
 type policyDiffCommand struct {
 	Old         string   `arg:"" help:"The rule document in force."`
 	New         string   `arg:"" help:"The one that may replace it."`
-	Decisions   []string `required:"" placeholder:"FILE" help:"Files of the decision log, with inputs in full; also gzipped, - is standard input."`
+	Decisions   []string `placeholder:"FILE" help:"Files of the decision log, with inputs in full; also gzipped, - is standard input. Without any, the tests of both documents are replayed."`
 	Plan        string   `default:"plan" help:"The claim that names a viewer's plan."`
 	Config      string   `placeholder:"FILE" help:"Configuration whose environment the rules are for; only its decisions are replayed."`
 	Environment string   `help:"Environment in that configuration."`
 }
 
-// Run compiles both documents and replays the decisions.
+// Run compiles both documents and replays the decisions, or the tests.
 func (c *policyDiffCommand) Run(p *Process) error {
 	files := policyFiles{[]string{c.Old, c.New}, c.Config, c.Environment}
 	options, _, err := files.context(p)
@@ -158,15 +158,23 @@ func (c *policyDiffCommand) Run(p *Process) error {
 		return err
 	}
 	var both []*policy.Policy
+	var documents []policy.Document
 	err = files.each(p, options, func(_ string, document []byte, o policy.Options) (bool, error) {
 		compiled, err := policy.CompileAlone(document, o)
-		both = append(both, compiled)
+		both, documents = append(both, compiled), append(documents, policy.Document{Text: document, Options: o})
 		return err == nil, err
 	})
 	if err != nil {
 		return err
 	}
 	o := policy.DiffOptions{Environment: playback.EnvironmentID(c.Environment), PlanClaim: c.Plan}
+	if len(c.Decisions) == 0 {
+		report, err := policy.DiffTests(documents[0], documents[1], o)
+		if err != nil {
+			return err
+		}
+		return report.Print(p.Stdout)
+	}
 	return withLogs(p, c.Decisions, func(log io.Reader) error {
 		report, err := policy.Diff(both[0], both[1], log, o)
 		if err != nil {

@@ -183,3 +183,22 @@ func TestDecisionsAreFoundAndReplayed(t *testing.T) {
 		}
 	}
 }
+
+// TestPolicyDiffWithoutALogReplaysTests of both documents.
+func TestPolicyDiffWithoutALogReplaysTests(t *testing.T) {
+	t.Parallel()
+	files := rules()
+	files["next.yaml"] = "version: 1\nrules: [{id: none, effect: deny, when: true, reason: closed}]\n"
+	files["bare.yaml"] = files["next.yaml"]
+	run := folder(t, files)
+	status, out, errs := run("policy", "diff", "@p.yaml", "@next.yaml")
+	if status != 0 || errs != "" || !strings.Contains(out, ": 1 test\n  gained   0\n  lost     1\n") ||
+		!strings.Contains(out, "lost, test \"here\", line 7 of the old document: licensed → none (closed)") ||
+		!strings.Contains(out, "note: 1 test passes with the old document and fails with the new one: here\n") {
+		t.Errorf("status %d, %s%s", status, out, errs)
+	}
+	status, _, errs = run("policy", "diff", "@next.yaml", "@bare.yaml")
+	if status != 1 || !strings.Contains(errs, "neither document has tests to replay: name files of the decision log with --decisions") {
+		t.Errorf("without tests: status %d, %s", status, errs)
+	}
+}

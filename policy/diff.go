@@ -35,8 +35,7 @@ type record struct {
 // Diff asks two documents about the decisions in a log, one JSON object a line,
 // and reports what differs. It uses every processor.
 func Diff(before, after *Policy, log io.Reader, o DiffOptions) (*DiffReport, error) {
-	o.PlanClaim = cmp.Or(o.PlanClaim, "plan")
-	d := &differ{before: before, after: after, options: o}
+	d := newDiffer(before, after, o)
 	batches := make(chan batch)
 	parts := make([]*diffPart, runtime.GOMAXPROCS(0))
 	var wg sync.WaitGroup
@@ -93,6 +92,11 @@ func readBatches(log io.Reader, out chan<- batch) error {
 type differ struct {
 	before, after *Policy
 	options       DiffOptions
+}
+
+func newDiffer(before, after *Policy, o DiffOptions) *differ {
+	o.PlanClaim = cmp.Or(o.PlanClaim, "plan")
+	return &differ{before: before, after: after, options: o}
 }
 
 // diffPart is what one worker found.
@@ -167,7 +171,7 @@ func (d *differ) line(p *diffPart, number int, line []byte) error {
 	if was.Rule != r.Rule || (was.Refusal == nil) != (r.Decision == "allow") {
 		p.Otherwise += weight
 	}
-	d.compare(p, &difference{number, weight, r.Inputs, &in, was, is})
+	d.compare(p, &difference{number, fmt.Sprintf("line %d", number), weight, r.Inputs, &in, was, is})
 	return nil
 }
 
@@ -192,6 +196,7 @@ func (unrecorded) ReadEntitlements(bool) ([]playback.Held, error) { return nil, 
 // difference is one record with both answers.
 type difference struct {
 	line    int
+	where   string
 	weight  int
 	raw     json.RawMessage
 	in      *playback.Inputs
@@ -222,7 +227,7 @@ func (d *differ) compare(p *diffPart, x *difference) {
 	decidedBefore, decidedAfter := decider(x.was), decider(x.is)
 	key := effect + "\x00" + decidedBefore + "\x00" + decidedAfter
 	if p.samples[key]++; p.samples[key] <= diffExamples {
-		p.Examples = append(p.Examples, DiffExample{x.line, effect, decidedBefore, decidedAfter, changes, x.raw})
+		p.Examples = append(p.Examples, DiffExample{x.line, x.where, effect, decidedBefore, decidedAfter, changes, x.raw})
 	}
 	if effect == "changed" {
 		return
@@ -336,8 +341,8 @@ func (d *differ) report(p *diffPart) *DiffReport {
 		}
 	}
 	r.Examples = kept
-	for _, policy := range []*Policy{d.before, d.after} {
-		r.Notes = append(r.Notes, policy.untold()...)
+	if !r.OfTests {
+		r.Notes = append(d.before.untold(), d.after.untold()...)
 	}
 	for what, n := range p.lacking {
 		r.Notes = append(r.Notes, fmt.Sprintf("%s did not read the viewer's %s, so it was not looked up", playback.Count(n, "decision cannot be told: its rules", "decisions cannot be told: their rules"), what))

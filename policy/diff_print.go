@@ -14,10 +14,18 @@ const (
 	exampleText = 300 // characters of an example's inputs
 )
 
+// asked says how much was asked again.
+func (r *DiffReport) asked() string {
+	if r.OfTests {
+		return playback.Count(r.Decisions, "test", "tests")
+	}
+	return playback.Count(r.Decisions, "decision", "decisions")
+}
+
 // Print writes the report as text for people.
 func (r *DiffReport) Print(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s → %s: %s", r.Old, r.New, playback.Count(r.Decisions, "decision", "decisions"))
+	fmt.Fprintf(&b, "%s → %s: %s", r.Old, r.New, r.asked())
 	if r.Decisions != r.Records {
 		fmt.Fprintf(&b, " in %s", playback.Count(r.Records, "record", "records"))
 	}
@@ -68,7 +76,7 @@ func (r *DiffReport) Print(w io.Writer) error {
 		return err
 	}
 	for _, e := range r.Examples {
-		fmt.Fprintf(&b, "%s, line %d: %s → %s\n", e.Effect, e.Line, e.Old, e.New)
+		fmt.Fprintf(&b, "%s, %s: %s → %s\n", e.Effect, e.Where, e.Old, e.New)
 		for _, c := range e.Changes {
 			fmt.Fprintf(&b, "  %s\n", shortened(c.String(), exampleText))
 		}

@@ -16,6 +16,7 @@ type DiffOptions struct {
 // DiffReport says what a new document changes, over recorded decisions.
 type DiffReport struct {
 	Old, New string // revisions
+	OfTests  bool   // the documents' own tests were asked, not a log
 	Records  int    // lines whose decisions were asked again, or are Unknown
 	// Decisions is how many they stand for, being a sample; so is what follows.
 	Decisions int
@@ -58,6 +59,7 @@ type DiffChange struct {
 // DiffExample is a record to which the documents give different answers.
 type DiffExample struct {
 	Line     int
+	Where    string           // line 7; test "trailers", line 20 of the new document
 	Effect   string           // gained, lost or changed
 	Old, New string           // who decided: "premium", "embargo (not_released)"
 	Changes  []DecisionChange // of one that is changed

@@ -207,3 +207,44 @@ func BenchmarkDiff(b *testing.B) {
 		}
 	}
 }
+
+// TestDiffOfTestsReplaysBothDocuments: without a log the documents' own tests are
+// asked, each question once, and those that only the new document fails are named.
+func TestDiffOfTestsReplaysBothDocuments(t *testing.T) {
+	t.Parallel()
+	const oldTests = `tests:
+  - {name: nobody from there, given: {viewer: {claims: {plan: premium}}, request: {country: RU}}, expect: {effect: deny, reason: banned}}
+  - {name: premium, given: {viewer: {claims: {plan: premium}}}, expect: {effect: allow, ttl: 1h}}
+  - {name: basic, given: {viewer: {claims: {plan: basic}}, asset: {id: A1}}, expect: {effect: allow}}
+  - {name: a renter, given: {viewer: {id: u1, grants: [{id: g1, type: rental}]}}, expect: {effect: deny}}
+`
+	const newTests = `tests:
+  - {name: premium again, given: {viewer: {claims: {plan: premium}}}, expect: {effect: allow, ttl: 2h}}
+  - {name: basic but not that, given: {viewer: {claims: {plan: basic}}, asset: {id: A2}}, expect: {effect: deny}}
+`
+	before, after := policy.Document{Text: []byte(diffBefore + oldTests)}, policy.Document{Text: []byte(diffAfter + newTests)}
+	r, err := policy.DiffTests(before, after, policy.DiffOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]int{5, 1, 1, 1}, []int{r.Records, r.Gained, r.Lost, r.Changed}); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	var out strings.Builder
+	if err := r.Print(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		": 5 tests\n", "gained, test \"nobody from there\", line 8 of the old document: ban (banned) → premium",
+		"lost, test \"basic but not that\", line 8 of the new document: basic → no_matching_rule", "ttl 1h → 2h",
+		"note: 2 tests pass with the old document and fail with the new one: nobody from there; premium\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+	none := policy.Document{Text: []byte(diffBefore)}
+	if _, err := policy.DiffTests(none, none, policy.DiffOptions{}); err == nil || !strings.Contains(err.Error(), "--decisions") {
+		t.Errorf("without tests: %v", err)
+	}
+}
