@@ -7,6 +7,7 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
 )
 
 // A text that can never come makes a comparison that has one outcome whoever
@@ -86,12 +87,39 @@ func (c *literalCheck) comparison(e ast.Expr, s scope) {
 		c.compareKeys(args[0], c.texts(args[1], s), s)
 	case "startsWith", "endsWith", "contains", "matches":
 		c.predicate(e, s)
+	case "orValue", "hasValue", "value":
+		c.absentOf(e)
 	case inSetFunction:
 		if name, ok := literalText(args[0]); ok {
 			what := c.texts(args[1], s)
 			c.asked = append(c.asked, setUse{name, what, c.source(args[1])})
 		}
 	}
+}
+
+// absentOf reports orValue() of a claim that is read as if it were always there:
+// what it holds is no optional, so the call fails whoever asks.
+func (c *literalCheck) absentOf(e ast.Expr) {
+	call := e.AsCall()
+	if !call.IsMemberFunction() {
+		return
+	}
+	target := call.Target()
+	isPlain := target.Kind() == ast.SelectKind && !target.AsSelect().IsTestOnly() ||
+		target.Kind() == ast.CallKind && target.AsCall().FunctionName() == operators.Index
+	at, ok := placeOf(target)
+	if !ok || !isPlain || len(at.keys) == 0 || c.checked.GetType(target.ID()).Kind() != types.DynKind {
+		return
+	}
+	args := "()"
+	if len(call.Args()) == 1 {
+		args = "(" + c.source(call.Args()[0]) + ")"
+	}
+	f := finding{message: fmt.Sprintf("%s() is of what may be absent: write %s.%s%s", call.FunctionName(), optionalPlace(at), call.FunctionName(), args)}
+	if start := c.checked.SourceInfo().GetStartLocation(e.ID()); start.Line() > 0 {
+		f.line, f.column = start.Line(), start.Column()+1
+	}
+	c.findings = append(c.findings, f)
 }
 
 // compareLists compares two lists of one length, member by member.

@@ -307,3 +307,25 @@ func TestFindingsInFoldedTextHaveTheirPlace(t *testing.T) {
 		t.Errorf("%v, want line 7, column 36", err)
 	}
 }
+
+// TestOrValueOfWhatIsNoOptional fails whoever asks, so it is an error at load.
+func TestOrValueOfWhatIsNoOptional(t *testing.T) {
+	t.Parallel()
+	for condition, want := range map[string]string{
+		`viewer.claims.plan.orValue("x") == "x"`:               `orValue() is of what may be absent: write viewer.claims.?plan.orValue("x")`,
+		`viewer.claims["a b"].orValue(1) == 1`:                 `write viewer.claims[?"a b"].orValue(1)`,
+		`asset.meta.a.b.hasValue()`:                            `write asset.meta.?a.?b.hasValue()`,
+		`viewer.claims.?plan.orValue("x") == "x"`:              "",
+		`viewer.?claims.plan.orValue("x") == "x"`:              "",
+		`viewer.claims.?a.b.orValue("x") == "x"`:               "",
+		`[viewer.claims.?a].exists(a, a.orValue("x") == "x")`:  "",
+		`dyn(viewer.?id).orValue("x") == "x"`:                  "",
+		`viewer.grants.exists(g, g.?type.orValue("") != "")`:   "",
+		`viewer.claims.?a.or(viewer.claims.?b).orValue(1) > 1`: "",
+	} {
+		_, err := policy.Compile([]byte(when(condition)), policy.Options{})
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", condition, err, want)
+		}
+	}
+}
