@@ -66,8 +66,7 @@ func foldName(name string) string {
 	}, name)
 }
 
-// countryMeant returns the code that was probably meant, "" if it is anybody's
-// guess.
+// countryMeant returns the code that was probably meant, "" if none is near.
 func countryMeant(written string) string {
 	upper := strings.ToUpper(strings.TrimSpace(written))
 	if code, ok := codeMistakes[upper]; ok {

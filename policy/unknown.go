@@ -16,16 +16,16 @@ import (
 const unknownSigned = "signed"
 
 // unknownWarning is about a rule that reads what the catalogue says of an asset or
-// a live stream and gives way where it says nothing: an embargo does not see an
-// asset that was uploaded a moment ago. It compares what the condition gives for a
-// playback ID that is not known with what it gives for one that is, over all that
-// the rest of the condition can be.
+// a live stream and is weaker where the catalogue says nothing: an embargo does not
+// refuse an asset that was uploaded a moment ago. What the condition gives for a
+// playback ID that is not known is compared with what it gives for one that is, over
+// all that the rest of the condition can be.
 func (p *Policy) unknownWarning(r *rule) string {
 	if p.unknown != "" && p.unknown != unknownSigned || !slices.ContainsFunc(variablesOf(r.when.ast.NativeRep().Expr()), isObject) {
 		return ""
 	}
 	u := newUnknownCheck(p.language, r)
-	if len(u.touching) == 0 || !u.givesWay() {
+	if len(u.touching) == 0 || !u.isWeaker() {
 		return ""
 	}
 	what := "this rule allows it"
@@ -115,9 +115,9 @@ func readsField(e ast.Expr, shapeIndex, field int) bool {
 	return slices.ContainsFunc(children(e), func(part ast.Expr) bool { return readsField(part, shapeIndex, field) })
 }
 
-// givesWay reports whether a deny rule can let an unknown ID pass that it might
+// isWeaker reports whether a deny rule can let an unknown ID pass that it might
 // refuse if it were known, or an allow rule can allow one that it might not.
-func (u *unknownCheck) givesWay() bool {
+func (u *unknownCheck) isWeaker() bool {
 	if len(u.shared)+len(u.inKnown) > maxFree {
 		return !slices.ContainsFunc(u.atoms, func(a atom) bool { return readsField(a.expr, playbackShape, playbackKnown) })
 	}

@@ -96,7 +96,7 @@ func (s *wordSet) list() string {
 	return text
 }
 
-// suggest returns the word that was probably meant; false if it is anybody's guess.
+// suggest returns the word that was probably meant; false if none is near.
 func (s *wordSet) suggest(written string) (string, bool) {
 	if s.guess != nil {
 		word := s.guess(written)
