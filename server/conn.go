@@ -135,19 +135,26 @@ const (
 	lingerMost = 5 * time.Second
 )
 
-// linger makes Close wait until the client has stopped sending (RFC 9112 §9.6). A
-// connection that is closed with bytes unread is reset, and the reset may
-// overtake the answer.
+// linger makes Close leave the connection open for reading until the client has
+// stopped sending (RFC 9112 §9.6). A connection that is closed with bytes unread is
+// reset, and the reset may overtake the answer.
 func (c *conn) linger() {
 	if c != nil && c.half != nil {
 		c.lingering.Store(true)
 	}
 }
 
-// Close closes the connection. A second Close ends the waiting of the first.
+// Close closes the connection. One that lingers is closed for writing at once and
+// for reading later, and nobody waits for it: at a stop fasthttp closes the idle
+// connections one after the other, and a client that goes on sending would hold up
+// all of them. A second Close ends the lingering.
 func (c *conn) Close() error {
 	if c.lingering.CompareAndSwap(true, false) && c.half.CloseWrite() == nil {
-		c.discard()
+		go func() {
+			c.discard()
+			_ = c.Conn.Close() // nobody is left to be told
+		}()
+		return nil
 	}
 	return c.Conn.Close()
 }

@@ -180,3 +180,33 @@ func BenchmarkDeadlines(b *testing.B) {
 		}
 	})
 }
+
+// TestNobodyWaitsForWhatLingers: fasthttp closes idle connections one after the
+// other when it stops, and a connection may become idle and be refused, for
+// sending nothing, at the same moment.
+func TestNobodyWaitsForWhatLingers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		t.Cleanup(func() { _ = theirs.Close() })
+		c := server.NewConn(ours, time.Second)
+		c.Linger(open{})
+		began := time.Now()
+		if err := c.Close(); err != nil || time.Since(began) != 0 {
+			t.Errorf("Close = %v after %v, want nil at once", err, time.Since(began))
+		}
+		if _, err := theirs.Write([]byte("the rest")); err != nil {
+			t.Errorf("the client cannot send the rest: %v", err)
+		}
+		time.Sleep(time.Second + time.Millisecond)
+		synctest.Wait()
+		if _, err := theirs.Write([]byte("more")); err == nil {
+			t.Error("the connection is open a second after the client's last byte")
+		}
+	})
+}
+
+// open is a connection that closes by halves.
+type open struct{}
+
+func (open) CloseWrite() error { return nil }
