@@ -188,6 +188,8 @@ func (g *gateway) wait() error {
 		g.exited <- err
 		return err
 	case <-time.After(40 * time.Second):
+		g.signal(syscall.SIGQUIT) // for the stacks
+		<-g.exited
 		g.t.Fatalf("the gateway does not end\n%s", g.log)
 		return nil
 	}

@@ -379,7 +379,7 @@ func TestAKeysWholeLifeOnTheCommandLine(t *testing.T) {
 	c.must("", "import", "FROMFILE", file)
 	c.refused("already", "import", "FROMFILE", file)
 	c.refused("no such file", "import", "NOFILE", file+".gone")
-	c.refused("neither PEM", "import", "NOKEY", filepath.Join(c.dir, "mux-secret"))
+	c.refused("base64, but not of PEM", "import", "NOKEY", filepath.Join(c.dir, "mux-secret"))
 	c.must("", "delete", "IMPORTED")
 	local := c.must("", "create", "--local")
 	if slices.Contains(atMux(t, url), local) {

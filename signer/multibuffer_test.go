@@ -200,11 +200,11 @@ func TestABatchLingersOnlyWhenItIsWorthIt(t *testing.T) {
 				for range test.waiting {
 					w.sign(t.Context(), playback.Turn{})
 				}
-				w.backend.sizes = nil
+				w.backend.forget()
 				next := w.backend.shut()
 				close(gate)
 				synctest.Wait()
-				if diff := cmp.Diff(test.atOnce, w.backend.sizes); diff != "" {
+				if diff := cmp.Diff(test.atOnce, w.backend.signed()); diff != "" {
 					t.Errorf("at once: (-want +got)\n%s", diff)
 				}
 				time.Sleep(100 * time.Microsecond)
@@ -213,7 +213,7 @@ func TestABatchLingersOnlyWhenItIsWorthIt(t *testing.T) {
 				}
 				time.Sleep(51 * time.Microsecond)
 				synctest.Wait()
-				if diff := cmp.Diff(test.after, w.backend.sizes); diff != "" {
+				if diff := cmp.Diff(test.after, w.backend.signed()); diff != "" {
 					t.Errorf("150 µs later: (-want +got)\n%s", diff)
 				}
 				close(next)
@@ -236,9 +236,9 @@ func TestARequestOvertakesALingeringBatch(t *testing.T) {
 		next := w.backend.shut()
 		close(gate)
 		synctest.Wait()
-		w.backend.sizes = nil
+		w.backend.forget()
 		w.sign(t.Context(), playback.Turn{})
-		if diff := cmp.Diff([]int{1}, w.backend.sizes); diff != "" {
+		if diff := cmp.Diff([]int{1}, w.backend.signed()); diff != "" {
 			t.Errorf("at once: (-want +got)\n%s", diff)
 		}
 		close(next)

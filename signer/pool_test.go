@@ -215,7 +215,7 @@ func TestABackendIsGivenUpToABatchOfOneLine(t *testing.T) {
 		close(gate)
 		w.running.Wait()
 		w.stop()
-		if diff := cmp.Diff([]int{1, 8, 3, 1}, w.backend.sizes); diff != "" {
+		if diff := cmp.Diff([]int{1, 8, 3, 1}, w.backend.signed()); diff != "" {
 			t.Errorf("batches: (-want +got)\n%s", diff)
 		}
 		if i := slices.IndexFunc(answers, func(a *answer) bool { return a.err != nil }); i >= 0 {

@@ -212,7 +212,7 @@ func TestAJobWhoseContextEndsLeavesTheQueue(t *testing.T) {
 		}
 		close(gate)
 		w.stop()
-		if got := w.backend.sizes; len(got) != 1 {
+		if got := w.backend.signed(); len(got) != 1 {
 			t.Errorf("the backend signed %v, want only what was taken", got)
 		}
 	})

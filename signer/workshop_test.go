@@ -3,6 +3,7 @@ package signer_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -53,6 +54,20 @@ func (s *slow) shut() chan struct{} {
 	defer s.mu.Unlock()
 	s.gate = make(chan struct{})
 	return s.gate
+}
+
+// signed returns the sizes of the calls behind the gate.
+func (s *slow) signed() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.sizes)
+}
+
+// forget begins the list of sizes anew.
+func (s *slow) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sizes = nil
 }
 
 // workshop is a pool of one worker with its queue, to be used in a bubble.
