@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -161,12 +162,15 @@ func (f *Finder) Find(ctx context.Context, id playback.ID, authenticated bool) (
 	gone := f.View.Gone(id)
 	if f.Syncer == nil || !f.Syncer.cfg.Lookup {
 		if gone {
-			return nil, errNoSuchID()
+			return nil, noSuchID(id, "was there and is gone")
 		}
 		return nil, nil //nolint:nilnil // unknown
 	}
-	if gone || !authenticated {
-		return nil, errNoSuchID()
+	switch {
+	case gone:
+		return nil, noSuchID(id, "was there and is gone")
+	case !authenticated:
+		return nil, noSuchID(id, "is not in the catalogue, and Mux is not asked for who is anonymous")
 	}
 	found, err := f.Syncer.find(ctx, target{store.PlaybackID, string(id)})
 	if err != nil {
@@ -175,11 +179,11 @@ func (f *Finder) Find(ctx context.Context, id playback.ID, authenticated bool) (
 	if object, ok := f.View.Lookup(id); found && ok {
 		return object, nil
 	}
-	return nil, errNoSuchID()
+	return nil, noSuchID(id, "is not in the catalogue, and Mux has none, or had none within the last minute")
 }
 
-func errNoSuchID() *playback.Error {
-	return playback.Errorf(playback.CodeUnknownPlaybackID, "There is no such playback ID.")
+func noSuchID(id playback.ID, why string) *playback.Error {
+	return playback.Errorf(playback.CodeUnknownPlaybackID, "There is no such playback ID.").Because(fmt.Errorf("playback ID %s %s", id, why))
 }
 
 // FindAsset makes the catalogue list an asset's playback IDs, if Mux has it and

@@ -294,7 +294,7 @@ func (s *Syncer) readOnce(ctx context.Context) {
 	err = s.listAll(ctx, func() error { return records.ExtendSync(ctx, env, s.cfg.Now().Add(claimFor)) })
 	if err == nil {
 		s.cfg.Metrics.syncDone.Inc()
-		s.cfg.Logger.Info("the catalogue was read from Mux", "environment", env, "playback_ids", s.cfg.Live.Len(), "took", s.cfg.Now().Sub(began).String())
+		s.cfg.Logger.Info("the catalogue was read from Mux", "environment", env, "playback_ids", s.cfg.Live.Len(), "took", playback.FormatDuration(s.cfg.Now().Sub(began)))
 	} else {
 		s.cfg.Metrics.syncFailed.Inc()
 		if ctx.Err() == nil {

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/playgate/playgate/app"
-	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/keystore"
+	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/signingkey"
 )
 
@@ -80,7 +80,7 @@ func deletable(k signingkey.Status, now time.Time) string {
 func printPlan(to io.Writer, s signingkey.Settings, step signingkey.Step, now time.Time) error {
 	schedule := "off (keys.rotate_every is 0)"
 	if s.RotateEvery > 0 {
-		schedule = "every " + configs.FormatDuration(s.RotateEvery)
+		schedule = "every " + playback.FormatDuration(s.RotateEvery)
 	}
 	what := "nothing is scheduled"
 	switch step.Action {

@@ -109,7 +109,7 @@ func encodeScalar(v reflect.Value) *yaml.Node {
 	}
 	switch value := v.Interface().(type) {
 	case time.Duration:
-		n.Value = FormatDuration(value)
+		n.Value = durationText(value)
 	case netip.Prefix:
 		n.Value = value.String()
 	case DSN:

@@ -169,9 +169,9 @@ const maxUnix = 253402300799 // 9999-12-31T23:59:59Z, the last that RFC 3339 can
 
 func (t *Time) text() string { return t.Format(time.RFC3339Nano) }
 
-// FormatDuration writes a duration as people do in configurations: in the
-// largest unit of s, m, h, d that divides it, one day as 24h.
-func FormatDuration(d time.Duration) string {
+// durationText writes a duration as a configuration may have it: in the largest
+// unit of s, m, h, d that divides it, one day as 24h.
+func durationText(d time.Duration) string {
 	const day = 24 * time.Hour
 	in := func(unit time.Duration, name string) string { return strconv.FormatInt(int64(d/unit), 10) + name }
 	switch {

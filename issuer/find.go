@@ -23,7 +23,7 @@ func (r *Request) authenticated() bool { return r.Backend || r.Viewer.Authentica
 // find is what resolve does for a playback ID that the catalogue does not list.
 func find(ctx context.Context, env *Environment, req *Request) (*playback.Object, error) {
 	if env.DenyUnknown {
-		return nil, playback.Errorf(playback.CodeUnknownPlaybackID, "There is no such playback ID.")
+		return nil, playback.Errorf(playback.CodeUnknownPlaybackID, "There is no such playback ID.").Because(unlisted(req.PlaybackID))
 	}
 	if env.Finder != nil {
 		if object, err := env.Finder.Find(ctx, req.PlaybackID, req.authenticated()); object != nil || err != nil {

@@ -172,7 +172,7 @@ func choose(ctx context.Context, env *Environment, req *Request) (*playback.Obje
 			}
 		}
 	}
-	return nil, playback.Errorf(playback.CodeNoSignedPlaybackID, "There is no signed playback ID for it.")
+	return nil, playback.Errorf(playback.CodeNoSignedPlaybackID, "There is no signed playback ID for it.").Because(unchosen(req, objects))
 }
 
 // inquiry is one request in front of one environment's rules.
@@ -250,9 +250,9 @@ func (q *inquiry) refusal(t playback.TokenType, d *playback.Decision) *playback.
 	if dater, ok := q.env.Rules.(Dater); ok && d.Refusal != nil {
 		question := &q.req.desk.question
 		*question = q.question(t)
-		return dater.Dated(question, d)
+		return because(dater.Dated(question, d), d.Rule)
 	}
-	return d.Refusal
+	return because(d.Refusal, d.Rule)
 }
 
 func grantedBy(d *playback.Decision, t playback.TokenType) granted {
@@ -315,7 +315,7 @@ func noSuchToken(object *playback.Object, t playback.TokenType) *playback.Error 
 	case t == playback.DRMLicense:
 		return playback.Errorf(playback.CodeTypeUnavailable, "This playback ID has no drm_license token: its policy is %s.", object.Policy)
 	}
-	return playback.Errorf(playback.CodeTypeUnavailable, "This playback ID has no %s token.", t)
+	return playback.Errorf(playback.CodeTypeUnavailable, "This playback ID has no %s token.", t).Because(behind(object))
 }
 
 // isStaticRendition reports whether a redirect's file is an MP4 or M4A, and no
@@ -329,11 +329,11 @@ func apply(req *Request, all []granted) error {
 	for n := range all {
 		g := &all[n]
 		if req.File != "" && !grantsFile(g.grant.Renditions, req.File) {
-			return playback.Errorf(playback.CodeTypeNotGranted, "This file is not granted.")
+			return playback.Errorf(playback.CodeTypeNotGranted, "This file is not granted.").Because(ungrantedFile(g, req.File))
 		}
 		params, refusal := g.grant.Settle(g.kind, req.Params[g.kind], req.Backend)
 		if refusal != nil {
-			return req.at(g.kind, refusal)
+			return req.at(g.kind, because(refusal, g.rule))
 		}
 		g.sent, g.params = req.Params[g.kind], params
 		custom, err := mergeCustom(g.custom, req.Custom)
@@ -359,10 +359,10 @@ func grantsFile(renditions []string, file string) bool {
 
 func checkStatus(object *playback.Object) error {
 	if a := object.Asset; a != nil && (a.Status == playback.AssetPreparing || a.Status == playback.AssetErrored) {
-		return playback.Errorf(playback.CodeAssetNotReady, "The asset is not ready.")
+		return playback.Errorf(playback.CodeAssetNotReady, "The asset is not ready.").Because(assetIs(a))
 	}
 	if l := object.LiveStream; l != nil && l.Status == playback.LiveStreamDisabled {
-		return playback.Errorf(playback.CodeLiveStreamDisabled, "The live stream is disabled.")
+		return playback.Errorf(playback.CodeLiveStreamDisabled, "The live stream is disabled.").Because(liveStreamIs(l))
 	}
 	return nil
 }

@@ -60,16 +60,27 @@ func (a *Authenticator) Inspect(c *fiber.Ctx, x *Exchange) {
 	}
 }
 
+var (
+	errNotBasic     = errors.New("what stands behind Basic is not base64 of an ID and a secret with a colon between them")
+	errUnknownToken = errors.New("no environment has an access token with this ID") // which is not named: it may be the secret
+)
+
 func (x *Exchange) inspectBasic() {
 	cred := &x.credential
 	id, secret, ok := basic(cred.text)
+	cause := errNotBasic
 	if ok {
 		cred.owner = x.Snapshot.tokens[id] // by the ID alone: the failed attempt is charged where it aims
 		cred.token, ok = x.Snapshot.directory.Authenticate(id, secret)
+		cause = errUnknownToken
 	}
-	if !ok {
-		cred.refusal = invalidCredentials("The access token or its secret is wrong.")
+	if ok {
+		return
 	}
+	if cred.owner != nil {
+		cause = fmt.Errorf("access token %s of environment %s has another secret", id, cred.owner.ID)
+	}
+	cred.refusal = invalidCredentials("The access token or its secret is wrong.").Because(cause)
 }
 
 func (a *Authenticator) inspectToken(x *Exchange) {
@@ -89,7 +100,7 @@ func (a *Authenticator) inspectToken(x *Exchange) {
 		cred.refusal = a.unmatched(x)
 	case cred.carrier == queryCarrier && cred.owner.ViewerQuery != cred.name,
 		cred.carrier == cookieCarrier && cred.owner.ViewerCookie != cred.name:
-		cred.refusal = invalidCredentials("The environment of this viewer token does not read it from there.")
+		cred.refusal = invalidCredentials("The environment of this viewer token does not read it from there.").Because(cred.misplaced())
 	}
 }
 
@@ -154,11 +165,11 @@ func (a *Authenticator) Authenticate(x *Exchange) error {
 func (a *Authenticator) admitAnonymous(x *Exchange) error {
 	e := x.named()
 	if e == nil {
-		return unresolved()
+		return unresolved().Because(x.undecided())
 	}
 	x.Environment = e
 	if !e.Anonymous || x.Endpoint.Backend {
-		return playback.Errorf(playback.CodeMissingCredentials, "A viewer token or an access token is required.")
+		return playback.Errorf(playback.CodeMissingCredentials, "A viewer token or an access token is required.").Because(x.missing())
 	}
 	x.Kind, x.Viewer = AnonymousCaller, a.anonymous
 	return nil
@@ -175,7 +186,8 @@ func Permit(x *Exchange, p tenant.Permission) error {
 		return nil
 	}
 	if p != 0 && !x.Token.May(p) {
-		return playback.Errorf(playback.CodeInsufficientPermissions, "The access token lacks the permission %s.", p)
+		return playback.Errorf(playback.CodeInsufficientPermissions, "The access token lacks the permission %s.", p).
+			Because(fmt.Errorf("access token %s of environment %s has the permissions %v", x.Token.ID, x.Environment.ID, x.Token.Permissions.Names()))
 	}
 	return nil
 }

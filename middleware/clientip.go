@@ -17,9 +17,27 @@ import (
 func ClientIP(c *fiber.Ctx, x *Exchange) {
 	x.Peer = peer(c)
 	x.Client = x.Peer
-	if x.Snapshot.Trusts(x.Peer) {
+	x.Proxied = x.Snapshot.Trusts(x.Peer)
+	if x.Proxied {
 		x.Client = Forwarded(x.Peer, c.Request().Header.PeekAll(fiber.HeaderXForwardedFor), x.Snapshot.Trusts)
 	}
+}
+
+// forwarding are the headers by which a proxy says for whom it asks.
+var forwarding = [...]string{fiber.HeaderXForwardedFor, fiber.HeaderXForwardedHost, fiber.HeaderXForwardedProto} //nolint:gochecknoglobals // a constant table
+
+// Unbelieved returns the name of a header by which a peer that is no trusted proxy
+// says for whom it asks, "" if there is none.
+func Unbelieved(c *fiber.Ctx, x *Exchange) string {
+	if x.Proxied {
+		return ""
+	}
+	for _, name := range forwarding {
+		if len(c.Request().Header.PeekCanonical(utils.UnsafeBytes(name))) > 0 {
+			return name
+		}
+	}
+	return ""
 }
 
 func peer(c *fiber.Ctx) netip.Addr {

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -75,7 +76,7 @@ func fromAuthorization(lines [][]byte) credential {
 	case strings.EqualFold(scheme, "Basic") && text != "":
 		return credential{carrier: basicCarrier, text: text}
 	}
-	return credential{carrier: bearerCarrier, refusal: invalidCredentials("Authorization is neither Bearer nor Basic.")}
+	return credential{carrier: bearerCarrier, refusal: invalidCredentials("Authorization is neither Bearer nor Basic.").Because(unknownScheme(scheme, text))}
 }
 
 // readers calls found with each environment that could be meant, until it
@@ -104,7 +105,8 @@ func fromQuery(c *fiber.Ctx, x *Exchange) (cred credential, present bool) {
 		present = true
 		cred = credential{carrier: queryCarrier, name: e.ViewerQuery, text: value}
 		if n > 1 || err != nil || value == "" {
-			cred.refusal = invalidCredentials("The viewer token in the query is empty, repeated or badly encoded.")
+			cred.refusal = invalidCredentials("The viewer token in the query is empty, repeated or badly encoded.").
+				Because(fmt.Errorf("the query parameter %q stands there %s, and its first value has %s", e.ViewerQuery, playback.Count(n, "time", "times"), playback.Count(len(value), "character", "characters")))
 		}
 		return true
 	})
@@ -147,7 +149,8 @@ func fromCookie(c *fiber.Ctx, x *Exchange) (cred credential, present bool) {
 		present = true
 		cred = credential{carrier: cookieCarrier, name: e.ViewerCookie, text: utils.UnsafeString(value)}
 		if n > 1 || len(value) == 0 {
-			cred.refusal = invalidCredentials("The cookie with the viewer token is empty or repeated.")
+			cred.refusal = invalidCredentials("The cookie with the viewer token is empty or repeated.").
+				Because(fmt.Errorf("the cookie %q stands there %s, and its last value has %s", e.ViewerCookie, playback.Count(n, "time", "times"), playback.Count(len(value), "character", "characters")))
 		}
 		return true
 	})

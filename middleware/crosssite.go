@@ -1,6 +1,8 @@
 package middleware
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -17,26 +19,30 @@ func CrossSite(c *fiber.Ctx, x *Exchange) error {
 	if x.Endpoint.Backend {
 		switch c.Get("Sec-Fetch-Site") {
 		case "cross-site", "same-site":
-			return playback.Errorf(playback.CodeCrossSite, "Pages of other origins may not manage anything here.")
+			return playback.Errorf(playback.CodeCrossSite, "Pages of other origins may not manage anything here.").Because(errors.New(fetchSite(c)))
 		}
 	}
 	if x.credential.carrier != cookieCarrier {
 		return nil
 	}
 	origin, ok := originOf(c)
+	var cause error
 	switch {
 	case !ok:
+		cause = errors.New("there are several Origin headers")
 	case origin != "":
 		if x.Environment.AllowsOrigin(origin) || x.sameOrigin(origin) {
 			return nil
 		}
+		cause = x.unlisted(origin)
 	default:
 		switch c.Get("Sec-Fetch-Site") {
 		case "same-origin", "same-site", "none":
 			return nil
 		}
+		cause = fmt.Errorf("there is no Origin, and %s; want same-origin, same-site or none", fetchSite(c))
 	}
-	return playback.Errorf(playback.CodeCrossSite, "A cookie counts only from this site and the environment's cors_origins.")
+	return playback.Errorf(playback.CodeCrossSite, "A cookie counts only from this site and the environment's cors_origins.").Because(cause)
 }
 
 // sameOrigin reports whether the origin is that of the request's own URL

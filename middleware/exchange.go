@@ -79,6 +79,8 @@ type Exchange struct {
 	// Peer is the address of the connection, Client that of the client behind
 	// the trusted proxies. Zero where the connection has no IP address.
 	Peer, Client netip.Addr
+	// Proxied: the peer is a trusted proxy.
+	Proxied bool
 	// Secure: the client speaks https, to us or to a trusted proxy.
 	Secure bool
 	// Authority is host[:port] as the client wrote it; a view.

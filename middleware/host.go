@@ -22,7 +22,7 @@ func Host(c *fiber.Ctx, x *Exchange) {
 	if bytes.IndexByte(c.Request().Header.Host(), '@') >= 0 {
 		x.Authority = "" // fasthttp drops user information (RFC 9110 §4.2.4); what is left names nobody
 	}
-	if x.Snapshot.Trusts(x.Peer) {
+	if x.Proxied {
 		if host := rightmost(c, fiber.HeaderXForwardedHost); host != "" {
 			x.Authority = host
 		}

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/netip"
 	"strconv"
@@ -166,7 +167,15 @@ func (l *Limits) charge(x *Exchange, table tableKey, rate limiter.Rate, n int64)
 	}
 	l.limited[table.class].Inc()
 	return playback.Errorf(playback.CodeRateLimited, "Too many requests: at most %s per %s for each %s.",
-		playback.Count(rate.Limit, "token", "tokens"), period(rate.Period), table.class.noun()).After(time.Duration(x.applied.wait(x.Started)) * time.Second)
+		playback.Count(rate.Limit, "token", "tokens"), period(rate.Period), table.class.noun()).After(time.Duration(x.applied.wait(x.Started)) * time.Second).Because(exhausted(table, rate))
+}
+
+// exhausted says which setting refuses.
+func exhausted(table tableKey, rate limiter.Rate) error {
+	if table.environment == "" {
+		return fmt.Errorf("server.unresolved_rate_limit, %s, is used up", rate.Formatted)
+	}
+	return fmt.Errorf("rate_limits.%s of environment %s, %s, is used up", table.class, table.environment, rate.Formatted)
 }
 
 func (k class) noun() string {

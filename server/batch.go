@@ -2,8 +2,10 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +25,8 @@ const (
 	// batchWorkers is how many items of one batch are asked for at once: enough
 	// to keep the signer busy, few enough to leave it to others too.
 	batchWorkers = 8
+	// maxCauses bounds the items whose failure the log explains.
+	maxCauses = 10
 )
 
 // batchItem is one request of a batch and what became of it.
@@ -148,14 +152,17 @@ func (s *Server) issueItem(x *middleware.Exchange, item *batchItem, within time.
 // had to be signed.
 func (s *Server) tellBatch(c *fiber.Ctx, x *middleware.Exchange, items []batchItem) {
 	signed, hit := false, true
+	var causes []string
 	for i := range items {
 		if err := items[i].err; err != nil {
-			refusal := localize(c, refusalOf(err))
-			items[i].err = refusal
+			refusal := refusalOf(err)
+			items[i].err = localize(c, refusal)
 			s.metrics.refused(x, refusal.Code)
 			x.Outcome.Failed++
 			x.Outcome.Internal = x.Outcome.Internal || refusal.Kind == playback.InternalError
-			x.Outcome.Cause = errors.Join(x.Outcome.Cause, refusal.Err)
+			if len(causes) < maxCauses {
+				causes = append(causes, fmt.Sprintf("requests[%d]: %s: %s", i, refusal.Code, causeOf(refusal)))
+			}
 			if stack := middleware.StackOf(err); stack != nil {
 				x.Outcome.Stack = stack
 			}
@@ -164,6 +171,9 @@ func (s *Server) tellBatch(c *fiber.Ctx, x *middleware.Exchange, items []batchIt
 		if items[i].answer.Signed() {
 			signed, hit = true, hit && items[i].answer.Hit
 		}
+	}
+	if len(causes) > 0 {
+		x.Outcome.Cause = errors.New(strings.Join(causes, "; "))
 	}
 	if signed {
 		tellCache(c, x, hit)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/playgate/playgate/middleware"
 	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/tenant"
 )
 
 // dispatch runs a request through the stages of contract §8, in their order:
@@ -31,10 +33,11 @@ func (s *Server) dispatch(c *fiber.Ctx, x *middleware.Exchange) error {
 // request is answered already.
 func (s *Server) route(c *fiber.Ctx, x *middleware.Exchange) (*compiled, error) {
 	middleware.ClientIP(c, x)
+	s.warnOfProxy(c, x)
 	middleware.Host(c, x)
 	r, values := s.routes.find(c.Path(), x.Root)
 	if r == nil || s.networkPath(c) {
-		return nil, playback.Errorf(playback.CodeNotFound, "There is no such path.")
+		return nil, playback.Errorf(playback.CodeNotFound, "There is no such path.").Because(s.unroutable(c, x))
 	}
 	x.Endpoint, x.Values = &r.Endpoint, values
 	method := c.Method()
@@ -48,6 +51,17 @@ func (s *Server) route(c *fiber.Ctx, x *middleware.Exchange) (*compiled, error) 
 		return nil, playback.Errorf(playback.CodeMethodNotAllowed, "This path has %s.", r.allow)
 	}
 	return r, nil
+}
+
+// unroutable says why a path leads nowhere.
+func (s *Server) unroutable(c *fiber.Ctx, x *middleware.Exchange) error {
+	switch {
+	case s.networkPath(c):
+		return errors.New("the target begins with two slashes, which some take for a host")
+	case x.Root != tenant.RootNone:
+		return fmt.Errorf("the host begins with %s., which serves the redirects alone, without /%s in front", x.Root, x.Root)
+	}
+	return fmt.Errorf("no route has this path; the host is %.100q", x.Authority)
 }
 
 // networkPath reports whether the request's target starts with two slashes,
@@ -144,7 +158,11 @@ func readUpTo(stream io.Reader, b []byte, length, limit int) ([]byte, error) {
 func tooLarge(c *fiber.Ctx, r *compiled) error {
 	c.Context().SetConnectionClose()
 	timed(c.Context().Conn()).linger()
-	return playback.Errorf(playback.CodePayloadTooLarge, "The body is larger than %d bytes.", r.limit)
+	cause := errors.New("it came in chunks, more than that")
+	if length := c.Request().Header.ContentLength(); length >= 0 {
+		cause = fmt.Errorf("its declared length is %d", length)
+	}
+	return playback.Errorf(playback.CodePayloadTooLarge, "The body is larger than %d bytes.", r.limit).Because(cause)
 }
 
 // brokenBody is the refusal of a body that did not arrive.

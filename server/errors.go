@@ -94,7 +94,7 @@ func refusalOf(err error) *playback.Error {
 func (s *Server) writeError(c *fiber.Ctx, x *middleware.Exchange, err error) {
 	refusal := refusalOf(err)
 	x.Outcome.Code = refusal.Code
-	x.Outcome.Cause = refusal.Err
+	x.Outcome.Cause = causeOf(refusal)
 	x.Outcome.Internal = refusal.Kind == playback.InternalError
 	x.Outcome.Stack = middleware.StackOf(refusal.Err)
 	s.metrics.refused(x, refusal.Code)
@@ -124,6 +124,15 @@ func retryAfter(x *middleware.Exchange, refusal *playback.Error) time.Duration {
 		return min(refusal.RetryAfter, maxManagementWait)
 	}
 	return refusal.RetryAfter
+}
+
+// causeOf returns why a refusal was answered, for the log: what the client is not
+// told or, where nothing is kept from it, what it is told.
+func causeOf(refusal *playback.Error) error {
+	if refusal.Err != nil {
+		return refusal.Err
+	}
+	return errors.New(refusal.Message)
 }
 
 // challenge returns the scheme that could have answered a 401.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -26,7 +27,8 @@ func getHostJWKS(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) e
 		e = x.Snapshot.Sole()
 	}
 	if e == nil {
-		return playback.Errorf(playback.CodeEnvironmentUnresolved, "The host does not say which environment is meant.")
+		return playback.Errorf(playback.CodeEnvironmentUnresolved, "The host does not say which environment is meant.").
+			Because(fmt.Errorf("the host %.100q is none of an environment's hosts", x.Authority))
 	}
 	return s.publish(c, x, e)
 }

@@ -349,8 +349,27 @@ func start(t testing.TB, o options) *kit {
 		if err := <-served; err != nil {
 			t.Errorf("Serve() = %v, want nil", err)
 		}
+		k.checkCauses()
 	})
 	return k
+}
+
+// checkCauses checks that every refusal of a test has its cause in the log.
+func (k *kit) checkCauses() {
+	k.t.Helper()
+	for _, line := range strings.Split(strings.TrimSpace(k.log.text()), "\n") {
+		var l struct {
+			Message string `json:"msg"`
+			Status  int    `json:"status"`
+			Cause   string `json:"cause"`
+		}
+		if line == "" || json.Unmarshal([]byte(line), &l) != nil { // lines in other formats are for other tests
+			continue
+		}
+		if l.Message == "request" && l.Status >= 400 && strings.TrimSpace(l.Cause) == "" {
+			k.t.Errorf("a refusal without a cause: %s", line)
+		}
+	}
 }
 
 func (k *kit) configure(o options) {

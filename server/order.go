@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +19,8 @@ func checkJSON(c *fiber.Ctx) error {
 	kind, _, _ := strings.Cut(string(c.Request().Header.ContentType()), ";")
 	encoding := c.Get(fiber.HeaderContentEncoding)
 	if !strings.EqualFold(strings.TrimSpace(kind), fiber.MIMEApplicationJSON) || encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return playback.Errorf(playback.CodeUnsupportedMediaType, "Send the body as application/json, without an encoding.")
+		return playback.Errorf(playback.CodeUnsupportedMediaType, "Send the body as application/json, without an encoding.").
+			Because(fmt.Errorf("Content-Type is %.80q, Content-Encoding %.40q", c.Request().Header.ContentType(), encoding))
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func (p *place) locate(c *fiber.Ctx, x *middleware.Exchange, client *playback.Cl
 	if p.locator != nil {
 		p.locator.Locate(client.IP, client)
 	}
-	if p.countryHeader == "" || !x.Snapshot.Trusts(x.Peer) {
+	if p.countryHeader == "" || !x.Proxied {
 		return
 	}
 	if country, ok := headerCountry(c.Request().Header.PeekAll(p.countryHeader)); ok {
@@ -51,4 +51,21 @@ func headerCountry(values [][]byte) (string, bool) {
 		return "", false
 	}
 	return string(code[:]), true
+}
+
+// warnOfProxy warns, once for each configuration, that a peer sends headers which
+// count only from trusted proxies. Behind a proxy that is not configured, all
+// viewers have one address, and with it one limit.
+func (s *Server) warnOfProxy(c *fiber.Ctx, x *middleware.Exchange) {
+	snapshot := x.Server.(*Snapshot) //nolint:forcetypeassert // begin put it there
+	if s.warned.Load() == snapshot {
+		return
+	}
+	header := middleware.Unbelieved(c, x)
+	if header == "" || s.warned.Swap(snapshot) == snapshot {
+		return
+	}
+	s.cfg.Logger.Warn("a peer that is not among server.trusted_proxies sends forwarding headers, which are ignored: "+
+		"if it is a proxy of yours, all who come through it share one address, one limit and one host",
+		"peer", x.Peer.String(), "header", header)
 }

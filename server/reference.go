@@ -23,6 +23,9 @@ Every error is Mux's envelope with a stable code and the request ID, which the g
 {"error":{"type":"forbidden","messages":["…"],"code":"not_released","request_id":"…"}}
 ` + "```" + `
 
+The log's line of a refusal has its ` + "`cause`" + `: what the client is not told, such as the origin that was wanted, the rule
+that refused, or the setting of a limit. It never holds a credential.
+
 Branch on ` + "`code`" + `; messages are for people and may change. A 403 whose code is not below carries the
 ` + "`reason`" + ` of the deny rule that matched. 401 says ` + "`WWW-Authenticate: Bearer`" + ` (Basic where
 only backends may call), 405 has ` + "`Allow`" + `, 429 and 503 have ` + "`Retry-After`" + ` in seconds. The items of a batch that failed are

@@ -135,6 +135,9 @@ type Server struct {
 
 	realTime bool // the clock is the real one, which deadlines run on
 
+	// warned is the configuration under which warnOfProxy has warned.
+	warned atomic.Pointer[Snapshot]
+
 	draining atomic.Bool
 	sampling atomic.Uint64 // a middleware.Sampling
 
