@@ -31,6 +31,8 @@ type environment struct {
 	due      time.Time        // of the next reading
 	place    int              // in the schedule, or nowhere
 	queued   bool             // it waits for its reading, or is being read, because it was due
+	watched  bool             // the source tells of changes, and has told of none
+	told     int              // how often it has told of one
 	gone     bool             // no longer watched: what is still being read is dropped
 	accepted bool             // keys were read at least once
 	failures int              // in a row: source unavailable
@@ -79,13 +81,15 @@ func (w *Watcher) confirm(e *environment) bool {
 		return false
 	}
 	w.mu.Lock()
-	certain := !e.gone && e.certainLocked()
+	certain, told := !e.gone && e.certainLocked(), e.told
 	w.mu.Unlock()
 	if !certain || !e.mark.Unchanged() {
 		return false
 	}
+	watched := e.mark.Watched()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	e.watched = watched && told == e.told
 	w.succeedLocked(e)
 	return true
 }
@@ -117,6 +121,9 @@ func (w *Watcher) refresh(ctx context.Context, e *environment) error {
 	}
 	read, reached := w.read(ctx, e.id)
 	e.mark = read.mark
+	w.mu.Lock()
+	e.watched = false // until its mark was asked
+	w.mu.Unlock()
 	stalled := errors.Is(context.Cause(ctx), errStalled)
 	if !reached || ctx.Err() != nil && !stalled {
 		return read.err // nobody asks any more: this says nothing about the source

@@ -48,6 +48,13 @@ type counted struct {
 	all   int
 }
 
+// of returns how often it was called for one environment, and for all.
+func (c *counted) of(env playback.EnvironmentID) (calls, all int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.calls[env], c.all
+}
+
 func (c *counted) add(env playback.EnvironmentID, _ keystore.Keyset) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -84,8 +91,8 @@ func TestStartReadsEveryEnvironmentHoweverLongThatTakes(t *testing.T) {
 				t.Fatalf("%s: tried %v, active key %v", env, w.Tried(env), ok)
 			}
 		}
-		if n := f.loads(); n != many || changes.all != many {
-			t.Errorf("%d readings, %d calls of OnChange, want %d of each", n, changes.all, many)
+		if _, all := changes.of(""); f.loads() != many || all != many {
+			t.Errorf("%d readings, %d calls of OnChange, want %d of each", f.loads(), all, many)
 		}
 	})
 }
@@ -167,10 +174,14 @@ func TestASourceThatStallsIsReadInTheBackground(t *testing.T) {
 type comparing struct {
 	*fake
 
-	asked atomic.Int64
-	mu    sync.Mutex
-	moves map[playback.EnvironmentID]int // how often each environment has changed
+	watches bool // it tells of changes
+	asked   atomic.Int64
+	mu      sync.Mutex
+	moves   map[playback.EnvironmentID]int // how often each environment has changed
+	changed func(playback.EnvironmentID)
 }
+
+func (c *comparing) Notify(changed func(playback.EnvironmentID)) { c.changed = changed }
 
 func newComparing() *comparing {
 	return &comparing{fake: newFake(), moves: map[playback.EnvironmentID]int{}}
@@ -186,8 +197,11 @@ func (c *comparing) LoadMarked(ctx context.Context, env playback.EnvironmentID) 
 
 func (c *comparing) move(env playback.EnvironmentID) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.moves[env]++
+	c.mu.Unlock()
+	if c.watches {
+		c.changed(env)
+	}
 }
 
 type mark struct {
@@ -203,6 +217,8 @@ func (m *mark) Unchanged() bool {
 	return m.source.moves[m.env] == m.moves
 }
 
+func (m *mark) Watched() bool { return m.source.watches }
+
 // TestOneEnvironmentsKeysCostTheOthersNothing counts: what changes in one of many
 // environments is read once and published once, and nothing else is.
 func TestOneEnvironmentsKeysCostTheOthersNothing(t *testing.T) {
@@ -216,8 +232,8 @@ func TestOneEnvironmentsKeysCostTheOthersNothing(t *testing.T) {
 		}
 		defer w.Stop()
 		time.Sleep(10 * time.Minute)
-		if n := f.loads(); n != many || changes.all != many {
-			t.Fatalf("%d readings and %d calls of OnChange, want %d: nothing has changed", n, changes.all, many)
+		if _, all := changes.of(""); f.loads() != many || all != many {
+			t.Fatalf("%d readings and %d calls of OnChange, want %d: nothing has changed", f.loads(), all, many)
 		}
 		if n := f.asked.Load(); n < 60*many || n > 80*many {
 			t.Errorf("asked %d times in 10 minutes, want once in 8 to 10 s for each of %d", n, many)
@@ -229,9 +245,9 @@ func TestOneEnvironmentsKeysCostTheOthersNothing(t *testing.T) {
 		if key, _ := w.Keyset(list[0]).Active(); key == nil || key.ID != "K2" {
 			t.Errorf("active: %v, want K2", key)
 		}
-		if n := f.loads(); n != many+1 || changes.all != many+1 || changes.calls[list[0]] != 2 {
+		if ones, all := changes.of(list[0]); f.loads() != many+1 || all != many+1 || ones != 2 {
 			t.Errorf("%d readings, %d calls of OnChange, %d of them for the environment that changed; want %d, %d and 2",
-				n, changes.all, changes.calls[list[0]], many+1, many+1)
+				f.loads(), all, ones, many+1, many+1)
 		}
 		if before.Keys[0] != w.Keyset(list[1]).Keys[0] {
 			t.Error("another environment's keys were replaced")
@@ -241,6 +257,59 @@ func TestOneEnvironmentsKeysCostTheOthersNothing(t *testing.T) {
 		}
 		if err := w.Reload(t.Context()); err != nil || f.loads() != many+1 {
 			t.Errorf("Reload = %v, and read %d environments in which nothing has changed", err, f.loads()-many-1)
+		}
+	})
+}
+
+// TestASourceThatTellsOfChangesIsAskedSeldom: and what it tells is read as soon as
+// it would be otherwise, once.
+func TestASourceThatTellsOfChangesIsAskedSeldom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newComparing()
+		f.watches = true
+		list := crowd(t, f.fake)
+		w, changes := watch(f, list)
+		if err := w.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		defer w.Stop()
+		time.Sleep(11 * time.Second) // each mark is asked once, and watched from then on
+		f.asked.Store(0)
+		time.Sleep(10 * time.Minute)
+		if n := f.asked.Load(); n < 18*many || n > 26*many {
+			t.Errorf("asked %d times in 10 minutes, want once in 24 to 30 s for each of %d", n, many)
+		}
+		asked := f.asked.Load()
+		if err := w.Reload(t.Context()); err != nil || f.asked.Load() != asked+many {
+			t.Errorf("Reload = %v, and asked %d times, want once for each of %d", err, f.asked.Load()-asked, many)
+		}
+		f.set(list[0], keystoretest.Key(t, "K2", 2, keystore.Active))
+		for range 3 {
+			f.move(list[0])
+		}
+		time.Sleep(10*time.Second + 100*time.Millisecond)
+		if key, _ := w.Keyset(list[0]).Active(); key == nil || key.ID != "K2" {
+			t.Errorf("active 10 s after the source told of a change: %v, want K2", key)
+		}
+		if _, all := changes.of(""); f.loads() != many+1 || all != many+1 {
+			t.Errorf("%d readings, %d calls of OnChange, want %d of each", f.loads(), all, many+1)
+		}
+		time.Sleep(30 * time.Second)
+		f.set(list[1], keystoretest.Key(t, "K2", 2, keystore.Active))
+		f.move(list[1])
+		if err := w.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if key, _ := w.Keyset(list[1]).Active(); key == nil || key.ID != "K2" {
+			t.Errorf("active after a reload: %v, want K2, of which the source has told", key)
+		}
+		f.move("elsewhere")
+		w.SetEnvironments(list[1:])
+		f.move(list[0])
+		time.Sleep(time.Minute)
+		if n := f.loads(); n != many+2 {
+			t.Errorf("%d readings of what is not watched", n-many-2)
 		}
 	})
 }

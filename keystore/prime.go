@@ -61,7 +61,7 @@ const (
 	// self-check has found by then what cannot sign rightly.
 	checkedWhenRead = 500
 	// primePause is how long to rest after each look, as a multiple of what it took.
-	primePause = 100
+	primePause = 200
 )
 
 // checkRecords looks at the primes of what was read, if there are not too many

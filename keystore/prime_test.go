@@ -65,15 +65,16 @@ func TestAmongManyEnvironmentsAKeyWithoutPrimesIsWithdrawn(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer w.Stop()
-		if changes.all != len(list) {
-			t.Fatalf("%d environments were read, want %d", changes.all, len(list))
+		if _, all := changes.of(""); all != len(list) {
+			t.Fatalf("%d environments were read, want %d", all, len(list))
 		}
 		time.Sleep(time.Minute)
 		if key, ok := w.Keyset(acme).Active(); ok {
 			t.Errorf("%v signs", key)
 		}
-		if _, ok := w.Keyset("env-499").Active(); !ok || changes.all != len(list)+1 || changes.calls[acme] != 2 {
-			t.Errorf("env-499 has a key: %v; %d calls of OnChange, %d for acme", ok, changes.all, changes.calls[acme])
+		ones, all := changes.of(acme)
+		if _, ok := w.Keyset("env-499").Active(); !ok || all != len(list)+1 || ones != 2 {
+			t.Errorf("env-499 has a key: %v; %d calls of OnChange, %d for acme", ok, all, ones)
 		}
 		f.fail(errors.New("sealed")) // what was found does not depend on the source
 		time.Sleep(time.Minute)

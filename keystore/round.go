@@ -81,6 +81,8 @@ func (r *round) read(ctx context.Context) {
 			return
 		}
 		var err error
+		// Also what is watched is looked at: what was written right before a reload
+		// must be in force after it, and the source may not have told of it yet.
 		if !r.watcher.confirm(e) {
 			err = r.watcher.refresh(ctx, e)
 		}

@@ -5,12 +5,14 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"github.com/playgate/playgate/playback"
 )
 
 // tick is the least time between two looks at the schedule: with thousands of
 // environments one is due every fraction of a millisecond, and a wake-up for each
 // would cost more than reading it.
-const tick = 20 * time.Millisecond
+const tick = 50 * time.Millisecond
 
 // schedule says when each environment is read next: a heap, the earliest first.
 // An environment that is being read, or waits for that, is not in it.
@@ -69,13 +71,40 @@ func (w *Watcher) scheduleLocked(e *environment, due time.Time) {
 	}
 }
 
-// delay returns how long to wait before reading an environment again.
-func (w *Watcher) delay(failures int) time.Duration {
+// delayLocked returns how long to wait before reading an environment again.
+func (w *Watcher) delayLocked(e *environment) time.Duration {
 	delay := w.cfg.Interval
-	if failures > 0 && failures < 30 { // beyond, the shift would overflow
-		delay = min(delay, firstBackoff<<(failures-1))
+	switch {
+	case e.failures > 0 && e.failures < 30: // beyond, the shift would overflow
+		delay = min(delay, firstBackoff<<(e.failures-1))
+	case e.failures == 0 && e.watched:
+		delay = max(delay, watchedInterval)
 	}
-	return time.Duration(float64(delay) * (1 - jitter*rand.Float64())) //nolint:gosec // spreads load, guards nothing
+	return spread(delay)
+}
+
+// spread returns a duration or up to a fifth less.
+func spread(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (1 - jitter*rand.Float64())) //nolint:gosec // spreads load, guards nothing
+}
+
+// changed has an environment read within Interval, because its source says that
+// something may have changed in it.
+func (w *Watcher) changed(env playback.EnvironmentID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e := (*w.environments.Load())[env]
+	if e == nil {
+		return
+	}
+	e.told++
+	if !e.watched {
+		return // it is looked at soon anyway
+	}
+	e.watched = false
+	if soon := w.cfg.Now().Add(spread(w.cfg.Interval)); soon.Before(e.due) {
+		w.scheduleLocked(e, soon)
+	}
 }
 
 // run has what is due read until ctx ends.
@@ -158,7 +187,7 @@ func (w *Watcher) finish(e *environment) {
 func (w *Watcher) postpone(e *environment) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.scheduleLocked(e, w.cfg.Now().Add(w.delay(e.failures)))
+	w.scheduleLocked(e, w.cfg.Now().Add(w.delayLocked(e)))
 }
 
 // next returns the environment that has waited longest; nil: none does, and the

@@ -29,14 +29,21 @@ type Comparer interface {
 	Source
 	// LoadMarked is Load, with a mark of what was read; nil if there can be none.
 	LoadMarked(ctx context.Context, env playback.EnvironmentID) ([]Record, []Problem, Mark, error)
+	// Notify says who is told of environments in which something may have changed
+	// since a mark that is Watched was made. It is called once, before the first
+	// LoadMarked. changed may be called from any goroutine and does not wait.
+	Notify(changed func(playback.EnvironmentID))
 }
 
-// Mark stands for what one Load of one environment has read.
+// Mark stands for what one Load of one environment has read. It is used by one
+// goroutine at a time.
 type Mark interface {
 	// Unchanged reports whether the same Load would read the same now. In doubt it
-	// would not. It is asked by one goroutine at a time, and is not to wait for
-	// the network.
+	// would not. It is not to wait for the network.
 	Unchanged() bool
+	// Watched reports, after Unchanged, whether the Source tells of changes from
+	// now on, so that it need not be asked so often.
+	Watched() bool
 }
 
 // Record is one key as its source has it: parsed, or refused with the reason.

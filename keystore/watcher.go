@@ -46,6 +46,9 @@ const (
 	defaultLoadTimeout  = 15 * time.Second
 	firstBackoff        = time.Second
 	jitter              = 0.2
+	// watchedInterval is the longest time between two looks at an environment of
+	// which the source tells changes, unless Interval is longer.
+	watchedInterval = 30 * time.Second
 	// remindEvery spaces the log lines about a source that stays unavailable.
 	remindEvery = 5 * time.Minute
 	// atOnce is how many environments are read at the same time.
@@ -115,7 +118,9 @@ func NewWatcher(cfg Config) *Watcher {
 		slots:   make(chan struct{}, atOnce),
 		wake:    make(chan struct{}, 1),
 	}
-	w.comparer, _ = cfg.Source.(Comparer)
+	if w.comparer, _ = cfg.Source.(Comparer); w.comparer != nil {
+		w.comparer.Notify(w.changed)
+	}
 	w.environments.Store(&map[playback.EnvironmentID]*environment{})
 	return w
 }
@@ -217,7 +222,7 @@ func (w *Watcher) Start(ctx context.Context) error {
 	for _, e := range *w.environments.Load() {
 		first := now
 		if e.current().tried {
-			first = now.Add(w.delay(e.failures))
+			first = now.Add(w.delayLocked(e))
 		}
 		w.scheduleLocked(e, first)
 	}

@@ -85,6 +85,9 @@ func (s *Source) LoadMarked(ctx context.Context, env playback.EnvironmentID) ([]
 	return p.records, p.problems, p.mark, nil
 }
 
+// Notify says who is told of changes.
+func (s *Source) Notify(changed func(playback.EnvironmentID)) { s.notices.notify(changed) }
+
 func (s *Source) load(ctx context.Context, env playback.EnvironmentID, p *pass) error {
 	if !env.Valid() {
 		return fmt.Errorf("%.80q is not an environment ID", env)

@@ -9,28 +9,22 @@ import (
 	"github.com/playgate/playgate/playback"
 )
 
-const (
-	// readAgain is how often files are read although nothing says that they have
-	// changed: what a file system says of them is not always the truth.
-	readAgain = 5 * time.Minute
-	// compareAgain is how often stamps are compared although the kernel has told
-	// of no change.
-	compareAgain = 30 * time.Second
-)
+// readAgain is how often files are read although nothing says that they have
+// changed: what a file system says of them is not always the truth.
+const readAgain = time.Hour
 
 // mark tells, without reading, whether an environment's files are those that one
-// Load has read: by the kernel's notices, where there are any, and by the stamps
-// of its directory and of each file in it.
+// Load has read, by the stamps of its directory and of each file in it; and has the
+// kernel tell of changes, where it does.
 type mark struct {
 	source   *Source
+	env      playback.EnvironmentID
 	dir      string
 	stamps   []stamped
 	read     time.Time // when the files were read
 	readNext time.Time
-	compared time.Time
-	watch    *watch // nil: none
-	notices  uint64 // of watch, before the stamps were compared
 	alone    bool   // nothing outside of the directory can change what was read
+	watch    *watch // nil: none
 }
 
 // stamped is a path with its stamp from before it was read.
@@ -46,9 +40,9 @@ func (s *Source) newMark(env playback.EnvironmentID) *mark {
 		return nil
 	}
 	now := s.now()
-	m := &mark{source: s, dir: dir, read: now, compared: now, alone: isDirectory(dir)}
-	// Up to a fifth sooner, so that environments spread.
-	m.readNext = now.Add(readAgain - time.Duration(rand.Float64()*float64(readAgain)/5)) //nolint:gosec // spreads load, guards nothing
+	m := &mark{source: s, env: env, dir: dir, read: now, alone: isDirectory(dir)}
+	// Up to half sooner, so that environments that were read together spread.
+	m.readNext = now.Add(readAgain - time.Duration(rand.Float64()*float64(readAgain)/2)) //nolint:gosec // spreads load, guards nothing
 	m.add(dir)
 	return m
 }
@@ -60,36 +54,25 @@ func (m *mark) add(path string) {
 	m.stamps = append(m.stamps, stamped{path, stamp})
 }
 
-// Unchanged reports whether the files are those that were read.
+// Unchanged reports whether the files are those that were read. A file that was
+// changed right before it was read is read again: what was changed right after
+// may have the same stamp.
 func (m *mark) Unchanged() bool {
-	now := m.source.now()
-	if !now.Before(m.readNext) {
+	if !m.source.now().Before(m.readNext) {
 		return false
 	}
-	if m.watch != nil && now.Before(m.compared.Add(compareAgain)) {
-		return m.watch.quiet(m.notices) || m.compare(now)
-	}
-	return m.compare(now)
-}
-
-// compare compares all stamps, and has the kernel tell of changes from now on.
-// Where it does not, a file that was changed right before it was read is read
-// again: what was changed right after may have the same stamp.
-func (m *mark) compare(now time.Time) bool {
-	if m.alone {
-		m.watch = m.source.notices.watch(m.dir, m.watch)
-	}
-	if m.watch != nil {
-		m.notices = m.watch.count()
+	if m.alone { // first, so that nothing is missed in between
+		m.watch = m.source.notices.watch(m.dir, m.env, m.watch)
 	}
 	for _, s := range m.stamps {
-		current, _ := stampOf(s.path)
-		if current != s.stamp || m.watch == nil && !s.stamp.settled(m.read) {
+		if current, _ := stampOf(s.path); current != s.stamp || !s.stamp.settled(m.read) {
 			return false
 		}
 	}
-	m.compared = now
 	return true
 }
+
+// Watched reports whether the kernel tells of changes.
+func (m *mark) Watched() bool { return m.watch != nil }
 
 var _ keystore.Mark = (*mark)(nil)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/playgate/playgate/playback"
 )
 
 // notices are what the kernel tells of changes in directories (inotify(7)). They
@@ -17,32 +19,33 @@ import (
 type notices struct {
 	root string // what must stay what it is for the watches below it to count
 	now  func() time.Time
+	tell atomic.Pointer[func(playback.EnvironmentID)] // nil: nobody is told
 
-	mu      sync.Mutex // guards what follows
-	kernel  *os.File   // nil: not begun, or not to be had
+	mu      sync.Mutex // guards what follows; nobody is told under it
+	kernel  *os.File   // nil: not begun
 	failed  bool       // it is not to be had
 	watches map[int32]*watch
-	rooted  stamp     // the directory that the watches are below
-	looked  time.Time // when that was last looked at
-	pruned  time.Time // when watches that nobody asks were last ended
+	rooted  stamp // the directory that the watches are below
+	stop    chan struct{}
 	closed  bool
 	ended   sync.WaitGroup
 }
 
-// watch is a directory that the kernel tells of changes in.
+// watch is a directory that the kernel tells of changes in. Its fields are guarded
+// by the notices' mu.
 type watch struct {
-	events atomic.Uint64
-	over   atomic.Bool  // nothing more will be told
-	asked  atomic.Int64 // when it was last asked, Unix seconds
-	of     *notices
+	env   playback.EnvironmentID
+	over  bool      // nothing more will be told
+	asked time.Time // when somebody last wanted it
 }
 
-// lookAgain is how often it is looked at whether the key directory is still what
-// it was.
-const lookAgain = time.Second
-
-// unasked is how long a watch goes on that nobody asks: its environment is gone.
-const unasked = 5 * time.Minute
+const (
+	// lookAgain is how often it is looked at whether the key directory is still
+	// what it was.
+	lookAgain = time.Second
+	// unasked is how long a watch goes on that nobody asks: its environment is gone.
+	unasked = 5 * time.Minute
+)
 
 // what is asked to be told: changes of names and contents, and the end of the
 // directory itself under its name.
@@ -50,18 +53,22 @@ const watched = unix.IN_ATTRIB | unix.IN_CREATE | unix.IN_DELETE | unix.IN_MODIF
 	unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ONLYDIR | unix.IN_DONT_FOLLOW
 
 func newNotices(root string, now func() time.Time) *notices {
-	return &notices{root: root, now: now, watches: map[int32]*watch{}}
+	return &notices{root: root, now: now, watches: map[int32]*watch{}, stop: make(chan struct{})}
 }
 
-// watch returns the watch of a directory: the one that is given if it goes on, a
-// new one if not, nil if the kernel will not have it.
-func (n *notices) watch(dir string, given *watch) *watch {
+// notify says who is told.
+func (n *notices) notify(tell func(playback.EnvironmentID)) { n.tell.Store(&tell) }
+
+// watch returns the watch of an environment's directory: the one that is given if
+// it goes on, a new one if not, nil if the kernel will not have it.
+func (n *notices) watch(dir string, env playback.EnvironmentID, given *watch) *watch {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.standsLocked() {
+	if !n.beginLocked() {
 		return nil
 	}
-	if given != nil && !given.over.Load() {
+	if given != nil && !given.over {
+		given.asked = n.now()
 		return given
 	}
 	number := -1
@@ -74,29 +81,30 @@ func (n *notices) watch(dir string, given *watch) *watch {
 	}
 	w := n.watches[int32(number)]
 	if w == nil {
-		w = &watch{of: n}
-		w.asked.Store(n.now().Unix())
+		w = &watch{env: env}
 		n.watches[int32(number)] = w
 	}
+	w.asked = n.now()
 	return w
 }
 
-// standsLocked begins to listen if nobody does, and reports whether watches count.
-func (n *notices) standsLocked() bool {
-	if n.closed || n.failed {
+// beginLocked begins to listen if nobody does; false: that cannot be.
+func (n *notices) beginLocked() bool {
+	if n.closed || n.failed || n.tell.Load() == nil {
 		return false
 	}
-	if n.kernel == nil {
-		fd, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
-		if err != nil {
-			n.failed = true
-			return false
-		}
-		n.kernel = os.NewFile(uintptr(fd), "inotify")
-		n.rooted, _ = stampOf(n.root)
-		n.looked = n.now()
-		n.ended.Go(func() { n.listen(n.kernel) })
+	if n.kernel != nil {
+		return true
 	}
+	fd, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
+	if err != nil {
+		n.failed = true
+		return false
+	}
+	n.kernel = os.NewFile(uintptr(fd), "inotify")
+	n.rooted, _ = stampOf(n.root)
+	n.ended.Go(func() { n.listen(n.kernel) })
+	n.ended.Go(n.guard)
 	return true
 }
 
@@ -110,53 +118,60 @@ func (n *notices) control(do func(fd int) error) error {
 	return errors.Join(err, failed)
 }
 
-// count returns how much was told so far.
-func (w *watch) count() uint64 { return w.events.Load() }
-
-// quiet reports whether nothing was told since a count, and would have been.
-func (w *watch) quiet(since uint64) bool {
-	w.asked.Store(w.of.now().Unix())
-	return w.of.rootStands() && !w.over.Load() && w.events.Load() == since
-}
-
-// rootStands reports whether the key directory is still the one that the watches
-// are below: it may be a link that was swapped, or was moved away. If it is not,
-// all watches are over.
-func (n *notices) rootStands() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if now := n.now(); now.Sub(n.looked) >= lookAgain {
-		n.looked = now
-		current, _ := stampOf(n.root)
-		if current.device != n.rooted.device || current.inode != n.rooted.inode {
-			n.endLocked(func(*watch) bool { return true })
-			n.rooted = current
+// guard looks at the key directory now and then: it may be a link that is swapped,
+// or be moved away, and then all watches are over. Those that nobody asks any more
+// end, too.
+func (n *notices) guard() {
+	ticker := time.NewTicker(lookAgain)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-n.stop:
+			return
+		case <-ticker.C:
 		}
-		if now.Sub(n.pruned) >= unasked {
-			n.pruned = now
-			n.endLocked(func(w *watch) bool { return now.Unix()-w.asked.Load() >= int64(unasked/time.Second) })
-		}
+		n.look()
 	}
-	return !n.closed
 }
 
-// endLocked ends the watches that say so.
-func (n *notices) endLocked(which func(*watch) bool) {
+// look does what guard is for, once.
+func (n *notices) look() {
+	current, _ := stampOf(n.root)
+	n.mu.Lock()
+	moved := current.device != n.rooted.device || current.inode != n.rooted.inode
+	n.rooted = current
+	now := n.now()
+	over := n.endLocked(func(w *watch) bool { return moved || now.Sub(w.asked) >= unasked })
+	n.mu.Unlock()
+	n.tellOf(over)
+}
+
+// endLocked ends the watches that say so, and returns their environments.
+func (n *notices) endLocked(which func(*watch) bool) (over []playback.EnvironmentID) {
 	for number, w := range n.watches {
 		if which(w) {
-			w.over.Store(true)
-			delete(n.watches, number)
-			n.forgetLocked(number)
+			over = append(over, w.env)
+			n.forgetLocked(number, w)
 		}
 	}
+	return over
 }
 
-// forgetLocked has the kernel tell no more of a directory.
-func (n *notices) forgetLocked(number int32) {
+// forgetLocked ends a watch, and has the kernel tell no more of it.
+func (n *notices) forgetLocked(number int32, w *watch) {
+	w.over = true
+	delete(n.watches, number)
 	_ = n.control(func(fd int) error { // it may be gone already
 		_, err := unix.InotifyRmWatch(fd, uint32(number)) //nolint:gosec // the kernel's own number
 		return err
 	})
+}
+
+// tellOf tells of changes.
+func (n *notices) tellOf(environments []playback.EnvironmentID) {
+	for _, env := range environments {
+		(*n.tell.Load())(env)
+	}
 }
 
 // listen takes what the kernel tells until the file is closed.
@@ -168,20 +183,23 @@ func (n *notices) listen(kernel *os.File) {
 			break
 		}
 		n.mu.Lock()
-		n.takeLocked(buffer[:size])
+		changed := n.takeLocked(buffer[:size])
 		n.mu.Unlock()
+		n.tellOf(changed)
 	}
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.failed = true
-	for _, w := range n.watches {
-		w.over.Store(true)
+	closed, over := n.closed, n.endLocked(func(*watch) bool { return true })
+	n.mu.Unlock()
+	if !closed {
+		n.tellOf(over)
 	}
 }
 
-// takeLocked notes events: inotify(7) has their layout.
-func (n *notices) takeLocked(events []byte) {
+// takeLocked returns the environments of events: inotify(7) has their layout.
+func (n *notices) takeLocked(events []byte) (changed []playback.EnvironmentID) {
 	const head = unix.SizeofInotifyEvent
+	seen := map[*watch]bool{}
 	for len(events) >= head {
 		number := int32(binary.NativeEndian.Uint32(events)) //nolint:gosec // it is one
 		mask := binary.NativeEndian.Uint32(events[4:])
@@ -189,7 +207,7 @@ func (n *notices) takeLocked(events []byte) {
 		events = events[min(len(events), head+name):]
 		if mask&unix.IN_Q_OVERFLOW != 0 { // some were lost, nobody knows whose
 			for _, w := range n.watches {
-				w.events.Add(1)
+				changed = append(changed, w.env)
 			}
 			continue
 		}
@@ -197,26 +215,31 @@ func (n *notices) takeLocked(events []byte) {
 		if w == nil {
 			continue
 		}
-		w.events.Add(1)
-		if mask&(unix.IN_DELETE_SELF|unix.IN_MOVE_SELF|unix.IN_IGNORED|unix.IN_UNMOUNT) != 0 {
-			w.over.Store(true)
+		if !seen[w] {
+			seen[w] = true
+			changed = append(changed, w.env)
+		}
+		switch {
+		case mask&unix.IN_MOVE_SELF != 0:
+			n.forgetLocked(number, w)
+		case mask&(unix.IN_DELETE_SELF|unix.IN_IGNORED|unix.IN_UNMOUNT) != 0: // the kernel has ended it
+			w.over = true
 			delete(n.watches, number)
-			if mask&unix.IN_MOVE_SELF != 0 { // else it has ended by itself
-				n.forgetLocked(number)
-			}
 		}
 	}
+	return changed
 }
 
 // close ends all watches and waits until nobody listens.
 func (n *notices) close() error {
 	n.mu.Lock()
+	kernel, closed := n.kernel, n.closed
 	n.closed = true
-	kernel := n.kernel
 	n.mu.Unlock()
-	if kernel == nil {
+	if kernel == nil || closed {
 		return nil
 	}
+	close(n.stop)
 	err := kernel.Close()
 	n.ended.Wait()
 	return err

@@ -2,7 +2,11 @@
 
 package file
 
-import "time"
+import (
+	"time"
+
+	"github.com/playgate/playgate/playback"
+)
 
 // notices are not to be had here.
 type notices struct{}
@@ -11,10 +15,8 @@ type watch struct{}
 
 func newNotices(string, func() time.Time) *notices { return &notices{} }
 
-func (*notices) watch(string, *watch) *watch { return nil }
+func (*notices) notify(func(playback.EnvironmentID)) {}
+
+func (*notices) watch(string, playback.EnvironmentID, *watch) *watch { return nil }
 
 func (*notices) close() error { return nil }
-
-func (*watch) count() uint64 { return 0 }
-
-func (*watch) quiet(uint64) bool { return false }
