@@ -33,11 +33,11 @@ import (
 
 // App is one gateway in one process. Two may live side by side.
 type App struct {
-	opts    Options
-	log     *slog.Logger
-	level   *slog.LevelVar
-	metrics *metrics
-	rules   *rules
+	opts      Options
+	log       *slog.Logger
+	level     *slog.LevelVar
+	metrics   *metrics
+	inherited *inherited
 
 	state     atomic.Pointer[state]
 	promoting sync.Mutex // one promotion at a time; taken before reloading
@@ -79,11 +79,11 @@ func New(opts Options) (*App, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a := &App{
-		opts: opts, registry: registry, level: new(slog.LevelVar), metrics: newMetrics(registry), rules: &rules{metrics: policy.NewMetrics(registry)},
+		opts: opts, registry: registry, level: new(slog.LevelVar), metrics: newMetrics(registry), inherited: &inherited{metrics: policy.NewMetrics(registry)},
 		muxes: newMuxClients(), failed: make(chan error, 2), hurry: make(chan struct{}), reloading: newExclusive(), loading: newExclusive(),
 	}
 	a.life.init()
-	first, seen, err := load(opts.Path, opts.Environ, a.rules)
+	first, seen, err := load(opts.Path, opts.Environ, a.inherited)
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ const checkTimeout = 5 * time.Second
 // what was loaded, and what is legal but dangerous. Keys that cannot be reached
 // from here are the latter: the gateway may run elsewhere.
 func Check(path string, environ []string) (*configs.Loaded, []configs.Problem, error) {
-	s, _, err := load(path, environ, new(rules))
+	s, _, err := load(path, environ, new(inherited))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -185,14 +185,9 @@ func rotationWarnings(path string, e *configs.Environment, set keystore.Keyset) 
 
 // keySetChecker looks at the files with viewers' key sets: at each once, however many
 // environments name it.
-type keySetChecker struct {
-	read    func(path string) ([]byte, error)
-	checked map[string]keySetCheck
-}
+type keySetChecker struct{ checked map[string]keySetCheck }
 
-func newKeySetChecker(read func(path string) ([]byte, error)) *keySetChecker {
-	return &keySetChecker{read, map[string]keySetCheck{}}
-}
+func newKeySetChecker() *keySetChecker { return &keySetChecker{map[string]keySetCheck{}} }
 
 // keySetCheck is what there is to say of one file.
 type keySetCheck struct {
@@ -203,7 +198,7 @@ type keySetCheck struct {
 // check looks at the key sets that an environment's viewers are verified with
 // where they are files. One that cannot be opened was reported by configs. Of URLs
 // it judges the text alone: they need not be reachable from here.
-func (k *keySetChecker) check(path string, e *configs.Environment) (problems, warnings []configs.Problem) {
+func (k *keySetChecker) check(path string, e *configs.Environment, read configs.ReadFunc) (problems, warnings []configs.Problem) {
 	for i, v := range e.Viewers {
 		if wrong := identity.Misdirected(v.JWKSURL); wrong != "" {
 			warnings = append(warnings, configs.Problem{Path: fmt.Sprintf("%s.viewers[%d].jwks_url", path, i), Message: wrong})
@@ -212,7 +207,7 @@ func (k *keySetChecker) check(path string, e *configs.Environment) (problems, wa
 			continue
 		}
 		at := fmt.Sprintf("%s.viewers[%d].jwks_file", path, i)
-		found := k.of(string(v.JWKSFile))
+		found := k.of(string(v.JWKSFile), read)
 		if found.problem != "" {
 			problems = append(problems, configs.Problem{Path: at, Message: found.problem})
 		}
@@ -223,12 +218,12 @@ func (k *keySetChecker) check(path string, e *configs.Environment) (problems, wa
 	return problems, warnings
 }
 
-func (k *keySetChecker) of(file string) keySetCheck {
+func (k *keySetChecker) of(file string, read configs.ReadFunc) keySetCheck {
 	if known, ok := k.checked[file]; ok {
 		return known
 	}
 	var found keySetCheck
-	if body, err := k.read(file); err == nil {
+	if body, err := read(file); err == nil {
 		usable, dropped, err := identity.ReadKeySet(body)
 		switch {
 		case err != nil:

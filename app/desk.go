@@ -25,7 +25,7 @@ type KeyDesk struct {
 // OpenKeys opens the keys of an environment for changes. Records of what is
 // done go to audit, as log.format says. Close it.
 func OpenKeys(path string, environ []string, env playback.EnvironmentID, audit io.Writer) (*KeyDesk, error) {
-	s, _, err := load(path, environ, new(rules))
+	s, _, err := load(path, environ, new(inherited))
 	if err != nil {
 		return nil, err
 	}

@@ -96,7 +96,7 @@ func TestWatchNoticesSettledChanges(t *testing.T) {
 		var w watch
 		refused := false
 		load := func() { // what a load does: read both, and remember the versions
-			r := newFileReader()
+			r := newFileReader(nil)
 			_, _ = r.read(file)
 			_, _ = r.read(later)
 			w.loaded(r.seen, refused)

@@ -30,7 +30,7 @@ type Offline struct {
 // OpenOffline reads a configuration and the keys of one environment, or of all
 // if env is "".
 func OpenOffline(ctx context.Context, path string, environ []string, env playback.EnvironmentID) (*Offline, error) {
-	s, _, err := load(path, environ, new(rules))
+	s, _, err := load(path, environ, new(inherited))
 	if err != nil {
 		return nil, err
 	}

@@ -177,7 +177,7 @@ func startEnvironments(t *testing.T, environments string) *providerGateway {
 	}
 	var issuers []identity.Issuer
 	for at, e := range loaded.Config.Environments() {
-		if problems, warnings := newKeySetChecker(os.ReadFile).check(at, e); len(problems)+len(warnings) > 0 {
+		if problems, warnings := newKeySetChecker().check(at, e, os.ReadFile); len(problems)+len(warnings) > 0 {
 			t.Errorf("check-config says %v, %v", problems, warnings)
 		}
 		issuers = append(issuers, issuersOf(e)...)

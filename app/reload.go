@@ -149,7 +149,7 @@ func (a *App) loadNext(ctx context.Context) (*state, error) {
 	go func() {
 		defer a.loading.release()
 		var r result
-		r.next, r.seen, r.err = load(a.opts.Path, a.opts.Environ, a.rules)
+		r.next, r.seen, r.err = load(a.opts.Path, a.opts.Environ, a.inherited)
 		done <- r
 	}()
 	select {
@@ -180,7 +180,7 @@ func (a *App) adopt(ctx context.Context, next *state) error {
 	a.putShadows(next)
 	before := a.state.Load()
 	a.state.Store(next)
-	a.rules.compiler.Forget()
+	a.inherited.compiler.Forget()
 	a.tellRevisions(before, next)
 	a.catalogues.run(syncers, next.environments)
 	a.ring.SetEnvironments(next.environments) // first: it takes only keys of environments that it knows

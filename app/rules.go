@@ -58,7 +58,7 @@ func (a *App) putShadows(next *state) {
 		if shadow == nil || shadow.Revision() == rules.Revision() {
 			continue
 		}
-		shadowed := policy.NewShadowed(policy.ShadowConfig{Policy: rules, Shadow: shadow, Environment: id, Metrics: a.rules.metrics, Logger: a.log})
+		shadowed := policy.NewShadowed(policy.ShadowConfig{Policy: rules, Shadow: shadow, Environment: id, Metrics: a.inherited.metrics, Logger: a.log})
 		env.Rules, env.ShadowReadsGrants = shadowed, shadow.ReadsGrants()
 		env.ReadsPlace = env.ReadsPlace || shadow.ReadsPlace() // which cannot fail
 	}
@@ -69,14 +69,14 @@ func (a *App) tellRevisions(before, after *state) {
 	if before != nil {
 		for _, id := range before.environments {
 			if after.minting[id] == nil {
-				a.rules.metrics.InForce(id, policy.RolePolicy, nil)
-				a.rules.metrics.InForce(id, policy.RoleShadow, nil)
+				a.inherited.metrics.InForce(id, policy.RolePolicy, nil)
+				a.inherited.metrics.InForce(id, policy.RoleShadow, nil)
 			}
 		}
 	}
 	for id, env := range after.minting {
-		a.rules.metrics.InForce(id, policy.RolePolicy, policyOf(env))
-		a.rules.metrics.InForce(id, policy.RoleShadow, after.shadows[id])
+		a.inherited.metrics.InForce(id, policy.RolePolicy, policyOf(env))
+		a.inherited.metrics.InForce(id, policy.RoleShadow, after.shadows[id])
 	}
 }
 

@@ -33,34 +33,56 @@ type state struct {
 // catalogues, tenants, edge. The error is configs.Problems, all of them at
 // once, wherever a path can be named. seen are the versions of the files that
 // were read, whether they were accepted or not.
-func load(path string, environ []string, r *rules) (_ *state, seen fileStates, err error) {
-	reader := newFileReader()
-	s, err := loadWith(reader, path, environ, r)
+func load(path string, environ []string, from *inherited) (_ *state, seen fileStates, err error) {
+	reader := newFileReader(from.files)
+	s, err := loadWith(reader, path, environ, from)
+	if err == nil {
+		from.files = reader.seen
+	}
 	return s, reader.seen, err
 }
 
-// rules is what documents are compiled with beside their environment: what outlives
-// a reload.
-type rules struct {
+// inherited is what a load takes over from those before it. The zero inherited is
+// that of the first one.
+type inherited struct {
 	compiler policy.Compiler
+	memory   configs.Memory
+	files    fileStates      // that the last accepted load saw
 	metrics  *policy.Metrics // count what rules do; nil, in commands, counts nothing
 }
 
-func loadWith(reader *fileReader, path string, environ []string, r *rules) (*state, error) {
+// compiled is what is made of an environment alone, and so is taken over by a
+// reload as long as the environment is the same. Immutable.
+type compiled struct {
+	rules, shadow *policy.Policy // shadow: nil for none
+	known         *catalog.Catalog
+}
+
+func loadWith(reader *fileReader, path string, environ []string, from *inherited) (*state, error) {
 	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}, configured: map[playback.EnvironmentID]*configs.Environment{}, inboxes: map[playback.EnvironmentID]*catalog.Inbox{}, shadows: map[playback.EnvironmentID]*policy.Policy{}}
-	compile := func(document []byte, file string, o policy.Options) (*policy.Policy, error) {
-		o.ReadFile, o.File = reader.read, cmp.Or(file, path)
-		return r.compiler.Compile(document, o)
+	take := func(_ string, e *configs.Environment, kept any) {
+		made, ok := kept.(*compiled)
+		if !ok || made == nil { // it was reported as a problem
+			return
+		}
+		s.minting[e.ID] = mintingOf(e, made)
+		s.shadows[e.ID] = made.shadow
 	}
-	sets := newKeySetChecker(reader.read)
-	source := configs.Source{Path: path, Environ: environ, ReadFile: reader.read, Check: func(path string, e *configs.Environment) (problems, warnings []configs.Problem) {
-		compiled, problems, warnings := mintingOf(path, e, compile, r.metrics)
-		s.minting[e.ID] = compiled
-		shadow, wrong := compileShadow(path, e, compile)
-		s.shadows[e.ID], problems = shadow, append(problems, wrong...)
-		broken, unusable := sets.check(path, e)
-		return append(problems, broken...), append(warnings, unusable...)
-	}}
+	sets := newKeySetChecker()
+	source := configs.Source{
+		Path: path, Environ: environ, ReadFile: reader.read, Sum: reader.sum, Memory: &from.memory, Take: take,
+		Check: func(at string, e *configs.Environment, read configs.ReadFunc) configs.Checked {
+			made, found := compile(at, e, func(document []byte, file string, o policy.Options) (*policy.Policy, error) {
+				o.ReadFile, o.File = read, cmp.Or(file, path)
+				return from.compiler.Compile(document, o)
+			}, from.metrics)
+			found.Kept = made
+			take(at, e, made)
+			broken, unusable := sets.check(at, e, read)
+			found.Problems, found.Warnings = append(found.Problems, broken...), append(found.Warnings, unusable...)
+			return found
+		},
+	}
 	loaded, err := source.Load()
 	if err != nil {
 		return nil, err
@@ -110,37 +132,47 @@ func issuersOf(e *configs.Environment) []identity.Issuer {
 // configuration itself.
 type compileFunc func(document []byte, file string, o policy.Options) (*policy.Policy, error)
 
-// mintingOf compiles one environment's catalogue and rules. What is wrong with
-// the catalogue is reported by configs, which knows its lines.
-func mintingOf(path string, e *configs.Environment, compile compileFunc, metrics *policy.Metrics) (_ *issuer.Environment, problems, warnings []configs.Problem) {
+// compile compiles one environment's catalogue and rules; nil where they cannot be.
+// What is wrong with the catalogue is reported by configs, which knows its lines.
+func compile(path string, e *configs.Environment, with compileFunc, metrics *policy.Metrics) (*compiled, configs.Checked) {
+	var found configs.Checked
 	options := policyOptions(e)
 	options.Metrics = metrics
 	document := e.Policy.Document
 	if document == nil { // neither policy nor policy_file: no rule at all denies everything (contract §5)
 		document = []byte(policy.NoRules)
 	}
-	rules, err := compile(document, e.Policy.File, options)
+	shadow, wrong := compileShadow(path, e, with)
+	rules, err := with(document, e.Policy.File, options)
 	if err != nil {
-		return nil, policyProblems(path, e, err), nil
+		found.Problems = append(policyProblems(path, e, err), wrong...)
+		return nil, found
 	}
+	found.Problems = wrong
 	known, err := catalog.New(e.Entries())
 	if err != nil {
-		return nil, nil, nil
+		return nil, found
 	}
 	for _, text := range rules.Warnings(known.Objects()) {
 		if rules.Empty() {
 			break // configs warns of that, also where it stands in no document
 		}
-		warnings = append(warnings, policyProblem(path, e, policy.Problem{Message: text}))
+		found.Warnings = append(found.Warnings, policyProblem(path, e, policy.Problem{Message: text}))
 	}
+	return &compiled{rules, shadow, known}, found
+}
+
+// mintingOf returns an environment as tokens are minted in it.
+func mintingOf(e *configs.Environment, made *compiled) *issuer.Environment {
+	rules := made.rules
 	return &issuer.Environment{
 		ID: e.ID, Name: e.Name,
 		Delivery:   e.Delivery.Bases(),
 		DefaultTTL: e.Token.DefaultTTL, MaxTTL: e.Token.MaxTTL, Kid: e.Token.Kid,
 		DenyUnknown: e.Catalog.Unknown == "deny",
-		Catalogue:   known, Rules: rules, Revision: rules.Revision(),
+		Catalogue:   made.known, Rules: rules, Revision: rules.Revision(),
 		ReadsGrants: rules.ReadsGrants(), ReadsPlace: rules.ReadsPlace(),
-	}, nil, warnings
+	}
 }
 
 // policyProblems names the place of each problem: in a file of its own, or

@@ -85,11 +85,29 @@ func sumOf(path string) [sha256.Size]byte {
 // state before reading, so that a write in between is a change that will be
 // noticed.
 type fileReader struct {
-	seen  fileStates
-	texts map[string][]byte // shared by who asks: not to be written to
+	seen   fileStates
+	texts  map[string][]byte // shared by who asks: not to be written to
+	before fileStates        // of an earlier load; nil: there was none
 }
 
-func newFileReader() *fileReader { return &fileReader{seen: fileStates{}, texts: map[string][]byte{}} }
+func newFileReader(before fileStates) *fileReader {
+	return &fileReader{seen: fileStates{}, texts: map[string][]byte{}, before: before}
+}
+
+// sum returns the sum of a file's content. A file whose version is that of an
+// earlier load is not read for it.
+func (r *fileReader) sum(path string) ([sha256.Size]byte, error) {
+	if known, ok := r.seen[path]; ok && known.sum != [sha256.Size]byte{} {
+		return known.sum, nil
+	}
+	known := r.before[path]
+	if state := stateOf(path); known.sum != [sha256.Size]byte{} && state.Version == known.Version {
+		r.seen[path] = known
+		return known.sum, nil
+	}
+	text, err := r.read(path)
+	return sha256.Sum256(text), err
+}
 
 func (r *fileReader) read(path string) ([]byte, error) {
 	if text, ok := r.texts[path]; ok {

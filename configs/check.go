@@ -2,9 +2,11 @@ package configs
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/tls"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/tenant"
@@ -25,8 +27,16 @@ func (l *loader) check() {
 		}
 	}
 	for path, e := range l.config.Environments() {
+		if known := l.taken[path]; known != nil {
+			l.takeOver(path, e, known)
+			continue
+		}
+		l.current = &reading{files: map[string][sha256.Size]byte{}}
+		before := len(l.report.warnings)
 		l.checkEnvironment(path, e)
 		l.checkElsewhere(path, e)
+		l.current.warnings = slices.Clone(l.report.warnings[before:])
+		l.readings[path], l.current = l.current, nil
 	}
 	for _, clash := range tenant.Clashes(l.config.Tenants()) {
 		l.report.add(clash.Path, "%s", clash.Message)
@@ -36,17 +46,18 @@ func (l *loader) check() {
 
 // checkElsewhere lets other rooms look at an environment.
 func (l *loader) checkElsewhere(path string, e *Environment) {
-	if l.also == nil {
+	if l.source.Check == nil {
 		return
 	}
-	problems, warnings := l.also(path, e)
-	for _, p := range problems {
+	found := l.source.Check(path, e, l.readFile)
+	l.current.kept = found.Kept
+	for _, p := range found.Problems {
 		if p.Line == 0 {
 			p.Line = l.report.line(p.Path)
 		}
 		l.report.problems = append(l.report.problems, p)
 	}
-	for _, w := range warnings {
+	for _, w := range found.Warnings {
 		if w.Line == 0 {
 			w.Line = l.report.line(w.Path)
 		}

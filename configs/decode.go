@@ -23,6 +23,7 @@ type decoder struct {
 	origin     map[*yaml.Node]string // values of the environment, with the variable
 	schemas    map[reflect.Type][]member
 	prototypes map[reflect.Type]reflect.Value
+	taking
 }
 
 func newDecoder(r *report, dir, cwd string) *decoder {
@@ -162,6 +163,12 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, p place) {
 	for i, item := range n.Content {
 		at := place{p.member, fmt.Sprintf("%s[%d]", p.path, i)}
 		v := items.Index(i)
+		if into, ok := reflect.TypeAssert[*Environment](v.Addr()); ok {
+			if e, known := d.take(item, at.path); known {
+				*into = *e
+				continue
+			}
+		}
 		if isSection(v.Type()) {
 			v.Set(d.withDefaults(v.Type()))
 		}

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -40,9 +41,27 @@ type Source struct {
 	// Check finds what only other rooms know, such as rules that do not
 	// compile, so that it is reported together with everything else. It is
 	// called for each environment once it was read, with its YAML path, and
-	// must be ready for values that were reported as problems. nil: no more
-	// checks.
-	Check func(path string, e *Environment) (problems, warnings []Problem)
+	// must be ready for values that were reported as problems. What it reads, it
+	// reads with the function that it is given. nil: no more checks.
+	Check func(path string, e *Environment, read ReadFunc) Checked
+	// Memory takes environments over from an earlier Load; nil: all are read.
+	// Take is called in place of Check for each of them, with what Check kept.
+	Memory *Memory
+	Take   func(path string, e *Environment, kept any)
+	// Sum returns the SHA-256 of a file's content, for Memory; nil: the file is
+	// read for it.
+	Sum func(path string) ([sha256.Size]byte, error)
+}
+
+// ReadFunc reads the file at an absolute path.
+type ReadFunc func(path string) ([]byte, error)
+
+// Checked is what Source.Check found.
+type Checked struct {
+	Problems, Warnings []Problem
+	// Kept is given to Source.Take when the environment is taken over. It must
+	// not depend on anything but the environment and the files that were read.
+	Kept any
 }
 
 // Load reads, checks and completes the configuration in the file. environ is
@@ -62,47 +81,95 @@ func (s Source) Load() (*Loaded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the working directory: %w", err)
 	}
-	l := &loader{report: newReport(), readFile: s.ReadFile, also: s.Check, files: []string{path}, named: map[string]bool{path: true}, rules: map[string]ruleConditions{}}
-	if l.readFile == nil {
-		l.readFile = ReadFile
+	s.Path = path
+	if s.ReadFile == nil {
+		s.ReadFile = ReadFile
 	}
 	raw := s.Data
 	if raw == nil {
-		if raw, err = l.readFile(path); err != nil {
+		if raw, err = s.ReadFile(path); err != nil {
 			return nil, fmt.Errorf("reading the configuration: %w", err)
 		}
 	}
 	if len(raw) > maxFile {
 		return nil, Problems{{Message: "is larger than " + Size(maxFile).String()}}
 	}
+	if s.Memory == nil {
+		return newLoader(&s, cwd).load(raw, nil)
+	}
+	return s.loadWithMemory(raw, cwd)
+}
+
+// loadWithMemory loads only what is new in the document, or, if anything is wrong
+// with that, all of it, so that problems are reported where and as they are.
+func (s *Source) loadWithMemory(raw []byte, cwd string) (*Loaded, error) {
+	list, ok := segments(raw)
+	s.Memory.forget(s.Path, cwd, around(raw, list), s.Environ)
+	if ok && len(s.Memory.known) > 0 {
+		l := newLoader(s, cwd)
+		chosen := s.Memory.choose(list, l.sumOf)
+		if loaded, err := l.load(reduced(raw, list, chosen), chosen); err == nil {
+			s.Memory.keep(l, list)
+			return loaded, nil
+		}
+	}
+	l := newLoader(s, cwd)
+	loaded, err := l.load(raw, nil)
+	if err == nil {
+		s.Memory.keep(l, list)
+	}
+	return loaded, err
+}
+
+// loader reads, checks and completes one document, with the files that it names.
+type loader struct {
+	source   *Source
+	cwd      string
+	report   *report
+	config   *Config
+	files    []string
+	named    map[string]bool // that are among files
+	rules    map[string]ruleConditions
+	sums     map[string][sha256.Size]byte // of the files that were read
+	taken    map[string]*remembered       // the environments that are taken over, by YAML path
+	readings map[string]*reading          // of the others
+	current  *reading                     // of the environment that is being checked; nil: none is
+}
+
+func newLoader(s *Source, cwd string) *loader {
+	return &loader{
+		source: s, cwd: cwd, report: newReport(), files: []string{s.Path}, named: map[string]bool{s.Path: true},
+		rules: map[string]ruleConditions{}, sums: map[string][sha256.Size]byte{}, readings: map[string]*reading{},
+	}
+}
+
+// errNotWhole says that environments that were to be taken over are not where
+// they seemed to be.
+var errNotWhole = errors.New("what is new in the document cannot be read by itself")
+
+// load loads a document in which markers stand for the chosen environments.
+func (l *loader) load(raw []byte, chosen []*remembered) (*Loaded, error) {
 	root := parseDocument(raw, l.report)
 	if root == nil {
 		return nil, l.report.problems
 	}
-	d := newDecoder(l.report, filepath.Dir(path), cwd)
-	root, ignored := d.override(root, s.Environ)
+	d := newDecoder(l.report, filepath.Dir(l.source.Path), l.cwd)
+	d.chosen, d.taken = chosen, map[string]*remembered{}
+	root, ignored := d.override(root, l.source.Environ)
 	l.report.root = root
 	l.config = new(Config)
 	v := reflect.ValueOf(l.config).Elem()
 	v.Set(d.withDefaults(v.Type()))
 	d.section(root, v, "")
+	if l.taken = d.taken; !d.complete() {
+		return nil, errNotWhole
+	}
 	l.check()
 	l.report.sort()
 	if len(l.report.problems) > 0 {
 		return nil, l.report.problems
 	}
-	return &Loaded{Config: l.config, Path: path, Files: l.files, Ignored: ignored, Warnings: l.report.warnings}, nil
-}
-
-// loader checks a decoded configuration and reads the files that it names.
-type loader struct {
-	report   *report
-	config   *Config
-	readFile func(string) ([]byte, error)
-	also     func(string, *Environment) (problems, warnings []Problem)
-	files    []string
-	named    map[string]bool // that are among files
-	rules    map[string]ruleConditions
+	return &Loaded{Config: l.config, Path: l.source.Path, Files: l.files, Ignored: ignored, Warnings: l.report.warnings}, nil
 }
 
 const (
@@ -138,15 +205,38 @@ func (l *loader) read(at string, file Path, limit int) ([]byte, bool) {
 		l.report.add(at, "reading %s: %s", file, reasonOf(err))
 		return nil, false
 	}
-	if !l.named[string(file)] {
-		l.named[string(file)] = true
-		l.files = append(l.files, string(file))
-	}
+	l.name(string(file))
 	if len(data) > limit {
 		l.report.add(at, "%s is larger than %s", file, Size(limit))
 		return nil, false
 	}
 	return data, true
+}
+
+// name adds a file to those that the configuration names.
+func (l *loader) name(file string) {
+	if l.current != nil {
+		l.current.named = append(l.current.named, file)
+	}
+	if !l.named[file] {
+		l.named[file] = true
+		l.files = append(l.files, file)
+	}
+}
+
+// readFile reads a file, and notes it for the environment that is being checked.
+func (l *loader) readFile(path string) ([]byte, error) {
+	text, err := l.source.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if _, known := l.sums[path]; !known && l.source.Memory != nil {
+		l.sums[path] = sha256.Sum256(text)
+	}
+	if l.current != nil {
+		l.current.files[path] = l.sums[path]
+	}
+	return text, nil
 }
 
 // reasonOf returns an error without the path that the message already has.

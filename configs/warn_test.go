@@ -95,11 +95,14 @@ func TestOtherRoomsFindTheirProblemsInTheSamePass(t *testing.T) {
 	source := configs.Source{
 		Path: home + "/playgate.yaml", ReadFile: files{}.read,
 		Data: []byte("log: {level: loud}\n" + environment(someRules+"\nanonymous: 5\nviewer_query: token")),
-		Check: func(path string, e *configs.Environment) (problems, warnings []configs.Problem) {
+		Check: func(path string, e *configs.Environment, _ configs.ReadFunc) configs.Checked {
 			if e.ID != "acme-prod" || e.Policy.Document == nil {
 				t.Errorf("checking %+v", e)
 			}
-			return []configs.Problem{{Path: e.Policy.Path + ".rules[0].when", Message: "does not compile"}}, []configs.Problem{{Path: path, Message: "w"}}
+			return configs.Checked{
+				Problems: []configs.Problem{{Path: e.Policy.Path + ".rules[0].when", Message: "does not compile"}},
+				Warnings: []configs.Problem{{Path: path, Message: "w"}},
+			}
 		},
 	}
 	_, err := source.Load()
@@ -111,8 +114,8 @@ organizations[0].environments[0].viewer_query: "token" is a parameter with a mea
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
 	source.Data = []byte(environment(someRules + "\nanonymous: true"))
-	source.Check = func(path string, _ *configs.Environment) (problems, warnings []configs.Problem) {
-		return nil, []configs.Problem{{Path: path + ".policy", Message: "w"}}
+	source.Check = func(path string, _ *configs.Environment, _ configs.ReadFunc) configs.Checked {
+		return configs.Checked{Warnings: []configs.Problem{{Path: path + ".policy", Message: "w"}}}
 	}
 	loaded, err := source.Load()
 	if err != nil || len(loaded.Warnings) != 1 || loaded.Warnings[0].Line != 5 {
