@@ -49,10 +49,15 @@ func (s *Server) Enable(mount string, version int) {
 	}
 }
 
-// Transit mounts a transit engine.
+// Transit mounts a transit engine and has it make its wrapping key, an RSA key of
+// 4096 bits that takes seconds: the first import would wait for it.
 func (s *Server) Transit(mount string) {
 	s.t.Helper()
 	s.mount(mount, &api.MountInput{Type: "transit"})
+	s.await("making the wrapping key of "+mount, func() error {
+		_, err := s.Client().Logical().ReadWithContext(s.t.Context(), mount+"/wrapping_key")
+		return err
+	})
 }
 
 func (s *Server) mount(path string, engine *api.MountInput) {
