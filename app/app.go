@@ -40,9 +40,10 @@ type App struct {
 	inherited *inherited
 
 	state     atomic.Pointer[state]
-	promoting sync.Mutex // one promotion at a time; taken before reloading
-	reloading exclusive  // one reload at a time; taken before any room's lock
-	loading   exclusive  // one load at a time, also of those that were abandoned; taken after reloading
+	started   *configs.Config // what settings that take a restart have, whatever was loaded since
+	promoting sync.Mutex      // one promotion at a time; taken before reloading
+	reloading exclusive       // one reload at a time; taken before any room's lock
+	loading   exclusive       // one load at a time, also of those that were abandoned; taken after reloading
 	watch     watch
 
 	store        store.Store
@@ -89,6 +90,7 @@ func New(opts Options) (*App, error) {
 	}
 	a.watch.loaded(seen, false)
 	cfg := first.loaded.Config
+	a.started = cfg
 	a.log = newLogger(opts.Log, cfg.Log.Format, a.level)
 	if err := a.build(first, registry); err != nil {
 		return nil, errors.Join(err, a.life.undo(context.Background()))

@@ -127,7 +127,7 @@ func (a *App) reload(ctx context.Context) error {
 	if err := a.adopt(ctx, next); err != nil {
 		return err
 	}
-	for _, path := range configs.RestartOnly(inForce.loaded.Config, next.loaded.Config) {
+	for _, path := range configs.RestartOnly(a.started, next.loaded.Config) {
 		a.log.Warn("a changed setting takes a restart", "path", path)
 	}
 	return nil

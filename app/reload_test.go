@@ -79,3 +79,36 @@ func TestContradictingKeysDoNotUndoAReload(t *testing.T) {
 		t.Errorf("after the reload: %d %s, want the new rules and the last good key", code, body)
 	}
 }
+
+// TestSettingsThatTakeARestartAreComparedWithTheStart: not with what was loaded
+// last, which is not what is in force.
+func TestSettingsThatTakeARestartAreComparedWithTheStart(t *testing.T) {
+	t.Parallel()
+	path := write(t, configuration)
+	var log safeBuffer
+	a, err := app.New(app.Options{Path: path, Log: &log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Stop() })
+	if err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for n, step := range []struct {
+		text string
+		want int // warnings
+	}{
+		{configuration + "log: {format: text}\n", 1},
+		{configuration + "log: {format: text}\n\n", 1}, // it is still so
+		{configuration, 0},
+	} {
+		put(t, path, step.text)
+		if err := a.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		text := log.take()
+		if got := strings.Count(text, "a changed setting takes a restart"); got != step.want {
+			t.Errorf("reload %d: %d warnings, want %d\n%s", n+1, got, step.want, text)
+		}
+	}
+}

@@ -215,7 +215,9 @@ func RuleContext(path string, environ []string, env playback.EnvironmentID) (pol
 		if err != nil {
 			return policy.Options{}, nil, fmt.Errorf("%s.playback_ids: %w", at, err)
 		}
-		return policyOptions(e), known.Objects(), nil
+		options := policyOptions(e)
+		options.Catalogue = known.Lookup
+		return options, known.Objects(), nil
 	}
 	return policy.Options{}, nil, fmt.Errorf("there is no environment %.80q", env)
 }

@@ -17,8 +17,8 @@ import (
 
 type policyExplainCommand struct {
 	File        string `arg:"" optional:"" help:"Rule document; without one, --config and --environment say which rules are meant."`
-	Given       string `required:"" placeholder:"JSON" help:"The question, as a test's given has it: {\"viewer\": {…}, \"playback_id\": …, \"request\": {…}, \"now\": …}; @FILE reads a file. The inputs of a recorded decision will do."`
-	Config      string `placeholder:"FILE" help:"Configuration whose environment the rules are for."`
+	Given       string `required:"" placeholder:"JSON" help:"The question, as a test's given has it: {\"viewer\": {…}, \"playback_id\": …, \"request\": {…}, \"now\": …}, where now is 2026-01-01T00:00:00Z if it is not given; @FILE reads a file. The inputs of a recorded decision will do."`
+	Config      string `placeholder:"FILE" help:"Configuration whose environment the rules are for; its playback_ids describe a playback ID that is given alone."`
 	Environment string `help:"Environment in that configuration."`
 	JSON        bool   `name:"json" xor:"form" help:"Print the whole explanation as JSON."`
 	Tests       bool   `name:"tests" xor:"form" help:"Print the question, and each change that flips the answer, as entries for the document's tests."`

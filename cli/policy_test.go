@@ -82,6 +82,27 @@ func TestPolicyExplain(t *testing.T) {
 	}
 }
 
+// TestExplainReadsTheCatalogue of the configuration: a playback ID that is given
+// alone is what the gateway would take it for.
+func TestExplainReadsTheCatalogue(t *testing.T) {
+	t.Parallel()
+	files := rules()
+	files["config.yaml"] = strings.Replace(files["config.yaml"], "policy_file: p.yaml", "policy_file: p.yaml, playback_ids: [{id: P1, policy: signed, asset: {id: A1, meta: {released: '2027-01-01T00:00:00Z'}}}]", 1)
+	files["p.yaml"] = "version: 1\nrules: [{id: embargo, effect: deny, when: 'playback.known && timestamp(asset.meta.released) > now', reason: not_released}, {id: all, effect: allow, when: 'true'}]\n"
+	run := folder(t, files)
+	for given, want := range map[string]string{
+		`{"playback_id": "P1"}`:                                "deny  rule embargo  code not_released",
+		`{"playback_id": "P2"}`:                                "allow  rule all",
+		`{"playback_id": "P1", "playback": {"known": false}}`:  "allow  rule all", // as a decision was recorded
+		`{"playback_id": "P1", "now": "2027-02-01T00:00:00Z"}`: "allow  rule all",
+	} {
+		status, out, errs := run("policy", "explain", "--config", "@config.yaml", "--environment", "acme", "--given", given)
+		if status != 0 || !strings.HasPrefix(out, want) {
+			t.Errorf("%s: status %d, %s%s, want %s", given, status, out, errs, want)
+		}
+	}
+}
+
 // TestExplanationsAreTests: what explain prints with --tests can be put below a
 // document's tests as it is, and passes.
 func TestExplanationsAreTests(t *testing.T) {

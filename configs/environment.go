@@ -24,7 +24,7 @@ type Environment struct {
 	Viewers          []Viewer                `yaml:"viewers" doc:"Issuers of viewer tokens: who may identify a viewer."`
 	Anonymous        bool                    `yaml:"anonymous" default:"false" doc:"true: a request without any credential is a viewer with viewer.authenticated == false."`
 	ViewerCookie     string                  `yaml:"viewer_cookie" default:"" doc:"Name of a cookie that may carry the viewer token."`
-	ViewerQuery      string                  `yaml:"viewer_query" default:"" doc:"Name of a query parameter that may carry it, for <video src>."`
+	ViewerQuery      string                  `yaml:"viewer_query" default:"" doc:"Name of a query parameter that may carry it, for <video src>: read on GET and HEAD of redirects and of /v1/playback-ids/… alone."`
 	AccessTokens     []AccessToken           `yaml:"access_tokens" doc:"Credentials of backends; playgate access-token create prints such an entry."`
 	Catalog          Catalog                 `yaml:"catalog" doc:"What is known of playback IDs, and what an unknown one means."`
 	PlaybackIDs      []PlaybackID            `yaml:"playback_ids" doc:"Static entries of the catalogue. Entries that name one asset or live stream share it."`

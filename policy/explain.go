@@ -39,6 +39,11 @@ func ExplainGiven(text, given []byte, o Options) (*playback.Explanation, error) 
 	if err := d.problems.err(); err != nil {
 		return nil, err
 	}
+	if o.Catalogue != nil && !t.described {
+		if listed, ok := o.Catalogue(t.question.Object.ID); ok {
+			t.question.Object = listed
+		}
+	}
 	x := p.explain(&world{policy: p, question: t.question, scene: t.scene(), rights: t.rights})
 	for i := range t.rights {
 		h := &t.rights[i].held

@@ -12,6 +12,7 @@ import (
 
 // testCase is one entry of a document's `tests:`.
 type testCase struct {
+	described   bool // it says what the playback ID is, not its name alone
 	name        string
 	place       string // line 7
 	question    playback.Question
@@ -71,9 +72,9 @@ func (d *decoder) given(n node, t *testCase) {
 	d.fields(n, map[string]func(node){
 		"viewer":      func(v node) { d.givenViewer(v, t) },
 		"playback_id": func(v node) { d.givenPlaybackID(v, q.Object) },
-		"playback":    func(v node) { d.givenPlayback(v, q.Object) },
-		"asset":       func(v node) { q.Object.Asset = d.givenAsset(v) },
-		"live_stream": func(v node) { q.Object.LiveStream = d.givenLiveStream(v) },
+		"playback":    func(v node) { t.described = true; d.givenPlayback(v, q.Object) },
+		"asset":       func(v node) { t.described = true; q.Object.Asset = d.givenAsset(v) },
+		"live_stream": func(v node) { t.described = true; q.Object.LiveStream = d.givenLiveStream(v) },
 		"request":     func(v node) { d.givenRequest(v, q) },
 		"environment": func(v node) { t.environment = d.givenEnvironment(v) },
 		"now":         func(v node) { q.Now = d.time(v) },

@@ -25,6 +25,9 @@ type Options struct {
 	Unknown string
 	// Issuers are the aliases of the environment's viewers; nil: not known.
 	Issuers []string
+	// Catalogue finds what the environment's catalogue has of a playback ID that is
+	// given with nothing else to explain; nil: nothing.
+	Catalogue func(playback.ID) (*playback.Object, bool)
 	// Metrics is where the counts of the rules in force are, which go on; nil: they
 	// begin anew.
 	Metrics *Metrics

@@ -124,9 +124,12 @@ func (c *collector) convert(e ast.Expr, v ref.Val, as reachAs) {
 	}
 }
 
-// fit gives a value the type that stands at a place. Members of claims are what
-// JSON has: numbers are doubles, times are texts.
+// fit gives a value the type that stands at a place, nil if none such ever stands
+// there. Members of claims are what JSON has: numbers are doubles, times are texts.
 func fit(v ref.Val, at place) ref.Val {
+	if word, ok := v.(types.String); ok && !at.mayHave(string(word)) {
+		return nil
+	}
 	t := at.typ()
 	if t.Kind() != types.DynKind {
 		if v.Type().TypeName() == t.TypeName() {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -73,6 +74,16 @@ func wordsAt(shapeIndex, field int) *wordSet {
 		return liveStatusWords
 	}
 	return nil
+}
+
+// mayHave reports whether a text may ever stand at a place.
+func (p place) mayHave(text string) bool {
+	if p.shape == requestShape && p.field == requestIP {
+		_, err := netip.ParseAddr(text)
+		return err == nil || text == ""
+	}
+	words := wordsAt(p.shape, p.field)
+	return words == nil || words.possible(text)
 }
 
 // possible reports whether a text may ever come.
