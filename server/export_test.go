@@ -32,7 +32,7 @@ func NewConn(inner net.Conn, patience time.Duration) Conn { return Conn{newConn(
 
 // Begin and Rest tell it of a request.
 func (c Conn) Begin()             { c.begin() }
-func (c Conn) Rest(now time.Time) { c.rest(now) }
+func (c Conn) Rest(now time.Time) { c.rest(now, 0) }
 
 // Linger makes its Close as that of a connection whose request was refused half read.
 func (c Conn) Linger(half interface{ CloseWrite() error }) {

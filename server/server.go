@@ -175,7 +175,7 @@ func New(cfg Config) *Server {
 	})
 	s.app = fiber.New(fiber.Config{
 		ReadBufferSize:               readBuffer,
-		BodyLimit:                    1, // what fasthttp reads by itself before the handler runs; see readBody
+		BodyLimit:                    1, // what fasthttp reads by itself before the handler runs; see body
 		StreamRequestBody:            true,
 		DisablePreParseMultipartForm: true,
 		DisableStartupMessage:        true,
@@ -321,7 +321,19 @@ func (s *Server) finish(c *fiber.Ctx, x *middleware.Exchange, err error) {
 	if !s.realTime {
 		now = time.Now() //nolint:forbidigo // deadlines are the runtime's, whatever the tests inject
 	}
-	timed(c.Context().Conn()).rest(now)
+	timed(c.Context().Conn()).rest(now, heldBy(c.Response()))
+}
+
+// heldBy returns how many bytes an answer holds until it is written beyond what
+// every connection may.
+func heldBy(r *fasthttp.Response) int {
+	if r.IsBodyStream() {
+		return 0
+	}
+	if n := len(r.Body()); n > freeAnswer {
+		return n
+	}
+	return 0
 }
 
 // guard runs stages of a request; a panic in one is their error.
