@@ -43,13 +43,17 @@ func confined(t *testing.T, content files) *gateway {
 // permitted.
 func memoryGroup(t *testing.T) string {
 	t.Helper()
-	for root, limit := range map[string]string{"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"} {
-		group := filepath.Join(root, fmt.Sprintf("playgate-test-%d-%d", os.Getpid(), groups.Add(1)))
-		if os.Mkdir(group, 0o755) != nil {
+	for _, version := range []struct{ root, limit string }{{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, {"/sys/fs/cgroup", "memory.max"}} {
+		group := filepath.Join(version.root, fmt.Sprintf("playgate-test-%d-%d", os.Getpid(), groups.Add(1)))
+		if os.Mkdir(group, 0o755) != nil { //nolint:gosec // the kernel's own permissions
 			continue
 		}
 		t.Cleanup(func() { _ = os.Remove(group) })
-		if os.WriteFile(filepath.Join(group, limit), []byte(strconv.Itoa(container)), 0o600) == nil {
+		limit := filepath.Join(group, version.limit)
+		if _, err := os.Stat(limit); err != nil { // a folder, or a group without control of memory
+			continue
+		}
+		if os.WriteFile(limit, []byte(strconv.Itoa(container)), 0o600) == nil {
 			_ = os.WriteFile(filepath.Join(group, "memory.swap.max"), []byte("0"), 0o600) // version 2; there may be no swap
 			return group
 		}
@@ -150,10 +154,11 @@ func (a *attack) send(dialer *net.Dialer, text string) {
 
 // withstand checks that the gateway answers good requests while it is attacked, and
 // lives.
-func (g *gateway) withstand(a *attack, requests int) {
+func (g *gateway) withstand(a *attack) {
 	g.t.Helper()
 	var slowest time.Duration
 	failed, peak := 0, 0
+	const requests = 100
 	pace := time.NewTicker(50 * time.Millisecond)
 	defer pace.Stop()
 	for range requests {
@@ -193,7 +198,7 @@ func TestChaosUnfinishedHeaders(t *testing.T) {
 	g := confined(t, w.files)
 	a := newAttack(g)
 	a.strangers(12_750, time.Minute, "GET /v1/playback-ids/PIDacme/token HTTP/1.1\r\nHost: acme.example\r\nX-Padding: "+strings.Repeat("x", 16_000))
-	g.withstand(a, 100)
+	g.withstand(a)
 }
 
 // TestChaosWebhookBodies sends 400 webhooks of a megabyte at a time whose signature
@@ -206,9 +211,9 @@ func TestChaosWebhookBodies(t *testing.T) {
 			a := newAttack(g)
 			const size = 1_000_000
 			signature := fmt.Sprintf("t=%d,v1=%s", time.Now().Unix(), strings.Repeat("0", 64))
-			a.strangers(400, time.Second, fmt.Sprintf("POST /v1/webhooks/mux/acme HTTP/1.1\r\nHost: acme.example\r\nMux-Signature: %s\r\nContent-Length: %d\r\n\r\n%s",
+			a.strangers(400, 5*time.Second, fmt.Sprintf("POST /v1/webhooks/mux/acme HTTP/1.1\r\nHost: acme.example\r\nMux-Signature: %s\r\nContent-Length: %d\r\n\r\n%s",
 				signature, size, strings.Repeat(" ", size-missing)))
-			g.withstand(a, 100)
+			g.withstand(a)
 		})
 	}
 }
@@ -233,9 +238,9 @@ func TestChaosBatchBodies(t *testing.T) {
 			w := newWorld(t, c.extra, "acme")
 			g := confined(t, w.files)
 			a := newAttack(g)
-			a.strangers(600, time.Second, fmt.Sprintf("POST /v1/tokens/batch HTTP/1.1\r\nHost: acme.example\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s",
+			a.strangers(600, 5*time.Second, fmt.Sprintf("POST /v1/tokens/batch HTTP/1.1\r\nHost: acme.example\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s",
 				c.header, len(c.body)+c.missing, c.body))
-			g.withstand(a, 100)
+			g.withstand(a)
 		})
 	}
 }

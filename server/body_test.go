@@ -107,6 +107,29 @@ func TestBodiesBeyondTheMemoryAreRefused(t *testing.T) {
 	k.want(k.post("/v1/tokens/batch", `{"requests":[`+aBody+strings.Repeat(" ", 70<<10)+`]}`, bearer(acmeViewer)), 200, "")
 }
 
+// TestLargeBodiesAreParsedOneForEachCore: what they become takes several times their
+// bytes. Small ones do not wait for them.
+func TestLargeBodiesAreParsedOneForEachCore(t *testing.T) {
+	t.Parallel()
+	k := start(t, options{})
+	large := `{"requests":[` + aBody + strings.Repeat(" ", 10_000) + `]}`
+	var others []func()
+	for range runtime.GOMAXPROCS(0) {
+		others = append(others, k.server.Parse([]byte(large)))
+	}
+	s := k.tcp()()
+	s.send(message("POST", "/v1/tokens/batch", large, []string{bearer(acmeViewer), "Content-Type: application/json"}))
+	for range 3 {
+		k.want(k.post("/v1/tokens", aBody, bearer(acmeViewer)), 200, "")
+		diff(t, "requests that reached the issuer", k.issuer.last(t).PlaybackID, playback.ID("P"))
+	}
+	diff(t, "requests that reached the issuer", k.issuer.count(), 3)
+	for _, done := range others {
+		done()
+	}
+	k.want(s.answer(), 200, "")
+}
+
 // TestALargeAnswerIsInFlightUntilTheNextRequest: nobody says when it was read.
 func TestALargeAnswerIsInFlightUntilTheNextRequest(t *testing.T) {
 	t.Parallel()

@@ -24,6 +24,9 @@ func CanonicalJSON(body []byte) (canonical []byte, code string) {
 	return appendCanonical(nil, &v), ""
 }
 
+// Parse is what a large body goes through, as long as done is not called.
+func (s *Server) Parse(body []byte) (done func()) { return s.parse(body) }
+
 // Conn is a connection that keeps the server's timeouts.
 type Conn struct{ *conn }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -133,6 +134,8 @@ type Server struct {
 
 	connections *transport.Connections
 
+	parsing chan struct{} // a place for each large body that is being parsed
+
 	realTime bool // the clock is the real one, which deadlines run on
 
 	// warned is the configuration under which warnOfProxy has warned.
@@ -160,9 +163,10 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{
 		cfg: cfg, realTime: realTime,
-		routes: newTable(cfg.Pages),
-		auth:   middleware.NewAuthenticator(cfg.Identity),
-		limits: middleware.NewLimits(cfg.Now, cfg.Registerer),
+		routes:  newTable(cfg.Pages),
+		auth:    middleware.NewAuthenticator(cfg.Identity),
+		limits:  middleware.NewLimits(cfg.Now, cfg.Registerer),
+		parsing: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	s.connections = transport.New(transport.Config{
 		Limits: cfg.Connections, Logger: cfg.Logger, Registerer: cfg.Registerer,
