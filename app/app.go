@@ -25,6 +25,7 @@ import (
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/policy"
 	"github.com/playgate/playgate/server"
+	"github.com/playgate/playgate/server/transport"
 	"github.com/playgate/playgate/signer"
 	"github.com/playgate/playgate/signingkey"
 	"github.com/playgate/playgate/store"
@@ -105,9 +106,11 @@ func New(opts Options) (*App, error) {
 // each other.
 func (a *App) build(first *state, registry *prometheus.Registry) error {
 	cfg := first.loaded.Config
+	limits := newLimits(cfg, a.log)
 	if err := a.buildCatalogue(cfg, registry); err != nil {
 		return err
 	}
+	a.catalogues.maxUnknown = limits.unknown
 	backend, err := signer.OpenBackend(cfg.Signer.Backend, time.Now)
 	if err != nil {
 		return fmt.Errorf("opening the signer: %w", err)
@@ -136,9 +139,9 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 		Source: keeper, Driver: cfg.Keystore.Driver, Interval: refreshInterval(cfg), OnChange: a.takeKeys,
 		Logger: a.log, Now: time.Now, Registerer: registry,
 	})
-	a.identity = identity.New(identity.Config{Logger: a.log, Now: time.Now, Registerer: registry})
+	a.identity = identity.New(identity.Config{MaxRemembered: limits.identities, Logger: a.log, Now: time.Now, Registerer: registry})
 	a.cache = tokencache.New(tokencache.Config{
-		MaxEntries: cfg.Cache.MaxEntries, MaxBytes: int64(cfg.Cache.MaxBytes), Signer: pool,
+		MaxEntries: cfg.Cache.MaxEntries, MaxBytes: limits.tokens, Signer: pool,
 		Now: time.Now, Logger: a.log, Registerer: registry,
 	})
 	// Memory keys are this process's alone, so it knows all that they signed.
@@ -156,11 +159,16 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 		Snapshot: func() *server.Snapshot { return a.state.Load().edge },
 		Issuer:   pipeline, Explainer: pipeline, Policies: policyManager{a},
 		Identity: a.identity, JWKS: a.ring, Keys: keyManager{manager, a.settings}, Grants: holder, Logger: a.log, AccessLog: cfg.Log.Access.String(),
-		Webhooks: webhooks{a}, Registerer: registry, Pages: a.opts.Pages, Connections: connectionLimits(&cfg.Server, a.log),
+		Webhooks: webhooks{a}, Registerer: registry, Pages: a.opts.Pages, Connections: limits.connections,
 	})
 	a.dependencies = newDependencies(a.log, registry, a.watched()...)
-	a.admin = newAdminServer(adminConfig{ready: a.readiness, gatherer: a.registry, pprof: cfg.Server.AdminPprof})
-	return a.listen(cfg)
+	if err := a.listen(cfg); err != nil || a.adminListener == nil {
+		return err
+	}
+	a.admin = newAdminServer(adminConfig{
+		ready: a.readiness, gatherer: a.registry, pprof: cfg.Server.AdminPprof, hosts: adminHosts(cfg.Server.AdminListen, a.adminListener.Addr()),
+	})
+	return nil
 }
 
 // buildCatalogue opens the store and reads the catalogue from it.
@@ -204,6 +212,9 @@ func (a *App) listen(cfg *configs.Config) error {
 	if err != nil {
 		return fmt.Errorf("listening on server.admin_listen: %w", err)
 	}
+	a.adminListener = transport.New(transport.Config{
+		Limits: transport.Limits{Total: adminConnections}, Logger: a.log.With("listener", "admin"),
+	}).Listen(a.adminListener)
 	a.life.onStop("the admin listener", func(context.Context) error { return ignoreClosed(a.adminListener.Close()) })
 	return nil
 }

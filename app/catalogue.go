@@ -23,6 +23,8 @@ type catalogues struct {
 	metrics *catalog.Metrics
 	muxes   *muxClients
 	log     *slog.Logger
+	// maxUnknown bounds the IDs of each environment that Mux does not have.
+	maxUnknown int
 
 	mu      sync.Mutex      // guards what follows; held by one reload at a time, and by start
 	ctx     context.Context //nolint:containedctx // the life of the app's background work; nil before Start
@@ -105,7 +107,7 @@ func (c *catalogues) syncer(e *configs.Environment, live *catalog.Live) (*syncer
 		return running, nil
 	}
 	s.Syncer = catalog.NewSyncer(catalog.SyncConfig{
-		Environment: e.ID, Library: c.library, Live: live, Mux: video{client}, MaxAge: s.maxAge, Lookup: s.lookup,
+		Environment: e.ID, Library: c.library, Live: live, Mux: video{client}, MaxAge: s.maxAge, Lookup: s.lookup, MaxUnknown: c.maxUnknown,
 		Logger: c.log, Metrics: c.metrics, Now: time.Now,
 	})
 	return s, nil

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/playgate/playgate/catalog"
 	"github.com/playgate/playgate/configs"
@@ -27,6 +28,7 @@ type state struct {
 	shadows      map[playback.EnvironmentID]*policy.Policy // nil: none
 	inboxes      map[playback.EnvironmentID]*catalog.Inbox // filled before the state is in force
 	certificate  *tls.Certificate                          // nil: plain HTTP
+	tolerance    time.Duration                             // the longest webhooks.tolerance
 }
 
 // load reads a configuration and builds all that depends on it: rules,
@@ -91,6 +93,7 @@ func loadWith(reader *fileReader, path string, environ []string, from *inherited
 	for _, e := range loaded.Config.Environments() {
 		s.environments = append(s.environments, e.ID)
 		s.configured[e.ID] = e
+		s.tolerance = max(s.tolerance, e.Webhooks.Tolerance)
 		s.issuers = append(s.issuers, issuersOf(e)...)
 	}
 	directory, err := tenant.New(loaded.Config.Tenants())

@@ -22,38 +22,54 @@ func orGone(err error) error {
 // webhooks takes what Mux sends to any environment.
 type webhooks struct{ app *App }
 
-// Take verifies a webhook and gives it to the environment's catalogue. Who did
-// not sign for the environment learns nothing, not even whether there is one;
-// the log has the cause.
-func (w webhooks) Take(ctx context.Context, env playback.EnvironmentID, signature string, body []byte) (string, error) {
-	outcome, err := w.take(ctx, env, signature, body)
-	if err != nil && outcome == "" {
-		outcome = catalog.EventRefused
-	}
-	w.app.catalogues.metrics.Event(outcome)
-	return string(outcome), err
+// unsigned is the refusal of a webhook that was not signed for the environment. Who
+// sent it learns nothing, not even whether there is one; the log has the cause.
+func (w webhooks) unsigned(cause error) error {
+	w.app.catalogues.metrics.Event(catalog.EventRefused)
+	return playback.Errorf(playback.CodeInvalidCredentials, "The signature is missing, too old, or not by a secret of this environment.").Because(cause)
 }
 
-func (w webhooks) take(ctx context.Context, env playback.EnvironmentID, signature string, body []byte) (catalog.EventOutcome, error) {
-	s := w.app.state.Load()
-	e, inbox := s.configured[env], s.inboxes[env]
-	refused := playback.Errorf(playback.CodeInvalidCredentials, "The signature is missing, too old, or not by a secret of this environment.")
-	if e == nil || inbox == nil {
-		return "", refused.Because(errors.New("there is no such environment"))
+// Plausible refuses a signature that no environment would take: it is the same for
+// all of them, so that it tells nobody which there are.
+func (w webhooks) Plausible(signature string) error {
+	if err := catalog.CheckSignature(signature, time.Now().Add(-w.app.state.Load().tolerance)); err != nil {
+		return w.unsigned(err)
+	}
+	return nil
+}
+
+// Verify refuses a webhook that is not signed by a secret of the environment.
+func (w webhooks) Verify(env playback.EnvironmentID, signature string, body []byte) error {
+	e := w.app.state.Load().configured[env]
+	if e == nil {
+		return w.unsigned(errNoEnvironment)
 	}
 	if err := catalog.VerifySignature(signature, body, e.Webhooks.Secrets, time.Now().Add(-e.Webhooks.Tolerance)); err != nil {
-		return "", refused.Because(err)
+		return w.unsigned(err)
+	}
+	return nil
+}
+
+var errNoEnvironment = errors.New("there is no such environment")
+
+// Take gives a webhook to the environment's catalogue.
+func (w webhooks) Take(ctx context.Context, env playback.EnvironmentID, body []byte) (string, error) {
+	inbox := w.app.state.Load().inboxes[env]
+	if inbox == nil {
+		return "", w.unsigned(errNoEnvironment)
 	}
 	outcome, err := inbox.Take(ctx, body)
 	switch {
 	case err == nil:
-		return outcome, nil
 	case errors.Is(err, catalog.ErrEventEnvironment):
-		return "", playback.Errorf(playback.CodeInvalidCredentials, "environment.id: is not the environment of mux.environment_id").Because(err)
+		outcome, err = catalog.EventRefused, playback.Errorf(playback.CodeInvalidCredentials, "environment.id: is not the environment of mux.environment_id").Because(err)
 	case errors.Is(err, catalog.ErrEvent):
-		return "", playback.Errorf(playback.CodeInvalidField, "The body is not a webhook of Mux.").Because(err)
+		outcome, err = catalog.EventRefused, playback.Errorf(playback.CodeInvalidField, "The body is not a webhook of Mux.").Because(err)
+	default:
+		outcome, err = catalog.EventFailed, playback.Errorf(playback.CodeDependencyUnavailable, "The store does not answer.").After(webhookRetry).Because(err)
 	}
-	return catalog.EventFailed, playback.Errorf(playback.CodeDependencyUnavailable, "The store does not answer.").After(webhookRetry).Because(err)
+	w.app.catalogues.metrics.Event(outcome)
+	return string(outcome), err
 }
 
 // webhookRetry is what Mux is told about a store that is down; it has a plan of

@@ -18,8 +18,8 @@ const (
 	lookupLife = 10 * time.Second
 	// negativeFor is how long Mux's no counts.
 	negativeFor = 60 * time.Second
-	// maxNegative bounds the IDs that Mux said no to: callers choose them.
-	maxNegative = 10_000
+	// defaultUnknown bounds the IDs that Mux said no to: callers choose them.
+	defaultUnknown = 10_000
 	// maxFlights bounds the look-ups under way, which share a few requests a
 	// second: more would only wait for longer than anybody does.
 	maxFlights = 32
@@ -27,7 +27,9 @@ const (
 
 // lookups are the look-ups under way, and Mux's noes.
 type lookups struct {
-	mu       sync.Mutex // guards both
+	most int // noes
+
+	mu       sync.Mutex // guards what follows
 	flights  map[target]*flight
 	negative map[target]time.Time // until when
 }
@@ -39,8 +41,8 @@ type flight struct {
 	err   error
 }
 
-func newLookups() lookups {
-	return lookups{flights: map[target]*flight{}, negative: map[target]time.Time{}}
+func newLookups(most int) lookups {
+	return lookups{most: most, flights: map[target]*flight{}, negative: map[target]time.Time{}}
 }
 
 // find asks Mux about a target that the catalogue does not have, unless Mux said
@@ -118,9 +120,9 @@ func (s *Syncer) fly(ctx context.Context, t target, f *flight) {
 // remember keeps a no. Where there are too many, those that are over go, and
 // then any: they are only asked again.
 func (l *lookups) remember(t target, now time.Time) {
-	if len(l.negative) >= maxNegative {
+	if len(l.negative) >= l.most {
 		for other, until := range l.negative {
-			if len(l.negative) < maxNegative && now.Before(until) {
+			if len(l.negative) < l.most && now.Before(until) {
 				break
 			}
 			delete(l.negative, other)

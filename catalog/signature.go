@@ -22,6 +22,24 @@ var ErrSignature = errors.New("the webhook's signature is not good")
 // has proved nothing yet.
 const maxSignatures = 16
 
+// CheckSignature refuses a Mux-Signature header that cannot be right whatever the
+// body and the secret: it is missing or malformed, or older than any tolerance. The
+// error is one of VerifySignature's.
+func CheckSignature(header string, notBefore time.Time) error {
+	stamp, _, err := parseSignature(header)
+	if err != nil {
+		return err
+	}
+	unix, err := timeOf(stamp)
+	if err != nil {
+		return err
+	}
+	if unix < notBefore.Unix() {
+		return tooOld("it is too old", unix, notBefore)
+	}
+	return nil
+}
+
 // VerifySignature checks a webhook's Mux-Signature header (mux.md §7):
 // "t=<unix>,v1=<hex>", of which several v1 may be there, over "<t>.<body>". Any
 // of them may be by any of the secrets. Like Mux's SDKs, it minds signatures
@@ -32,9 +50,9 @@ func VerifySignature(header string, body []byte, secrets []playback.Secret, notB
 	if err != nil {
 		return err
 	}
-	unix, err := strconv.ParseInt(stamp, 10, 64)
+	unix, err := timeOf(stamp)
 	if err != nil {
-		return badSignature("its t is not a number of seconds")
+		return err
 	}
 	if len(secrets) == 0 {
 		return badSignature("no secret is configured (webhooks.secret_files)")
@@ -56,10 +74,23 @@ func VerifySignature(header string, body []byte, secrets []playback.Secret, notB
 		return badSignature("none of its v1 signatures (%d) is by one of the secrets (%d)", len(signatures), len(secrets))
 	}
 	if unix < notBefore.Unix() {
-		return badSignature("it is by one of the secrets, but too old: of %s, with webhooks.tolerance none before %s may be",
-			time.Unix(unix, 0).UTC().Format(time.RFC3339), notBefore.UTC().Format(time.RFC3339))
+		return tooOld("it is by one of the secrets, but too old", unix, notBefore)
 	}
 	return nil
+}
+
+// timeOf reads a header's t.
+func timeOf(stamp string) (unix int64, err error) {
+	unix, err = strconv.ParseInt(stamp, 10, 64)
+	if err != nil {
+		return 0, badSignature("its t is not a number of seconds")
+	}
+	return unix, nil
+}
+
+func tooOld(what string, unix int64, notBefore time.Time) error {
+	return badSignature("%s: of %s, with webhooks.tolerance none before %s may be",
+		what, time.Unix(unix, 0).UTC().Format(time.RFC3339), notBefore.UTC().Format(time.RFC3339))
 }
 
 func badSignature(format string, args ...any) error {

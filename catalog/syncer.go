@@ -42,10 +42,12 @@ type SyncConfig struct {
 	MaxAge      time.Duration // catalog.max_age
 	// Lookup: what is not known is asked for on first use (catalog.unknown:
 	// lookup).
-	Lookup  bool
-	Logger  *slog.Logger
-	Metrics *Metrics // nil: counts nothing
-	Now     func() time.Time
+	Lookup bool
+	// MaxUnknown bounds the IDs that are remembered as unknown to Mux; 0: 10,000.
+	MaxUnknown int
+	Logger     *slog.Logger
+	Metrics    *Metrics // nil: counts nothing
+	Now        func() time.Time
 }
 
 // Syncer keeps one environment's catalogue in step with Mux's API: it reads
@@ -110,7 +112,10 @@ func NewSyncer(cfg SyncConfig) *Syncer {
 	if cfg.Metrics == nil {
 		cfg.Metrics = NewMetrics(nil)
 	}
-	return &Syncer{cfg: cfg, queue: make(chan target, queued), lookups: newLookups(), waiting: waiting{rechecks: map[target]recheck{}}}
+	if cfg.MaxUnknown <= 0 {
+		cfg.MaxUnknown = defaultUnknown
+	}
+	return &Syncer{cfg: cfg, queue: make(chan target, queued), lookups: newLookups(cfg.MaxUnknown), waiting: waiting{rechecks: map[target]recheck{}}}
 }
 
 // Recheck asks Mux about an object; see Rechecker. false: too many wait already.

@@ -85,6 +85,16 @@ func Limit() uint64 {
 	return limit
 }
 
+// Installed returns how many bytes of memory the machine has, 0 if that is not
+// known.
+func Installed() uint64 {
+	size, err := memlimit.FromSystem()
+	if err != nil {
+		return 0
+	}
+	return size
+}
+
 func abs(n int) int { return max(n, -n) }
 
 // decided reports whether the operator told Go how to use memory.

@@ -29,7 +29,7 @@ type Config struct {
 	Log           Log            `yaml:"log" doc:"What is logged, and how."`
 	Keystore      Keystore       `yaml:"keystore" restart:"true" doc:"Where signing keys come from."`
 	Signer        Signer         `yaml:"signer" restart:"true" doc:"How tokens are signed."`
-	Cache         Cache          `yaml:"cache" restart:"true" doc:"The cache of signed tokens."`
+	Cache         Cache          `yaml:"cache" restart:"true" doc:"What is remembered, and how much of it. The memory limit is that of the control group or GOMEMLIMIT, else what the machine has; the limits in force are logged at start."`
 	Store         Store          `yaml:"store" restart:"true" doc:"Where durable records are kept."`
 	Geo           Geo            `yaml:"geo" doc:"Where viewers are."`
 	Decisions     Decisions      `yaml:"decisions" restart:"true" doc:"The decision log."`
@@ -43,7 +43,7 @@ type Server struct {
 	TLS                 TLS            `yaml:"tls" restart:"switch" doc:"Serve HTTPS with this pair. Both or neither; a changed file is read again on reload."`
 	AdminListen         string         `yaml:"admin_listen" default:"127.0.0.1:9090" restart:"true" doc:"Address of /livez, /readyz and /metrics; \"\" switches it off."`
 	AdminPprof          bool           `yaml:"admin_pprof" default:"false" restart:"true" doc:"Serve /debug/pprof on the admin address."`
-	MaxConnections      int            `yaml:"max_connections" default:"0" min:"0" restart:"true" doc:"The most connections at a time; then those that have been idle the longest are closed for new ones. 0: three quarters of RLIMIT_NOFILE, as far as half of the memory limit has room for them."`
+	MaxConnections      int            `yaml:"max_connections" default:"0" min:"0" restart:"true" doc:"The most connections at a time; then those whose clients have been waited for the longest are closed for new ones. 0: three quarters of RLIMIT_NOFILE, as far as three eighths of the memory limit have room for them (48 KiB each)."`
 	MaxConnectionsPerIP int            `yaml:"max_connections_per_ip" default:"0" min:"0" restart:"true" doc:"The most connections of one IPv4 address or IPv6 /64, trusted_proxies aside. 0: a quarter of max_connections."`
 	TrustedProxies      []netip.Prefix `yaml:"trusted_proxies" doc:"CIDRs whose X-Forwarded-For, -Host and -Proto are believed, walked from the right."`
 	DrainDelay          time.Duration  `yaml:"drain_delay" default:"5s" zero:"ok" doc:"How long to go on serving after SIGTERM while /readyz says no; 0 means none."`
@@ -85,10 +85,12 @@ type Signer struct {
 	Queue       int    `yaml:"queue" default:"1024" min:"1" doc:"Signatures that may wait; beyond it callers get 503. One caller holds at most an eighth."`
 }
 
-// Cache configures the token cache.
+// Cache configures what is remembered.
 type Cache struct {
-	MaxEntries int  `yaml:"max_entries" default:"100000" min:"1" doc:"The most tokens kept."`
-	MaxBytes   Size `yaml:"max_bytes" default:"256MiB" doc:"The most memory they may take."`
+	MaxEntries    int  `yaml:"max_entries" default:"100000" min:"1" doc:"The most tokens kept."`
+	MaxBytes      Size `yaml:"max_bytes" default:"256MiB" doc:"The most memory they may take. Where the default stands it is an eighth of the memory limit, if that is less."`
+	MaxIdentities int  `yaml:"max_identities" default:"0" min:"0" doc:"The most viewer tokens remembered as verified. 0: 100000, as far as an eighth of the memory limit has room for them (5 KiB each)."`
+	MaxUnknownIDs int  `yaml:"max_unknown_ids" default:"0" min:"0" doc:"The most playback IDs of each environment that are remembered as unknown to Mux (catalog.unknown: lookup). 0: 10000, as far as a sixty-fourth of the memory limit has room for them (512 bytes each)."`
 }
 
 // Environments returns every environment with its YAML path, such as

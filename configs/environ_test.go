@@ -33,7 +33,7 @@ func TestAnyScalarCanBeSetByEnvironmentVariable(t *testing.T) {
 		},
 	}
 	want.Signer = configs.Signer{Backend: "go", Concurrency: 2, Queue: 3}
-	want.Cache = configs.Cache{MaxEntries: 4, MaxBytes: 5 << 20}
+	want.Cache = configs.Cache{MaxEntries: 4, MaxBytes: 5 << 20, MaxIdentities: 6, MaxUnknownIDs: 7}
 	want.Store = configs.Store{Driver: "postgres", DSN: "postgres://u:p@h/d", Source: playback.NewSecret("postgres://u:p@h/d")}
 	got := mustLoad(t, "log: {level: warn}\nserver: {listen: ':99'}", nil,
 		"PLAYGATE_SERVER_LISTEN=127.0.0.1:1", "PLAYGATE_SERVER_TLS_CERT_FILE=", "PLAYGATE_SERVER_TLS_KEY_FILE=", "PLAYGATE_SERVER_ADMIN_LISTEN=127.0.0.1:2",
@@ -47,6 +47,7 @@ func TestAnyScalarCanBeSetByEnvironmentVariable(t *testing.T) {
 		"PLAYGATE_KEYSTORE_VAULT_AUTH_WRAPPED_SECRET_ID_FILE=/w", "PLAYGATE_KEYSTORE_VAULT_AUTH_ROLE=ro", "PLAYGATE_KEYSTORE_VAULT_AUTH_JWT_FILE=/j",
 		"PLAYGATE_KEYSTORE_VAULT_AUTH_CERT_FILE=/c", "PLAYGATE_KEYSTORE_VAULT_AUTH_KEY_FILE=/k",
 		"PLAYGATE_SIGNER_BACKEND=go", "PLAYGATE_SIGNER_CONCURRENCY=2", "PLAYGATE_SIGNER_QUEUE=3", "PLAYGATE_CACHE_MAX_ENTRIES=4", "PLAYGATE_CACHE_MAX_BYTES=5MiB",
+		"PLAYGATE_CACHE_MAX_IDENTITIES=6", "PLAYGATE_CACHE_MAX_UNKNOWN_IDS=7",
 		"PLAYGATE_STORE_DRIVER=postgres", "PLAYGATE_STORE_DSN=postgres://u:p@h/d", "PLAYGATE_STORE_DSN_FILE=",
 		"PATH=/bin", "OTHER_SERVER_LISTEN=:3", "playgate_server_listen=:4", "HOME",
 	)

@@ -92,7 +92,7 @@ func TestRedactedPrintsDefaults(t *testing.T) {
 	}
 	for _, line := range []string{
 		"server:\n  listen: :8080\n", "  drain_delay: 5s\n", "  trusted_proxies: []\n", "  access: 1/100\n", "    dir: /etc/playgate/keys\n",
-		"    refresh_interval: 15s\n", "cache:\n  max_entries: 100000\n  max_bytes: 256MiB\nstore:\n  driver: sqlite\n  dsn: /etc/playgate/playgate.db\n  dsn_file: \"\"\n", "organizations: []\n",
+		"    refresh_interval: 15s\n", "cache:\n  max_entries: 100000\n  max_bytes: 256MiB\n  max_identities: 0\n  max_unknown_ids: 0\nstore:\n  driver: sqlite\n  dsn: /etc/playgate/playgate.db\n  dsn_file: \"\"\n", "organizations: []\n",
 	} {
 		if !strings.Contains(string(shown), line) {
 			t.Errorf("%q is not in\n%s", line, shown)

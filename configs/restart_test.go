@@ -27,7 +27,7 @@ func TestRestartOnlyNamesWhatAReloadCannotChange(t *testing.T) {
 		"log otherwise":      {"", "log: {level: debug, access: all}", nil},
 		"server otherwise":   {"", "server: {trusted_proxies: [10.0.0.0/8], drain_delay: 0, unresolved_rate_limit: ''}", nil},
 		"the key store":      {"", "keystore: {driver: memory, file: {dir: x}, vault: {prefix: x, auth: {mount: y}}}", []string{"keystore.driver", "keystore.file.dir", "keystore.vault.prefix", "keystore.vault.auth.mount"}},
-		"signer and cache":   {"", "signer: {backend: go, concurrency: 1, queue: 2}\ncache: {max_entries: 3, max_bytes: 4}", []string{"signer.backend", "signer.concurrency", "signer.queue", "cache.max_entries", "cache.max_bytes"}},
+		"signer and cache":   {"", "signer: {backend: go, concurrency: 1, queue: 2}\ncache: {max_entries: 3, max_bytes: 4, max_identities: 5, max_unknown_ids: 6}", []string{"signer.backend", "signer.concurrency", "signer.queue", "cache.max_entries", "cache.max_bytes", "cache.max_identities", "cache.max_unknown_ids"}},
 		"organizations":      {"", "organizations: [{id: a, environments: [{id: b}]}]", nil},
 		"several, in order":  {"", "cache: {max_entries: 3}\nserver: {listen: ':1', drain_delay: 1}", []string{"server.listen", "cache.max_entries"}},
 		"null is no change":  {"signer: {queue: 1024}", "signer: ~", nil},

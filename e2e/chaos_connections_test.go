@@ -46,6 +46,10 @@ func TestChaosSilentConnectionsTakeNoDescriptors(t *testing.T) {
 		silent(t, target, fmt.Sprintf("127.0.1.%d", n+1), 40)
 		answered(fmt.Sprintf("with silent connections of %d addresses", n+1))
 	}
+	silent(t, strings.TrimPrefix(g.admin, "http://"), "127.0.0.1", 100)
+	if got := status(g.admin + "/livez"); got != http.StatusOK {
+		t.Errorf("with 100 silent connections to the admin listener /livez is %d, want 200", got)
+	}
 	g.signal(syscall.SIGHUP)
 	g.await("a reload, which needs descriptors", func() bool {
 		_, ok := g.find("reloaded")

@@ -18,12 +18,12 @@ import (
 	"github.com/playgate/playgate/playback"
 )
 
-const (
-	defaultRemembered = 100_000
-	// defaultRememberedBytes bounds the tokens that are remembered with their
-	// identities; the decoded claims take a few times as much.
-	defaultRememberedBytes = 128 << 20
-)
+// DefaultMaxRemembered is how many identities are remembered by default.
+const DefaultMaxRemembered = 100_000
+
+// rememberedToken is how many bytes the tokens of remembered identities may have on
+// average; the decoded claims take a few times as much.
+const rememberedToken = 128 << 20 / DefaultMaxRemembered
 
 // Config configures a Verifier. The zero value works.
 type Config struct {
@@ -36,7 +36,7 @@ type Config struct {
 	InsecureTransport http.RoundTripper
 
 	MaxRemembered      int // identities; 0: 100,000
-	MaxRememberedBytes int // bytes of their tokens; 0: 128 MiB
+	MaxRememberedBytes int // bytes of their tokens; 0: 1,342 for each
 
 	Registerer prometheus.Registerer // nil: metrics are counted, not published
 }
@@ -80,10 +80,10 @@ func New(c Config) *Verifier {
 		v.log = slog.New(slog.DiscardHandler)
 	}
 	if v.entries <= 0 {
-		v.entries = defaultRemembered
+		v.entries = DefaultMaxRemembered
 	}
 	if v.bytes <= 0 {
-		v.bytes = defaultRememberedBytes
+		v.bytes = v.entries * rememberedToken
 	}
 	v.metrics = newMetrics(v, c.Registerer)
 	v.roster.Store(v.newRoster(nil))

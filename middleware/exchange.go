@@ -108,8 +108,12 @@ type Exchange struct {
 	id         [maxRequestID]byte // what ID is a view of
 }
 
-// maxPooled bounds the buffers that an Exchange brings back to the pool.
-const maxPooled = 64 << 10
+// The buffers that an Exchange brings back to the pool, bytes. Bodies are read
+// before anybody is known: a large one is gone with its request.
+const (
+	maxPooledBody   = 4 << 10
+	maxPooledAnswer = 64 << 10
+)
 
 var exchanges = sync.Pool{New: func() any { return new(Exchange) }} //nolint:gochecknoglobals // a pool has no state that anyone can observe
 
@@ -123,12 +127,12 @@ func Open(now time.Time) *Exchange {
 
 // Close ends the exchange: its memory is another's from now on.
 func (x *Exchange) Close() {
-	*x = Exchange{Body: recycled(x.Body), Buf: recycled(x.Buf), key: x.key[:0]}
+	*x = Exchange{Body: recycled(x.Body, maxPooledBody), Buf: recycled(x.Buf, maxPooledAnswer), key: x.key[:0]}
 	exchanges.Put(x)
 }
 
-func recycled(b []byte) []byte {
-	if cap(b) > maxPooled {
+func recycled(b []byte, most int) []byte {
+	if cap(b) > most {
 		return nil
 	}
 	return b[:0]

@@ -104,6 +104,16 @@ func (l *Limits) Address(x *Exchange) error {
 	return l.address(x, x.credential.payer, 1)
 }
 
+// Failed charges one to the client's address for a request that no limit has
+// counted, because what proves its sender is checked first, and that is refused now.
+// It returns the refusal, or that of the limit.
+func (l *Limits) Failed(x *Exchange, refusal error) error {
+	if err := l.address(x, x.named(), 1); err != nil {
+		return err
+	}
+	return refusal
+}
+
 // Caller charges one to the limit of the caller that was authenticated. An
 // anonymous caller has none but its address, which was charged already.
 func (l *Limits) Caller(x *Exchange) error {

@@ -42,16 +42,9 @@ func postBatch(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) err
 	if err := checkJSON(c); err != nil {
 		return err
 	}
-	sent, trailing, refusal := readJSON(x.Body)
-	if refusal != nil {
-		return refusal
-	}
-	if trailing != nil {
-		return trailing
-	}
-	items, tokens, refusal := readBatch(c, x, &sent)
-	if refusal != nil {
-		return refusal
+	items, tokens, err := s.parseBatch(c, x)
+	if err != nil {
+		return err
 	}
 	defer release(items)
 	if err := s.limits.Charge(x, tokens-1); err != nil {
@@ -68,6 +61,23 @@ func postBatch(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) err
 	}
 	x.Buf = append(x.Buf, "]}"...)
 	return send(c, x)
+}
+
+// parseBatch reads the body of a batch.
+func (s *Server) parseBatch(c *fiber.Ctx, x *middleware.Exchange) (items []batchItem, tokens int, err error) {
+	defer s.parse(x.Body)()
+	sent, trailing, refusal := readJSON(x.Body)
+	if refusal != nil {
+		return nil, 0, refusal
+	}
+	if trailing != nil {
+		return nil, 0, trailing
+	}
+	items, tokens, refusal = readBatch(c, x, &sent)
+	if refusal != nil {
+		return nil, 0, refusal
+	}
+	return items, tokens, nil
 }
 
 func release(items []batchItem) {

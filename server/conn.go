@@ -80,14 +80,37 @@ func (c *conn) begin() {
 		return
 	}
 	c.limited.Busy()
+	c.limited.Settle(0) // the last answer was written
 	if c.phase.Load() > 0 {
 		c.phase.Store(0)
 	}
 }
 
-// rest is called when the answer to a request is ready to be written.
-func (c *conn) rest(now time.Time) {
+// receive is called when the body of a request is waited for, and received when it
+// no longer is.
+func (c *conn) receive() {
 	if c != nil {
+		c.limited.Receive()
+	}
+}
+
+func (c *conn) received() {
+	if c != nil {
+		c.limited.Busy()
+	}
+}
+
+// reserve takes n bytes for the request under way; false: there is no room for them.
+func (c *conn) reserve(n int) bool { return c == nil || c.limited.Reserve(n) }
+
+// evicted reports whether the connection was closed to make room for others.
+func (c *conn) evicted() bool { return c != nil && c.limited.Evicted() }
+
+// rest is called when the answer to a request is ready to be written, with the
+// bytes that it holds until then beyond what every connection may.
+func (c *conn) rest(now time.Time, held int) {
+	if c != nil {
+		c.limited.Settle(held)
 		c.limited.Idle(now)
 		c.phase.Store(max(1, int64(now.Sub(c.epoch))))
 	}

@@ -3,8 +3,6 @@ package server
 import (
 	"errors"
 	"fmt"
-	"io"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -20,10 +18,17 @@ func (s *Server) dispatch(c *fiber.Ctx, x *middleware.Exchange) error {
 	if r == nil {
 		return err
 	}
-	if err := readBody(c, x, r); err != nil {
+	if err := checkLength(c, r); err != nil {
+		return err
+	}
+	b := bodyOf(c, x, r)
+	if err := b.read(r.unproven()); err != nil {
 		return err
 	}
 	if err := s.admit(c, x, r); err != nil {
+		return b.refuse(err)
+	}
+	if err := b.read(r.limit); err != nil {
 		return err
 	}
 	return r.handle(s, r, c, x)
@@ -74,8 +79,12 @@ func (*Server) networkPath(c *fiber.Ctx) bool {
 // admit settles who asks and whether they may ask now and from here, if the route
 // wants to know.
 func (s *Server) admit(c *fiber.Ctx, x *middleware.Exchange, r *compiled) error {
-	if r.access == open {
+	switch r.access {
+	case open:
 		return nil
+	case signed:
+		return s.admitSigned(c, x)
+	case gated, system, known, managed, inspected:
 	}
 	s.auth.Inspect(c, x)
 	if err := s.limits.Address(x); err != nil {
@@ -91,85 +100,4 @@ func (s *Server) admit(c *fiber.Ctx, x *middleware.Exchange, r *compiled) error 
 		return err
 	}
 	return middleware.Permit(x, r.permission(c.Method()))
-}
-
-// checkLength refuses a body whose declared length is beyond the route's limit.
-func checkLength(c *fiber.Ctx, r *compiled) error {
-	if c.Request().Header.ContentLength() > r.limit { // negative: chunked, or none
-		return tooLarge(c, r)
-	}
-	return nil
-}
-
-// readBody reads the body, as far as the route wants it and its limit allows.
-// fasthttp hands it over unread (StreamRequestBody), so that a path that does
-// not exist is 404 whatever its body. What is left of a body that is too large
-// is never read: the connection is closed.
-func readBody(c *fiber.Ctx, x *middleware.Exchange, r *compiled) error {
-	if err := checkLength(c, r); err != nil {
-		return err
-	}
-	length := c.Request().Header.ContentLength() // -1: chunked, other negatives: none
-	stream := c.Context().RequestBodyStream()
-	if r.body == ignored || stream == nil {
-		return nil
-	}
-	x.Now = time.Time{} // it may have to be waited for
-	b, err := readUpTo(stream, x.Body[:0], length, r.limit)
-	x.Body = b
-	switch {
-	case err != nil:
-		c.Context().SetConnectionClose()
-		return brokenBody(err)
-	case len(b) > r.limit:
-		return tooLarge(c, r)
-	case length >= 0 && len(b) != length:
-		c.Context().SetConnectionClose()
-		return brokenBody(io.ErrUnexpectedEOF)
-	}
-	return nil
-}
-
-// readUpTo reads a stream of the given length (-1 unknown) to its end, or to
-// one byte beyond the limit. The buffer grows with what has arrived, not with
-// what was announced: nobody has proved who they are yet.
-func readUpTo(stream io.Reader, b []byte, length, limit int) ([]byte, error) {
-	const step = 4 << 10
-	want := step
-	if length >= 0 {
-		want = min(step, length+1) // room to see the end
-	}
-	for len(b) <= limit {
-		if len(b) == cap(b) {
-			b = append(make([]byte, 0, max(want, 2*cap(b))), b...)
-		}
-		n, err := stream.Read(b[len(b):min(cap(b), limit+1)])
-		b = b[:len(b)+n]
-		if errors.Is(err, io.EOF) {
-			return b, nil
-		}
-		if err != nil {
-			return b, err
-		}
-	}
-	return b, nil
-}
-
-func tooLarge(c *fiber.Ctx, r *compiled) error {
-	c.Context().SetConnectionClose()
-	timed(c.Context().Conn()).linger()
-	cause := errors.New("it came in chunks, more than that")
-	if length := c.Request().Header.ContentLength(); length >= 0 {
-		cause = fmt.Errorf("its declared length is %d", length)
-	}
-	return playback.Errorf(playback.CodePayloadTooLarge, "The body is larger than %d bytes.", r.limit).Because(cause)
-}
-
-// brokenBody is the refusal of a body that did not arrive.
-func brokenBody(err error) error {
-	var timeout interface{ Timeout() bool }
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		return requestTimeout().Because(err)
-	}
-	return invalidRequest().Because(err)
 }

@@ -12,8 +12,10 @@
 // buffers, which are reused as soon as the handler returns.
 //
 // If an attacker controls the request (they do), they can make the server read
-// 16 KiB of headers and the route's limit of body, parse it in time linear in
-// its size with bounded nesting, and get one refusal with a fixed text. No
+// 16 KiB of headers and 16 KiB of body; the route's limit of body where they are
+// admitted, or where only the body shows that its signature is wrong. All that is
+// held for them is bounded together (package transport). It is parsed in time linear
+// in its size with bounded nesting, and they get one refusal with a fixed text. No
 // byte of theirs reaches a Location, a token or a log line unless it passed a
 // closed grammar or an encoder. With an access token that has system permissions
 // they can make, switch and delete the signing keys of its one environment;

@@ -17,6 +17,7 @@ import (
 const (
 	codeInvalidRequest playback.Code = "invalid_request" //nolint:errname // a code, as playback has them
 	codeRequestTimeout playback.Code = "request_timeout" //nolint:errname // the same
+	codeOverloaded     playback.Code = "overloaded"      //nolint:errname // the same
 	kindRequestTimeout playback.Kind = "request_timeout"
 )
 
@@ -26,6 +27,7 @@ func transportCodes() []playback.CodeDoc {
 	return []playback.CodeDoc{
 		{Code: codeInvalidRequest, Kind: playback.InvalidParameters, Meaning: "What was sent is not a complete HTTP/1.1 request."},
 		{Code: codeRequestTimeout, Kind: kindRequestTimeout, Meaning: "The request did not arrive within 5 seconds."},
+		{Code: codeOverloaded, Kind: playback.ServiceUnavailable, Meaning: "The memory limit has no room for the request's body beside those of others; wait for Retry-After."},
 	}
 }
 
@@ -36,6 +38,15 @@ func invalidRequest() *playback.Error {
 func requestTimeout() *playback.Error {
 	return &playback.Error{Kind: kindRequestTimeout, Code: codeRequestTimeout, Message: "The request did not arrive in time."}
 }
+
+// overloaded is the refusal of a body that there is no memory for.
+func overloaded() *playback.Error {
+	return &playback.Error{Kind: playback.ServiceUnavailable, Code: codeOverloaded, Message: "Too much is being sent to the gateway.", RetryAfter: overloadedRetry}
+}
+
+// overloadedRetry is how long who was refused for want of memory is asked to wait:
+// bodies that stall give theirs back in that time.
+const overloadedRetry = time.Second
 
 // Status returns the HTTP status of a kind of error (contract §8).
 func Status(kind playback.Kind) int {
@@ -165,10 +176,20 @@ func appendError(b []byte, refusal *playback.Error, id string) []byte {
 	return append(b, "}}"...)
 }
 
+// freeAnswer is how much of an answer every connection may hold, bytes: it is part
+// of transport.ConnectionCost.
+const freeAnswer = 16 << 10
+
 // sendJSON sends x.Buf, which the response and the exchange trade for the
-// buffer of an earlier answer: nothing is copied.
+// buffer of an earlier answer: nothing is copied. The response keeps its buffer for
+// as long as the connection is open, so it does not get a large one to keep.
 func sendJSON(c *fiber.Ctx, x *middleware.Exchange) {
 	c.Response().Header.SetContentType(fiber.MIMEApplicationJSON)
+	if len(x.Buf) > freeAnswer {
+		c.Response().SetBodyRaw(x.Buf)
+		x.Buf = nil
+		return
+	}
 	x.Buf = c.Response().SwapBody(x.Buf)
 }
 

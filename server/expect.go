@@ -41,6 +41,7 @@ func (s *Server) expect(rc *fasthttp.RequestCtx) int {
 		return s.admit(c, x, r)
 	})
 	if r != nil && err == nil {
+		timed(rc.Conn()).receive()
 		rc.SetUserValue(expectationKey{}, &expectation{c, x, r})
 		return fasthttp.StatusContinue
 	}
@@ -57,7 +58,9 @@ func (s *Server) resume(e *expectation) {
 	defer s.app.ReleaseCtx(e.c)
 	defer e.x.Close()
 	s.finish(e.c, e.x, s.guard(e.c, e.x, func(c *fiber.Ctx, x *middleware.Exchange) error {
-		if err := readBody(c, x, e.r); err != nil {
+		timed(c.Context().Conn()).received()
+		b := bodyOf(c, x, e.r)
+		if err := b.read(e.r.limit); err != nil {
 			return err
 		}
 		return e.r.handle(s, e.r, c, x)

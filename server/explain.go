@@ -26,16 +26,9 @@ func postExplain(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) e
 	if err := checkJSON(c); err != nil {
 		return err
 	}
-	sent, trailing, refusal := readJSON(x.Body)
-	switch {
-	case refusal != nil:
-		return refusal
-	case trailing != nil:
-		return trailing
-	}
-	k, refusal := readOrder(c, x, &sent, "")
-	if refusal != nil {
-		return refusal
+	k, err := s.readExplained(c, x)
+	if err != nil {
+		return err
 	}
 	defer k.release()
 	ctx, cancel := context.WithTimeout(context.Background(), issueTimeout)
@@ -45,6 +38,23 @@ func postExplain(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) e
 		return err
 	}
 	return sendData(c, x, explanationOf(x, k.Viewer, explained))
+}
+
+// readExplained reads the body of POST /v1/explain.
+func (s *Server) readExplained(c *fiber.Ctx, x *middleware.Exchange) (*call, error) {
+	defer s.parse(x.Body)()
+	sent, trailing, refusal := readJSON(x.Body)
+	switch {
+	case refusal != nil:
+		return nil, refusal
+	case trailing != nil:
+		return nil, trailing
+	}
+	k, refusal := readOrder(c, x, &sent, "")
+	if refusal != nil {
+		return nil, refusal
+	}
+	return k, nil
 }
 
 // sendData sends {"data": …}, written the slow and easy way: these answers are

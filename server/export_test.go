@@ -24,6 +24,9 @@ func CanonicalJSON(body []byte) (canonical []byte, code string) {
 	return appendCanonical(nil, &v), ""
 }
 
+// Parse is what a large body goes through, as long as done is not called.
+func (s *Server) Parse(body []byte) (done func()) { return s.parse(body) }
+
 // Conn is a connection that keeps the server's timeouts.
 type Conn struct{ *conn }
 
@@ -32,7 +35,7 @@ func NewConn(inner net.Conn, patience time.Duration) Conn { return Conn{newConn(
 
 // Begin and Rest tell it of a request.
 func (c Conn) Begin()             { c.begin() }
-func (c Conn) Rest(now time.Time) { c.rest(now) }
+func (c Conn) Rest(now time.Time) { c.rest(now, 0) }
 
 // Linger makes its Close as that of a connection whose request was refused half read.
 func (c Conn) Linger(half interface{ CloseWrite() error }) {

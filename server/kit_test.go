@@ -27,6 +27,7 @@ import (
 	"github.com/playgate/playgate/issuer"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/server"
+	"github.com/playgate/playgate/server/transport"
 	"github.com/playgate/playgate/store/memory"
 	"github.com/playgate/playgate/tenant"
 )
@@ -315,6 +316,8 @@ type options struct {
 	accessLog  string
 	pages      map[string]http.Handler
 	logger     *slog.Logger
+
+	connections transport.Limits
 }
 
 func start(t testing.TB, o options) *kit {
@@ -336,7 +339,7 @@ func start(t testing.TB, o options) *kit {
 	k.server = server.New(server.Config{
 		Snapshot: k.snapshot.Load, Issuer: k.issuer, Identity: k.identity, JWKS: fakeKeys{}, Keys: k.keys, Grants: k.grants, Webhooks: k.hooks, Explainer: k.issuer, Policies: fakePolicies{},
 		Logger: o.logger, AccessLog: o.accessLog, Registerer: k.registry,
-		Now: k.clock.Now, Rand: func() float64 { return 0 }, Pages: o.pages,
+		Now: k.clock.Now, Rand: func() float64 { return 0 }, Pages: o.pages, Connections: o.connections,
 	})
 	served := make(chan error, 1)
 	go func() { served <- k.server.Serve(addressed{k.listener, &k.peer}, nil) }()

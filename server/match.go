@@ -80,7 +80,7 @@ func compile(r route) *compiled {
 		r.limit = maxBody
 	}
 	out := &compiled{route: r, Endpoint: middleware.Endpoint{
-		Route: r.path, CORS: r.access == gated, Backend: r.access != gated && r.access != open, ViewerQuery: r.query,
+		Route: r.path, CORS: r.access == gated, Backend: r.access.ofBackends(), ViewerQuery: r.query,
 	}}
 	methods := strings.ReplaceAll(" "+r.methods, " "+get, " "+get+" "+fiber.MethodHead)
 	out.allow = strings.ReplaceAll(strings.TrimPrefix(methods, " "), " ", ", ") + ", " + fiber.MethodOptions
@@ -232,7 +232,7 @@ func (r *compiled) permission(method string) tenant.Permission {
 			return tenant.VideoRead
 		}
 		return tenant.VideoWrite
-	case open, known:
+	case open, signed, known:
 	}
 	return 0
 }

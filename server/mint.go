@@ -14,19 +14,9 @@ func postTokens(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) er
 	if err := checkJSON(c); err != nil {
 		return err
 	}
-	sent, trailing, refusal := readJSON(x.Body)
-	if refusal != nil {
-		return refusal
-	}
-	if err := forbidden(x, &sent); err != nil {
+	k, err := s.readSingle(c, x)
+	if err != nil {
 		return err
-	}
-	if trailing != nil {
-		return trailing
-	}
-	k, refusal := readOrder(c, x, &sent, "")
-	if refusal != nil {
-		return refusal
 	}
 	defer k.release()
 	if err := s.limits.Charge(x, len(k.Types)-1); err != nil {
@@ -39,4 +29,24 @@ func postTokens(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) er
 	record(c, x, answer)
 	x.Buf = s.scribe(x, answer).appendBundle(x.Buf[:0], x.Environment.ID, slices.Contains(k.Types, playback.DRMLicense))
 	return send(c, x)
+}
+
+// readSingle reads the body of POST /v1/tokens.
+func (s *Server) readSingle(c *fiber.Ctx, x *middleware.Exchange) (*call, error) {
+	defer s.parse(x.Body)()
+	sent, trailing, refusal := readJSON(x.Body)
+	if refusal != nil {
+		return nil, refusal
+	}
+	if err := forbidden(x, &sent); err != nil {
+		return nil, err
+	}
+	if trailing != nil {
+		return nil, trailing
+	}
+	k, refusal := readOrder(c, x, &sent, "")
+	if refusal != nil {
+		return nil, refusal
+	}
+	return k, nil
 }

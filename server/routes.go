@@ -19,18 +19,22 @@ type access uint8
 const (
 	gated     access = iota // every stage of contract §8
 	open                    // none: no credential, no limit, no CORS
+	signed                  // the webhook's signature, and a limit for who fails at it; no CORS
 	system                  // backends with the system permission for the method; no CORS
 	known                   // backends, whatever their permissions; no CORS
 	managed                 // backends with the video permission for the method; no CORS
 	inspected               // backends with system:read, whatever the method: nothing is changed; no CORS
 )
 
+// ofBackends reports whether only backends may call.
+func (a access) ofBackends() bool { return a != gated && a != open && a != signed }
+
 // bodyUse says what becomes of a request's body.
 type bodyUse uint8
 
 const (
 	ignored bodyUse = iota // refused if it says that it is too large
-	wanted                 // read before anything else, up to the route's limit
+	wanted                 // read up to the route's limit: a little before anything else, the rest once the sender is admitted
 )
 
 // route is one path with all its methods, as data: newTable compiles it and
@@ -122,7 +126,7 @@ func apiRoutes() []route {
 		{methods: get + " " + put + " " + del, path: "/v1/grants/{id}", handle: oneGrant, access: managed, body: wanted},
 		{methods: get, path: "/v1/grants", handle: listGrants, access: managed},
 
-		{methods: post, path: "/v1/webhooks/mux/{environment}", handle: postWebhook, access: open, body: wanted, limit: maxWebhookBody},
+		{methods: post, path: "/v1/webhooks/mux/{environment}", handle: postWebhook, access: signed, body: wanted, limit: maxWebhookBody},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -133,6 +134,8 @@ type Server struct {
 
 	connections *transport.Connections
 
+	parsing chan struct{} // a place for each large body that is being parsed
+
 	realTime bool // the clock is the real one, which deadlines run on
 
 	// warned is the configuration under which warnOfProxy has warned.
@@ -160,9 +163,10 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{
 		cfg: cfg, realTime: realTime,
-		routes: newTable(cfg.Pages),
-		auth:   middleware.NewAuthenticator(cfg.Identity),
-		limits: middleware.NewLimits(cfg.Now, cfg.Registerer),
+		routes:  newTable(cfg.Pages),
+		auth:    middleware.NewAuthenticator(cfg.Identity),
+		limits:  middleware.NewLimits(cfg.Now, cfg.Registerer),
+		parsing: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	s.connections = transport.New(transport.Config{
 		Limits: cfg.Connections, Logger: cfg.Logger, Registerer: cfg.Registerer,
@@ -175,7 +179,7 @@ func New(cfg Config) *Server {
 	})
 	s.app = fiber.New(fiber.Config{
 		ReadBufferSize:               readBuffer,
-		BodyLimit:                    1, // what fasthttp reads by itself before the handler runs; see readBody
+		BodyLimit:                    1, // what fasthttp reads by itself before the handler runs; see body
 		StreamRequestBody:            true,
 		DisablePreParseMultipartForm: true,
 		DisableStartupMessage:        true,
@@ -321,7 +325,19 @@ func (s *Server) finish(c *fiber.Ctx, x *middleware.Exchange, err error) {
 	if !s.realTime {
 		now = time.Now() //nolint:forbidigo // deadlines are the runtime's, whatever the tests inject
 	}
-	timed(c.Context().Conn()).rest(now)
+	timed(c.Context().Conn()).rest(now, heldBy(c.Response()))
+}
+
+// heldBy returns how many bytes an answer holds until it is written beyond what
+// every connection may.
+func heldBy(r *fasthttp.Response) int {
+	if r.IsBodyStream() {
+		return 0
+	}
+	if n := len(r.Body()); n > freeAnswer {
+		return n
+	}
+	return 0
 }
 
 // guard runs stages of a request; a panic in one is their error.

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -16,27 +15,47 @@ import (
 
 // fakeWebhooks answers as it is told and remembers what it was given.
 type fakeWebhooks struct {
-	mu       sync.Mutex
-	taken    []string
-	deadline bool
-	outcome  string
-	err      error
+	mu                  sync.Mutex
+	taken               []string
+	deadline            bool
+	outcome             string
+	implausible, forged error
+	err                 error
 }
 
 var _ server.Webhooks = (*fakeWebhooks)(nil)
 
-func (f *fakeWebhooks) Take(ctx context.Context, env playback.EnvironmentID, signature string, body []byte) (string, error) {
+func (f *fakeWebhooks) Plausible(string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.implausible
+}
+
+func (f *fakeWebhooks) Verify(env playback.EnvironmentID, signature string, body []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.taken = append(f.taken, fmt.Sprintf("%s %s %q", env, signature, body))
+	return f.forged
+}
+
+func (f *fakeWebhooks) Take(ctx context.Context, _ playback.EnvironmentID, _ []byte) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	_, f.deadline = ctx.Deadline()
-	f.taken = append(f.taken, fmt.Sprintf("%s %s %q", env, signature, body))
 	return f.outcome, f.err
 }
 
 func (f *fakeWebhooks) will(outcome string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.outcome, f.err, f.taken = outcome, err, nil
+	f.outcome, f.err, f.taken, f.implausible, f.forged = outcome, err, nil, nil, nil
+}
+
+// refuses makes it refuse signatures, before or after the body is known.
+func (f *fakeWebhooks) refuses(implausible, forged error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.implausible, f.forged, f.taken = implausible, forged, nil
 }
 
 const hooks = "/v1/webhooks/mux/"
@@ -71,6 +90,7 @@ func TestAWebhookThatIsTooLargeIsNotTaken(t *testing.T) {
 	t.Parallel()
 	k := start(t, options{})
 	k.hooks.will("applied", nil)
+	k.hooks.refuses(errForged, nil) // the size answers first (contract §8)
 	tooLarge := strings.Repeat("x", 1<<20+1)
 	k.want(k.post(hooks+string(acme), tooLarge), http.StatusRequestEntityTooLarge, playback.CodePayloadTooLarge)
 	chunked := "POST " + hooks + string(acme) + " HTTP/1.1\r\nHost: " + acmeHost + "\r\nTransfer-Encoding: chunked\r\n\r\n" +
@@ -98,6 +118,9 @@ func TestARefusedWebhookHasACauseInTheLogAlone(t *testing.T) {
 		{cause, http.StatusInternalServerError, playback.CodeInternalError},
 	} {
 		k.hooks.will("", c.err)
+		if c.status == http.StatusUnauthorized {
+			k.hooks.refuses(nil, c.err)
+		}
 		before := len(k.log.text())
 		r := k.post(hooks+string(acme), "{}", "Mux-Signature: t=1,v1=5ec2e7")
 		k.want(r, c.status, c.code)
@@ -108,30 +131,67 @@ func TestARefusedWebhookHasACauseInTheLogAlone(t *testing.T) {
 	}
 }
 
-// TestWebhooksAreNobodysLimit: Mux sends from few addresses, and strangers from
-// the same ones must not keep it out (contract §3).
-func TestWebhooksAreNobodysLimit(t *testing.T) {
+var errForged = playback.Errorf(playback.CodeInvalidCredentials, "The signature is not good.")
+
+// TestOnlyForgedWebhooksAreLimited: Mux sends from few addresses, and strangers from
+// the same ones must not keep it out; what they send counts at the limit of their
+// address, that of the host's environment (contract §3).
+func TestOnlyForgedWebhooksAreLimited(t *testing.T) {
 	t.Parallel()
 	all := tenants()
 	for i := range all {
 		for j := range all[i].Environments {
-			all[i].Environments[j].RateLimits.IP = "2-M"
+			all[i].Environments[j].RateLimits.IP = "4-M"
 		}
 	}
-	k := start(t, options{tenants: all, unresolved: "2-M"})
-	k.hooks.will("", playback.Errorf(playback.CodeInvalidCredentials, "The signature is not good."))
-	conn := k.begin(k.listener.Dial, strings.Repeat(message("POST", hooks+string(acme), "{}", nil), 20))
-	defer conn.Close()
-	answers := bufio.NewReader(conn)
-	for range 20 {
-		k.want(k.read("POST", answers), http.StatusUnauthorized, playback.CodeInvalidCredentials)
+	for name, refuse := range map[string]func(*fakeWebhooks){
+		"implausible": func(f *fakeWebhooks) { f.refuses(errForged, nil) },
+		"forged":      func(f *fakeWebhooks) { f.refuses(nil, errForged) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := start(t, options{tenants: all, unresolved: "2-M"})
+			k.hooks.will("applied", nil)
+			for range 10 {
+				k.want(k.post(hooks+string(acme), "{}"), http.StatusOK, "")
+			}
+			refuse(k.hooks)
+			for range 4 {
+				k.want(k.post(hooks+"nobody", "{}"), http.StatusUnauthorized, playback.CodeInvalidCredentials)
+			}
+			k.want(k.post(hooks+string(acme), "{}"), http.StatusTooManyRequests, playback.CodeRateLimited)
+			k.want(k.call("GET", "/v1/playback-ids/P1/token"), http.StatusTooManyRequests, playback.CodeRateLimited)
+			for range 2 {
+				k.want(k.post(hooks+string(acme), "{}", "Host: elsewhere.example"), http.StatusUnauthorized, playback.CodeInvalidCredentials)
+			}
+			k.want(k.post(hooks+string(acme), "{}", "Host: elsewhere.example"), http.StatusTooManyRequests, playback.CodeRateLimited)
+			k.hooks.will("applied", nil)
+			k.want(k.post(hooks+string(acme), "{}"), http.StatusOK, "")
+		})
 	}
-	for range 3 {
-		k.call("GET", "/v1/playback-ids/P1/token")
+}
+
+// TestAnImplausibleWebhookIsRefusedBeforeItsBodyIsRead: one byte of the body is
+// there, and the rest never comes.
+func TestAnImplausibleWebhookIsRefusedBeforeItsBodyIsRead(t *testing.T) {
+	t.Parallel()
+	for name, framing := range map[string]string{
+		"long":    "Content-Length: 1000000\r\n\r\n{",
+		"short":   "Content-Length: 1000\r\n\r\n{",
+		"expects": "Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := start(t, options{})
+			k.hooks.refuses(errForged, nil)
+			s := k.tcp()()
+			s.send("POST " + hooks + string(acme) + " HTTP/1.1\r\nHost: " + acmeHost + "\r\n" + framing)
+			k.want(s.answer(), http.StatusUnauthorized, playback.CodeInvalidCredentials)
+			if len(k.hooks.taken) > 0 {
+				t.Errorf("%d bodies were read", len(k.hooks.taken))
+			}
+		})
 	}
-	k.want(k.call("GET", "/v1/playback-ids/P1/token"), http.StatusTooManyRequests, playback.CodeRateLimited)
-	k.hooks.will("applied", nil)
-	k.want(k.post(hooks+string(acme), "{}"), http.StatusOK, "")
 }
 
 func TestWebhooksAreNotForPages(t *testing.T) {

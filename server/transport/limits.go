@@ -1,9 +1,10 @@
 package transport
 
-// What a connection takes at most before anybody is known on it, bytes: the
-// buffer of its header (16 KiB) and of its answer, the stack of its goroutine,
-// and as much again for the garbage collector's room.
-const connectionCost = 40 << 10
+// ConnectionCost is what a connection takes of Limits.Bytes while nothing is
+// reserved for it: the buffers of its header and of its answer, the first 4 KiB of
+// a body, what the header became when it was parsed, and its goroutine's stack.
+// TestChaosUnfinishedHeaders measures it.
+const ConnectionCost = 48 << 10
 
 // The descriptors that are kept for everything but connections of the listener:
 // key files, the store, the admin listener, and the clients of Vault, Mux and
@@ -13,11 +14,21 @@ const (
 	mostReserve  = 1024
 )
 
+// Limits bound the connections of a Listener.
+type Limits struct {
+	Total   int // connections at a time; 0: as many as come
+	PerPeer int // of one IPv4 address or IPv6 /64; 0: Total
+	// Bytes bounds what is in flight: ConnectionCost for each connection, and
+	// what is reserved for their requests, which is half of it at most; 0:
+	// nothing is counted.
+	Bytes int64
+}
+
 // Derive returns the limits that are in force where the configuration leaves
-// them open (0), for a process that may have so many descriptors and so many
-// bytes of memory (0: nobody limits it). Connections get three quarters of the
-// descriptors, and half of the memory at most; one peer gets a quarter of them.
-func Derive(configured Limits, descriptors, memory uint64) Limits {
+// them open (0), for a process that may have so many descriptors. Connections get
+// three quarters of the descriptors, as far as Bytes has room for them; one peer
+// gets a quarter of the connections.
+func Derive(configured Limits, descriptors uint64) Limits {
 	l := configured
 	reserve := min(mostReserve, max(leastReserve, descriptors/4))
 	available := 1
@@ -26,8 +37,8 @@ func Derive(configured Limits, descriptors, memory uint64) Limits {
 	}
 	if l.Total == 0 {
 		l.Total = available
-		if memory > 0 {
-			l.Total = max(1, min(l.Total, int(min(memory/2/connectionCost, 1<<20))))
+		if l.Bytes > 0 {
+			l.Total = max(1, min(l.Total, int(min(l.Bytes/ConnectionCost, 1<<20))))
 		}
 	}
 	l.Total = min(l.Total, available)

@@ -21,12 +21,6 @@ const (
 	longestPause  = time.Second
 )
 
-// Limits bound the connections of a Listener.
-type Limits struct {
-	Total   int // connections at a time; 0: as many as come
-	PerPeer int // of one IPv4 address or IPv6 /64; 0: Total
-}
-
 // Config is what Connections are made of.
 type Config struct {
 	Limits Limits

@@ -2,14 +2,12 @@ package transport
 
 import (
 	"cmp"
-	"errors"
 	"math"
 	"net"
 	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -17,12 +15,22 @@ import (
 const (
 	reasonTotal   = "total"    // there are Limits.Total, all of them in use
 	reasonPerPeer = "per_peer" // the peer has Limits.PerPeer
+	reasonMemory  = "memory"   // Limits.Bytes are in flight, and no connection can be closed for more
 )
 
 // evictions is the part of the idle connections that is closed at once to make
 // room: looking for them costs a pass over all, which is then needed for one new
 // connection in so many only.
 const evictions = 64
+
+// patience is how long the body of a request, or the reader of an answer, may be
+// waited for while others want the memory that is reserved for it.
+const patience = time.Second
+
+// searchPause is how long the memory of other requests is not looked for after it
+// was looked for in vain: that is a pass over all connections, and whoever sends
+// large bodies can ask for it as often as they like.
+const searchPause = 50 * time.Millisecond
 
 // table holds the open connections.
 type table struct {
@@ -32,9 +40,11 @@ type table struct {
 
 	evicted atomic.Uint64
 
-	mu    sync.Mutex // guards what follows
-	conns map[*Conn]struct{}
-	peers map[netip.Prefix]int
+	mu        sync.Mutex // guards what follows
+	conns     map[*Conn]struct{}
+	peers     map[netip.Prefix]int
+	reserved  int64 // bytes, by all connections
+	nextTrial int64 // when reserved bytes of others may be looked for again
 }
 
 func newTable(limits Limits, exempt func(netip.Addr) bool) *table {
@@ -44,6 +54,9 @@ func newTable(limits Limits, exempt func(netip.Addr) bool) *table {
 	if limits.PerPeer == 0 {
 		limits.PerPeer = limits.Total
 	}
+	if limits.Bytes == 0 {
+		limits.Bytes = math.MaxInt64
+	}
 	return &table{
 		limits: limits, exempt: exempt,
 		epoch: time.Now(), //nolint:forbidigo // an origin of durations: it decides nothing
@@ -52,8 +65,8 @@ func newTable(limits Limits, exempt func(netip.Addr) bool) *table {
 }
 
 // admit returns the connection within the limits, or the reason why it cannot be
-// had. Where there are as many as there may be, those that have been idle the
-// longest are closed for it.
+// had. Where there are as many as there may be, those that have been waiting for
+// their clients the longest are closed for it.
 func (t *table) admit(inner net.Conn) (_ *Conn, reason string) {
 	c := &Conn{Conn: inner, table: t}
 	address := addressOf(inner)
@@ -64,39 +77,96 @@ func (t *table) admit(inner net.Conn) (_ *Conn, reason string) {
 	if t.peers[c.peer] >= t.limits.PerPeer && !t.exempt(address) {
 		return nil, reasonPerPeer
 	}
-	if len(t.conns) >= t.limits.Total && !t.evictLocked() {
+	full := func() bool { return len(t.conns) >= t.limits.Total }
+	scarce := func() bool { return t.inFlightLocked() > t.limits.Bytes-ConnectionCost }
+	if full() || scarce() {
+		t.evictLocked(waiting, max(1, len(t.conns)/evictions), func() bool { return full() || scarce() })
+	}
+	switch {
+	case full():
 		return nil, reasonTotal
+	case scarce() && len(t.conns) > 0:
+		return nil, reasonMemory
 	}
 	t.conns[c] = struct{}{}
 	t.peers[c.peer]++
 	return c, ""
 }
 
-// evictLocked closes the connections that have been idle the longest: a part of
-// all, at least one. false: none is idle.
-func (t *table) evictLocked() bool {
+// inFlightLocked returns the bytes that count against Limits.Bytes.
+func (t *table) inFlightLocked() int64 {
+	return int64(len(t.conns))*ConnectionCost + t.reserved
+}
+
+// reserve takes n bytes for the request on a connection. Connections that wait
+// for a request are closed for it, and requests that have kept waiting for
+// patience; false: that is not enough, or the connection is closed itself.
+func (t *table) reserve(c *Conn, n int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, open := t.conns[c]; !open {
+		return false
+	}
+	now := t.elapsed()
+	stalled := func(c *Conn, since int64) bool { return now-since >= int64(patience) }
+	beyond := func() bool { return t.reserved > t.limits.Bytes/2-n }
+	if beyond() && now >= t.nextTrial {
+		t.evictLocked(func(c *Conn, since int64) bool { return c.reserved.Load() > 0 && stalled(c, since) }, 0, beyond)
+	}
+	scarce := func() bool { return t.inFlightLocked() > t.limits.Bytes-n }
+	if scarce() && !beyond() && now >= t.nextTrial {
+		t.evictLocked(func(c *Conn, since int64) bool { return !c.receiving.Load() || stalled(c, since) }, 1, scarce)
+	}
+	if beyond() || scarce() {
+		t.nextTrial = max(t.nextTrial, now+int64(searchPause))
+		return false
+	}
+	if _, open := t.conns[c]; !open { // it was itself the one that waited the longest
+		return false
+	}
+	c.reserved.Add(n)
+	t.reserved += n
+	return true
+}
+
+// settle makes n bytes what is reserved for a connection, even beyond the limits.
+func (t *table) settle(c *Conn, n int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, open := t.conns[c]; open {
+		t.reserved += n - c.reserved.Swap(n)
+	}
+}
+
+// waiting admits every connection that waits for its client.
+func waiting(*Conn, int64) bool { return true }
+
+// evictLocked closes connections that wait for their clients, those that have
+// waited the longest first, as far as may allows: least of them, and then for as
+// long as more are needed.
+func (t *table) evictLocked(may func(c *Conn, since int64) bool, least int, needed func() bool) {
 	type candidate struct {
 		conn  *Conn
 		since int64
 	}
-	var idle []candidate
+	var candidates []candidate
 	for c := range t.conns {
-		if since := c.idle.Load(); since > 0 {
-			idle = append(idle, candidate{c, since})
+		if since := c.idle.Load(); since > 0 && may(c, since) {
+			candidates = append(candidates, candidate{c, since})
 		}
 	}
-	slices.SortFunc(idle, func(a, b candidate) int { return cmp.Compare(a.since, b.since) })
-	closed := false
-	for _, c := range idle[:min(len(idle), max(1, t.limits.Total/evictions))] {
+	slices.SortFunc(candidates, func(a, b candidate) int { return cmp.Compare(a.since, b.since) })
+	for n, c := range candidates {
+		if n >= least && !needed() {
+			return
+		}
 		if !c.conn.idle.CompareAndSwap(c.since, evictedMark) {
-			continue // a request has begun
+			continue // it waits no longer
 		}
 		t.removeLocked(c.conn)
 		t.evicted.Add(1)
-		closed = true
 		_ = c.conn.Conn.Close() // whoever reads from it learns of it
 	}
-	return closed
 }
 
 func (t *table) remove(c *Conn) {
@@ -113,14 +183,15 @@ func (t *table) removeLocked(c *Conn) {
 	if t.peers[c.peer]--; t.peers[c.peer] <= 0 {
 		delete(t.peers, c.peer)
 	}
+	t.reserved -= c.reserved.Swap(0)
 }
 
-// counts returns how many connections are idle and how many are not.
+// counts returns how many connections wait for a request and how many have one.
 func (t *table) counts() (idle, busy int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for c := range t.conns {
-		if c.idle.Load() > 0 {
+		if c.idle.Load() > 0 && !c.receiving.Load() {
 			idle++
 		} else {
 			busy++
@@ -129,82 +200,13 @@ func (t *table) counts() (idle, busy int) {
 	return idle, busy
 }
 
+// inFlight returns the bytes that count against Limits.Bytes.
+func (t *table) inFlight() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.inFlightLocked()
+}
+
 func (t *table) elapsed() int64 {
 	return max(1, int64(time.Since(t.epoch)))
-}
-
-// evictedMark is Conn.idle of a connection that was closed to make room.
-const evictedMark = -1
-
-// Conn is a connection within the limits. It is idle from the beginning
-// and after each answer, until the header of a request has arrived: what an
-// attacker sends slowly is idle.
-type Conn struct {
-	net.Conn
-
-	table *table
-	peer  netip.Prefix
-	idle  atomic.Int64 // since when, counted from table.epoch; 0: a request is being answered
-}
-
-// Busy says that a request is being answered. c may be nil.
-func (c *Conn) Busy() {
-	if c == nil {
-		return
-	}
-	if since := c.idle.Load(); since > 0 {
-		c.idle.CompareAndSwap(since, 0)
-	}
-}
-
-// Idle says that the connection waits for a request since now. c may be nil.
-func (c *Conn) Idle(now time.Time) {
-	if c != nil {
-		c.idle.CompareAndSwap(0, max(1, int64(now.Sub(c.table.epoch))))
-	}
-}
-
-// Close closes the connection and gives its place to another.
-func (c *Conn) Close() error {
-	c.table.remove(c)
-	return c.Conn.Close()
-}
-
-// CloseWrite closes the connection for writing, as far as the one below can.
-func (c *Conn) CloseWrite() error {
-	if inner, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return inner.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
-
-// SyscallConn returns the connection below, for system calls on it.
-func (c *Conn) SyscallConn() (syscall.RawConn, error) {
-	inner, ok := c.Conn.(syscall.Conn)
-	if !ok {
-		return nil, syscall.ENOTSOCK
-	}
-	return inner.SyscallConn()
-}
-
-// addressOf returns the peer's IP address, the zero Addr if it has none.
-func addressOf(c net.Conn) netip.Addr {
-	if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr().Unmap()
-	}
-	return netip.Addr{}
-}
-
-// peerOf returns what counts as one peer: an IPv4 address, an IPv6 /64. All
-// connections without an address are one.
-func peerOf(address netip.Addr) netip.Prefix {
-	bits := 32
-	if address.Is6() {
-		bits = 64
-	}
-	prefix, err := address.WithZone("").Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return prefix
 }

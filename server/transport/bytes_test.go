@@ -1,0 +1,191 @@
+package transport_test
+
+import (
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/playgate/playgate/server/transport"
+)
+
+// flight is a listener whose connections share a few bytes.
+type flight struct {
+	t     *testing.T
+	inner *scripted
+	l     *transport.Listener
+}
+
+// inFlight returns a listener with room for so many connections and, on top of
+// them, so many reserved bytes; which half of both must have room for.
+func inFlight(t *testing.T, connections int, reserved int64) *flight {
+	t.Helper()
+	inner := newScripted()
+	limits := transport.Limits{Bytes: int64(connections)*transport.ConnectionCost + reserved}
+	return &flight{t, inner, transport.New(transport.Config{Limits: limits}).Listen(inner)}
+}
+
+// accept returns a connection that has just come, a second of the fake clock after
+// the last.
+func (f *flight) accept() (*peer, *transport.Conn) {
+	f.t.Helper()
+	time.Sleep(time.Second)
+	p := from("192.0.2.1")
+	f.inner.results <- p
+	c, err := f.l.Accept()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return p, c.(*transport.Conn)
+}
+
+// refused reports whether a connection that comes now is refused.
+func (f *flight) refused() bool {
+	p := from("192.0.2.9")
+	f.inner.results <- p
+	end := time.AfterFunc(time.Second, func() { f.inner.results <- net.ErrClosed })
+	defer end.Stop()
+	_, err := f.l.Accept()
+	return err != nil && p.wasClosed()
+}
+
+func TestBytesBoundConnections(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := inFlight(t, 2, 0)
+		first, firstConn := f.accept()
+		firstConn.Busy()
+		second, secondConn := f.accept()
+		secondConn.Busy()
+		if !f.refused() {
+			t.Fatal("a third connection was accepted though there is no memory for it and the others are busy")
+		}
+		firstConn.Idle(time.Now())
+		f.accept()
+		if !first.wasClosed() || second.wasClosed() {
+			t.Errorf("closed: the idle one %v, the busy one %v, want only the idle one", first.wasClosed(), second.wasClosed())
+		}
+	})
+}
+
+func TestReservedBytesAreBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const half = 1 * transport.ConnectionCost // of two
+		f := inFlight(t, 2, 0)
+		_, c := f.accept()
+		c.Busy()
+		if !c.Reserve(half-1) || !c.Reserve(1) {
+			t.Fatal("half of the bytes cannot be reserved")
+		}
+		if c.Reserve(1) {
+			t.Fatal("more than half of the bytes were reserved")
+		}
+		c.Settle(0)
+		if !c.Reserve(half) {
+			t.Error("what was settled cannot be reserved again")
+		}
+		_ = c.Close()
+		if c.Reserve(1) {
+			t.Error("a closed connection reserves")
+		}
+		_, c = f.accept()
+		c.Busy()
+		if !c.Reserve(half) {
+			t.Error("what a closed connection had cannot be reserved")
+		}
+		c.Settle(1 << 40) // an answer that is there already
+		if c.Settle(0); !c.Reserve(half) {
+			t.Error("what was settled beyond the limit is not given back")
+		}
+	})
+}
+
+func TestABodyTakesTheMemoryOfTheLongestIdle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := inFlight(t, 4, 0)
+		idle, _ := f.accept()
+		younger, _ := f.accept()
+		busy, busyConn := f.accept()
+		busyConn.Busy()
+		_, c := f.accept()
+		c.Busy()
+		c.Receive()
+		if !c.Reserve(1) {
+			t.Fatal("no byte could be reserved")
+		}
+		if !idle.wasClosed() || younger.wasClosed() || busy.wasClosed() {
+			t.Errorf("closed: the longest idle %v, the other %v, the busy one %v, want only the first", idle.wasClosed(), younger.wasClosed(), busy.wasClosed())
+		}
+	})
+}
+
+func TestABodyThatStallsGivesItsMemoryAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := inFlight(t, 8, 0)
+		const half = 4 * transport.ConnectionCost
+		stalled, stalledConn := f.accept()
+		answering, answeringConn := f.accept()
+		_, c := f.accept()
+		for _, conn := range []*transport.Conn{stalledConn, answeringConn, c} {
+			conn.Busy()
+			conn.Receive()
+		}
+		if !stalledConn.Reserve(half/2) || !answeringConn.Reserve(half/2) {
+			t.Fatal("half of the bytes cannot be reserved")
+		}
+		answeringConn.Busy() // the body has arrived
+		if c.Reserve(1) {
+			t.Fatal("a body took the memory of one that was waited for a moment ago")
+		}
+		time.Sleep(time.Second)
+		c.Busy()
+		c.Receive()
+		if !c.Reserve(1) || !stalledConn.Evicted() || !stalled.wasClosed() {
+			t.Errorf("a body that has stalled for a second keeps its memory")
+		}
+		if stalledConn.Reserve(1) {
+			t.Error("a connection that was closed to make room reserves")
+		}
+		if answering.wasClosed() {
+			t.Error("a connection whose request is being answered was closed")
+		}
+		stalledConn.Busy()
+		stalledConn.Idle(time.Now())
+		if !stalledConn.Evicted() {
+			t.Error("a connection that was closed to make room is in use again")
+		}
+	})
+}
+
+func TestANewConnectionTakesThePlaceOfAnUnfinishedBody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := inFlight(t, 2, 0)
+		older, olderConn := f.accept()
+		olderConn.Busy()
+		olderConn.Receive()
+		younger, youngerConn := f.accept()
+		youngerConn.Busy()
+		youngerConn.Receive()
+		f.accept()
+		if !older.wasClosed() || younger.wasClosed() {
+			t.Errorf("closed: the older %v, the younger %v, want only the older", older.wasClosed(), younger.wasClosed())
+		}
+	})
+}
+
+// TestNoConnectionIsNoLimit: a server may serve connections that nobody bounds.
+func TestNoConnectionIsNoLimit(t *testing.T) {
+	t.Parallel()
+	var c *transport.Conn
+	c.Busy()
+	c.Receive()
+	c.Idle(time.Now())
+	c.Settle(1)
+	if !c.Reserve(1<<40) || c.Evicted() {
+		t.Error("no connection has limits")
+	}
+}
