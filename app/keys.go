@@ -74,7 +74,7 @@ func newKeeper(cfg *configs.Config, log *slog.Logger) (keystore.Keeper, error) {
 			Logger: log, Now: time.Now,
 		})
 	default:
-		return file.New(file.Config{Dir: string(k.File.Dir), Now: time.Now}), nil
+		return file.New(file.Config{Dir: string(k.File.Dir), Strict: k.File.StrictPermissions, Now: time.Now}), nil
 	}
 }
 
