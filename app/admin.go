@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/pprof"
 	"time"
@@ -22,6 +23,7 @@ type adminConfig struct {
 	ready    func() readiness
 	gatherer prometheus.Gatherer
 	pprof    bool
+	log      *slog.Logger
 }
 
 // newAdminServer returns the operators' listener: liveness says that the
@@ -54,6 +56,7 @@ func newAdminServer(cfg adminConfig) *http.Server {
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(cfg.log.Handler(), slog.LevelWarn), // the default writes to standard error, and waits
 	}
 }
 
