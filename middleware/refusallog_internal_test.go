@@ -6,17 +6,38 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
+
+// lockedBuffer is written to by timers.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+// take returns what was written since the last time.
+func (l *lockedBuffer) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.b.Reset()
+	return l.b.String()
+}
 
 // TestAFloodOfRefusalsIsSummarized: fifty lines of each kind, and one line a
 // second with the number of the others.
 func TestAFloodOfRefusalsIsSummarized(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
+		var out lockedBuffer
 		l := refusalLog{logger: slog.New(slog.NewJSONHandler(&out, nil)), windows: map[refusal]*refusalWindow{}}
 		flood := func(r refusal, level slog.Level, count int) (admitted int) {
 			for range count {
@@ -28,14 +49,13 @@ func TestAFloodOfRefusalsIsSummarized(t *testing.T) {
 		}
 		summaries := func() string {
 			var texts []string
-			for text := range strings.Lines(out.String()) {
+			for text := range strings.Lines(out.take()) {
 				var line map[string]any
 				if err := json.Unmarshal([]byte(text), &line); err != nil {
 					t.Fatal(err)
 				}
 				texts = append(texts, fmt.Sprint(line["level"], " ", line["msg"], " ", line["code"], " ", line["environment"], " ", line["count"]))
 			}
-			out.Reset()
 			return strings.Join(texts, "\n")
 		}
 		want := func(text string) {
