@@ -198,9 +198,9 @@ func (l *Log) reportLost() {
 		return
 	}
 	record := slog.NewRecord(l.cfg.Now(), slog.LevelWarn, "log lines were dropped", 0)
-	for s, count := range lost {
-		if count > 0 {
-			record.AddAttrs(slog.Uint64(severity(s).name(), count))
+	for s := range severities {
+		if lost[s] > 0 {
+			record.AddAttrs(slog.Uint64(s.name(), lost[s]))
 		}
 	}
 	_ = l.self.Handle(context.Background(), record) // the queue takes everything

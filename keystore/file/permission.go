@@ -96,15 +96,9 @@ func (p *pass) checkDirectory(name string) (refused error) {
 		return known
 	}
 	path := filepath.Join(filepath.Dir(p.dir), name)
-	dir, err := p.root.Open(name)
-	if err != nil { // a key in it could be read, so that passes
-		p.unsure = true
-		return nil
-	}
-	defer func() { _ = dir.Close() }() // only looked at
-	refused, warning, err := exposureOfOpen(dir)
+	refused, warning, err := p.directoryExposure(name)
 	switch refused, warning = p.judge(refused, warning); {
-	case err != nil:
+	case err != nil: // a key in it could be read, so that passes
 		p.unsure = true
 	case refused != nil:
 		refused = fmt.Errorf("lies in %s, which %w", path, refused)
@@ -113,4 +107,13 @@ func (p *pass) checkDirectory(name string) (refused error) {
 	}
 	p.directories[name] = refused
 	return refused
+}
+
+func (p *pass) directoryExposure(name string) (refused, warning, err error) {
+	dir, err := p.root.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = dir.Close() }() // only looked at
+	return exposureOfOpen(dir)
 }
