@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -29,6 +30,7 @@ type adminConfig struct {
 	gatherer prometheus.Gatherer
 	pprof    bool
 	hosts    []string // that a request may be meant for, nil: any
+	log      *slog.Logger
 }
 
 // The times that the admin listener gives a peer. A profile or trace of some
@@ -75,6 +77,7 @@ func newAdminServer(cfg adminConfig) *http.Server {
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connectionKey{}, c)
 		},
+		ErrorLog: slog.NewLogLogger(cfg.log.Handler(), slog.LevelWarn), // the default writes to standard error, and waits
 	}
 }
 

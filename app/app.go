@@ -29,13 +29,15 @@ import (
 	"github.com/playgate/playgate/signer"
 	"github.com/playgate/playgate/signingkey"
 	"github.com/playgate/playgate/store"
+	"github.com/playgate/playgate/telemetry"
 	"github.com/playgate/playgate/tokencache"
 )
 
 // App is one gateway in one process. Two may live side by side.
 type App struct {
 	opts      Options
-	log       *slog.Logger
+	logs      *telemetry.Log
+	log       *slog.Logger // of logs
 	level     *slog.LevelVar
 	metrics   *metrics
 	inherited *inherited
@@ -68,9 +70,8 @@ type App struct {
 	adminListener net.Listener // nil: switched off
 
 	life      lifecycle
-	accepting atomic.Bool   // requests are served
-	failed    chan error    // a listener that ended by itself
-	hurry     chan struct{} // closed to skip what is left of drain_delay
+	accepting atomic.Bool // requests are served
+	failed    chan error  // a listener that ended by itself
 	serving   sync.WaitGroup
 }
 
@@ -82,7 +83,7 @@ func New(opts Options) (*App, error) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a := &App{
 		opts: opts, registry: registry, level: new(slog.LevelVar), metrics: newMetrics(registry), inherited: &inherited{metrics: policy.NewMetrics(registry)},
-		muxes: newMuxClients(), failed: make(chan error, 2), hurry: make(chan struct{}), reloading: newExclusive(), loading: newExclusive(),
+		muxes: newMuxClients(), failed: make(chan error, 2), reloading: newExclusive(), loading: newExclusive(),
 	}
 	a.life.init()
 	first, seen, err := load(opts.Path, opts.Environ, a.inherited)
@@ -92,14 +93,22 @@ func New(opts Options) (*App, error) {
 	a.watch.loaded(seen, false)
 	cfg := first.loaded.Config
 	a.started = cfg
-	a.log = newLogger(opts.Log, cfg.Log.Format, a.level)
+	a.logs = telemetry.Open(telemetry.Config{Writer: opts.Log, Format: cfg.Log.Format, Level: a.level, Now: time.Now, Registerer: registry})
+	a.log = a.logs.Logger()
 	if err := a.build(first, registry); err != nil {
-		return nil, errors.Join(err, a.life.undo(context.Background()))
+		return nil, a.abandon(err)
 	}
 	if err := a.adopt(context.Background(), first); err != nil {
-		return nil, errors.Join(err, a.life.undo(context.Background()))
+		return nil, a.abandon(err)
 	}
 	return a, nil
+}
+
+// abandon undoes what New did before it failed, and returns why it did.
+func (a *App) abandon(err error) error {
+	err = errors.Join(err, a.life.undo(context.Background()))
+	_ = a.closeLog() // err tells why
+	return err
 }
 
 // build makes the rooms that outlive a reload, in the order in which they need
@@ -166,7 +175,8 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 		return err
 	}
 	a.admin = newAdminServer(adminConfig{
-		ready: a.readiness, gatherer: a.registry, pprof: cfg.Server.AdminPprof, hosts: adminHosts(cfg.Server.AdminListen, a.adminListener.Addr()),
+		ready: a.readiness, gatherer: a.registry, pprof: cfg.Server.AdminPprof, log: a.log,
+		hosts: adminHosts(cfg.Server.AdminListen, a.adminListener.Addr()),
 	})
 	return nil
 }
@@ -238,7 +248,7 @@ func (a *App) Start(ctx context.Context) error {
 
 	if a.adminListener != nil { // first: reading many keys takes time, and /livez must answer meanwhile
 		a.serving.Go(func() { a.watchServer("the admin listener", a.admin.Serve(a.adminListener)) })
-		a.life.onStop("the admin server", a.admin.Shutdown)
+		a.life.onStop("the admin server", a.life.unlessHurried(a.admin.Shutdown))
 	}
 	a.identity.Start(background)
 	a.life.onStop("viewers' key sets", func(context.Context) error { a.identity.Stop(); return nil })
@@ -261,7 +271,7 @@ func (a *App) Start(ctx context.Context) error {
 
 	a.accepting.Store(true)
 	a.serving.Go(func() { a.watchServer("the listener", a.server.Serve(a.listener, a.secure)) })
-	a.life.onStop("the server", a.server.Shutdown)
+	a.life.onStop("the server", a.life.unlessHurried(a.server.Shutdown))
 	a.serving.Go(func() { a.rotation.run(background) })
 	if a.geo != nil {
 		a.serving.Go(func() { a.geo.Run(background) })
@@ -297,6 +307,9 @@ func (a *App) logStart() {
 		a.log.Error("not ready", "reasons", r.Reasons)
 	}
 }
+
+// Log returns the gateway's logger.
+func (a *App) Log() *slog.Logger { return a.log }
 
 // Addr returns the address that viewers and backends reach.
 func (a *App) Addr() net.Addr { return a.listener.Addr() }

@@ -214,15 +214,18 @@ func TestAnEnvironmentWithoutRulesStartsAndDeniesEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Count(log.String(), "there are no rules"); got != 1 {
-		t.Errorf("the start says %d times that there are no rules: %s", got, log.String())
-	}
+	t.Cleanup(func() { _ = a.Stop() })
 	if err := a.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = a.Stop() })
 	if code, body := get(t, "http://"+a.Addr().String()+"/v1/playback-ids/P1/token"); code != http.StatusForbidden || !strings.Contains(body, "no_matching_rule") {
 		t.Errorf("token: %d %s", code, body)
+	}
+	if err := a.Stop(); err != nil {
+		t.Error(err)
+	}
+	if got := strings.Count(log.String(), "there are no rules"); got != 1 {
+		t.Errorf("the start says %d times that there are no rules: %s", got, log.String())
 	}
 }
 

@@ -76,7 +76,9 @@ func (a *App) openJournal(cfg *configs.Config, registry prometheus.Registerer) (
 }
 
 // decisionsTime bounds how long a sink that does not answer may hold up a stop.
-const decisionsTime = 5 * time.Second
+// With logTime it is less than the five seconds beyond drain_delay within which a
+// gateway without requests under way stops.
+const decisionsTime = 3 * time.Second
 
 // DecisionViewer names a viewer of one of a configuration's environments.
 type DecisionViewer struct {

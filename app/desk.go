@@ -11,6 +11,7 @@ import (
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/signingkey"
+	"github.com/playgate/playgate/telemetry"
 )
 
 // KeyDesk is where an operator changes the keys of one environment, without a
@@ -48,7 +49,7 @@ func OpenKeys(path string, environ []string, env playback.EnvironmentID, audit i
 	return &KeyDesk{
 		Environment: env, Settings: settings, keeper: keeper,
 		Manager: signingkey.NewManager(signingkey.Config{
-			Keeper: keeper, Environments: func() []playback.EnvironmentID { return s.environments }, Now: time.Now, Audit: newLogger(audit, cfg.Log.Format, new(slog.LevelVar)),
+			Keeper: keeper, Environments: func() []playback.EnvironmentID { return s.environments }, Now: time.Now, Audit: telemetry.NewLogger(audit, cfg.Log.Format),
 			Settings: func(id playback.EnvironmentID) (signingkey.Settings, bool) { return settings, id == env },
 		}),
 	}, nil

@@ -74,7 +74,7 @@ func newKeeper(cfg *configs.Config, log *slog.Logger) (keystore.Keeper, error) {
 			Logger: log, Now: time.Now,
 		})
 	default:
-		return file.New(file.Config{Dir: string(k.File.Dir), Now: time.Now}), nil
+		return file.New(file.Config{Dir: string(k.File.Dir), Strict: k.File.StrictPermissions, Now: time.Now}), nil
 	}
 }
 
@@ -82,7 +82,7 @@ func newKeeper(cfg *configs.Config, log *slog.Logger) (keystore.Keeper, error) {
 func (a *App) manage(keeper keystore.Keeper, ledger signingkey.Ledger, registry *prometheus.Registry) *signingkey.Manager {
 	manager := signingkey.NewManager(signingkey.Config{
 		Keeper: keeper, Settings: a.settings, Ledger: ledger, Environments: func() []playback.EnvironmentID { return a.state.Load().environments },
-		Changed: a.keys.Refresh, Audit: slog.New(unfiltered{a.log.Handler()}), Now: time.Now,
+		Changed: a.keys.Refresh, Audit: a.logs.Records(), Now: time.Now,
 	})
 	a.rotation = newRotation(&rotation{
 		manager: manager, log: a.log, keys: a.keys, inForce: a.state.Load,

@@ -4,18 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/playgate/playgate/playback"
 )
 
-// drainTimeout bounds how long requests in flight may hold up a stop.
-const drainTimeout = 20 * time.Second
+const (
+	// drainTimeout bounds how long requests in flight may hold up a stop.
+	drainTimeout = 20 * time.Second
+	// stopSlack is what a stop may take beyond drain_delay and drainTimeout.
+	stopSlack = 5 * time.Second
+	// hurriedTimeout bounds a stop from the second signal on.
+	hurriedTimeout = 2 * time.Second
+	// logTime is how long the last lines of the log may hold up a stop.
+	logTime = time.Second
+)
 
 // emptyQueue is how long the accept loop gets to take what the kernel has
 // already accepted.
@@ -50,11 +55,32 @@ type lifecycle struct {
 	// ending ends when Stop begins, and with it what must not hold up a stop.
 	ending context.Context //nolint:containedctx // the life of the app itself
 	end    context.CancelFunc
+
+	// hurry ends with the second signal, and with it the waits of a stop for
+	// drain_delay and for requests under way.
+	hurry  context.Context //nolint:containedctx // the life of the app itself
+	hasten context.CancelCauseFunc
 }
 
 func (l *lifecycle) init() {
 	l.stopped = make(chan struct{})
 	l.ending, l.end = context.WithCancel(context.Background())
+	l.hurry, l.hasten = context.WithCancelCause(context.Background())
+}
+
+// unlessHurried returns a cleanup that waits no longer once the stop is hurried.
+// What it then cuts off is an error.
+func (l *lifecycle) unlessHurried(shutdown func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(l.hurry, cancel)()
+		err := shutdown(ctx)
+		if err != nil && l.hurry.Err() != nil {
+			return fmt.Errorf("%w: %w", context.Cause(l.hurry), err)
+		}
+		return err
+	}
 }
 
 type cleanup struct {
@@ -130,9 +156,9 @@ func (a *App) Stop() error {
 	defer a.life.starting.Unlock()
 	if was == started {
 		a.server.Drain()
-		delay := a.state.Load().loaded.Config.Server.DrainDelay
+		delay := a.drainDelay()
 		a.log.Info("draining", "delay", playback.FormatDuration(delay))
-		wait(delay, a.hurry)
+		wait(delay, a.life.hurry.Done())
 		if quiesce(a.listener) {
 			wait(emptyQueue, nil)
 		}
@@ -141,9 +167,21 @@ func (a *App) Stop() error {
 	defer cancel()
 	_ = a.reloading.acquire(ctx) // one that is being put in force is whole before it is undone; none begins any more
 	a.life.stopErr = a.life.undo(ctx)
-	close(a.life.stopped)
 	a.log.Info("stopped")
+	_ = a.closeLog() // nobody is left to tell
+	close(a.life.stopped)
 	return a.life.stopErr
+}
+
+func (a *App) drainDelay() time.Duration {
+	return a.state.Load().loaded.Config.Server.DrainDelay
+}
+
+// closeLog writes what the log still has, unless that takes longer than logTime.
+func (a *App) closeLog() error {
+	ctx, cancel := context.WithTimeout(context.Background(), logTime)
+	defer cancel()
+	return a.logs.Close(ctx)
 }
 
 // wait sleeps for d or until hurry is closed (nil: never).
@@ -153,98 +191,5 @@ func wait(d time.Duration, hurry <-chan struct{}) {
 	select {
 	case <-timer.C:
 	case <-hurry:
-	}
-}
-
-// Signals catches the signals that Run acts on. It is called before New, so
-// that a signal that comes early is neither lost nor deadly.
-func Signals() (signals <-chan os.Signal, stop func()) {
-	caught := make(chan os.Signal, 4)
-	signal.Notify(caught, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	return caught, func() { signal.Stop(caught) }
-}
-
-// Run starts the gateway, reloads on SIGHUP, and stops it on SIGTERM, SIGINT,
-// the end of ctx, or a listener's failure. A second SIGTERM or SIGINT skips
-// what is left of drain_delay. nil signals: none are expected.
-func (a *App) Run(ctx context.Context, signals <-chan os.Signal) error {
-	failed := a.startUnlessSignalled(ctx, signals)
-	if failed == nil {
-		failed = a.serveLoop(ctx, signals)
-	}
-	if errors.Is(failed, errSignalled) {
-		failed = nil
-	}
-	stopped := make(chan error, 1)
-	go func() { stopped <- a.Stop() }()
-	var once sync.Once
-	for {
-		select {
-		case err := <-stopped:
-			return errors.Join(failed, err)
-		case s := <-signals:
-			if s != syscall.SIGHUP {
-				once.Do(func() { close(a.hurry) })
-			}
-		}
-	}
-}
-
-// errSignalled ends a start that was told to stop.
-var errSignalled = errors.New("told to stop while starting")
-
-// startUnlessSignalled starts, and gives up at once on SIGTERM or SIGINT: a
-// start may wait for a Vault that does not answer.
-func (a *App) startUnlessSignalled(ctx context.Context, signals <-chan os.Signal) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- a.Start(ctx) }()
-	for {
-		select {
-		case err := <-done:
-			return err
-		case s := <-signals:
-			if s != syscall.SIGHUP {
-				cancel()
-				return errors.Join(errSignalled, <-done)
-			}
-		}
-	}
-}
-
-// serveLoop waits for a reason to stop; SIGHUP is none. A reload runs beside it,
-// and is abandoned when it returns.
-func (a *App) serveLoop(ctx context.Context, signals <-chan os.Signal) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(ErrStopped)
-	wanted := make(chan struct{}, 1) // SIGHUPs that come during a reload are one
-	a.serving.Go(func() { a.reloadWhenWanted(ctx, wanted) })
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case err := <-a.failed:
-			return err
-		case s := <-signals:
-			if s != syscall.SIGHUP {
-				return nil
-			}
-			select {
-			case wanted <- struct{}{}:
-			default:
-			}
-		}
-	}
-}
-
-func (a *App) reloadWhenWanted(ctx context.Context, wanted <-chan struct{}) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-wanted:
-			_ = a.Reload(ctx) // logged and counted there; the old state stays in force
-		}
 	}
 }

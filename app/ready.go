@@ -36,7 +36,11 @@ func (a *App) readiness() readiness {
 		reasons = []string{"no environment is configured"}
 	}
 	degraded, why := a.dependencies.degraded()
-	r := readiness{Status: statusNotReady, Degraded: degraded, Reasons: append(reasons, why...)}
+	reasons = append(reasons, why...)
+	if trouble := a.logs.Trouble(); trouble != "" { // no reason to send traffic elsewhere
+		reasons = append(reasons, trouble)
+	}
+	r := readiness{Status: statusNotReady, Degraded: degraded, Reasons: reasons}
 	if canSign && len(waiting) == 0 {
 		r.Status = statusReady
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -13,7 +14,16 @@ import (
 	"github.com/playgate/playgate/keystore/keystoretest"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/signer"
+	"github.com/playgate/playgate/telemetry"
 )
+
+// quiet returns a log that nobody sees.
+func quiet(t *testing.T) *telemetry.Log {
+	t.Helper()
+	logs := telemetry.Open(telemetry.Config{Writer: io.Discard, Level: slog.LevelInfo, Now: time.Now})
+	t.Cleanup(func() { _ = logs.Close(context.Background()) })
+	return logs
+}
 
 // gated is a source in which one environment is not answered for until it is let.
 type gated struct {
@@ -48,7 +58,8 @@ func TestNotReadyUntilEveryEnvironmentWasTried(t *testing.T) {
 	}
 	ring := signer.NewRing(signer.RingConfig{Backend: backend})
 	seen := make(chan playback.EnvironmentID, 1)
-	a := &App{ring: ring, log: slog.New(slog.DiscardHandler), dependencies: new(dependencies)}
+	logs := quiet(t)
+	a := &App{ring: ring, logs: logs, log: logs.Logger(), dependencies: new(dependencies)}
 	a.keys = keystore.NewWatcher(keystore.Config{Source: source, Driver: "fake", Logger: a.log, OnChange: func(env playback.EnvironmentID, set keystore.Keyset) {
 		ring.Set(env, set)
 		seen <- env
@@ -89,7 +100,7 @@ func TestReadinessNamesAFewOfManyEnvironments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &App{ring: signer.NewRing(signer.RingConfig{Backend: backend}), dependencies: new(dependencies)}
+	a := &App{ring: signer.NewRing(signer.RingConfig{Backend: backend}), logs: quiet(t), dependencies: new(dependencies)}
 	a.keys = keystore.NewWatcher(keystore.Config{Source: &gated{}, Driver: "fake", Now: time.Now})
 	var many []playback.EnvironmentID
 	for n := range 1000 {

@@ -5,12 +5,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/playgate/playgate/catalog"
 	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/identity"
 	"github.com/playgate/playgate/issuer"
+	"github.com/playgate/playgate/keystore/file"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/policy"
 	"github.com/playgate/playgate/server"
@@ -110,13 +112,31 @@ func loadWith(reader *fileReader, path string, environ []string, from *inherited
 		return nil, fmt.Errorf("building the edge: %w", err)
 	}
 	if edge.TLS.Enabled() {
-		pair, err := tls.LoadX509KeyPair(string(edge.TLS.CertFile), string(edge.TLS.KeyFile))
-		if err != nil {
-			return nil, configs.Problems{{Path: "server.tls", Message: err.Error()}}
+		if err := s.loadCertificate(edge.TLS); err != nil {
+			return nil, err
 		}
-		s.certificate = &pair
 	}
 	return s, nil
+}
+
+// loadCertificate reads the certificate and its key, which others than its owner
+// must not be able to write to or replace.
+func (s *state) loadCertificate(files configs.TLS) error {
+	pair, err := tls.LoadX509KeyPair(string(files.CertFile), string(files.KeyFile))
+	if err != nil {
+		return configs.Problems{{Path: "server.tls", Message: err.Error()}}
+	}
+	for _, path := range []string{string(files.KeyFile), filepath.Dir(string(files.KeyFile))} {
+		refused, warning, err := file.Exposure(path)
+		if err = cmp.Or(err, refused); err != nil {
+			return configs.Problems{{Path: "server.tls.key_file", Message: fmt.Sprintf("%s %v", path, err)}}
+		}
+		if warning != nil {
+			s.loaded.Warnings = append(s.loaded.Warnings, configs.Problem{Path: "server.tls.key_file", Message: fmt.Sprintf("%s %v", path, warning)})
+		}
+	}
+	s.certificate = &pair
+	return nil
 }
 
 func issuersOf(e *configs.Environment) []identity.Issuer {
@@ -125,7 +145,7 @@ func issuersOf(e *configs.Environment) []identity.Issuer {
 		out = append(out, identity.Issuer{
 			Environment: e.ID, Issuer: v.Issuer, Alias: v.Alias, Recipients: v.Recipients(),
 			JWKSURL: v.JWKSURL, JWKSFile: string(v.JWKSFile), CAs: v.CAs,
-			Algorithms: v.Algorithms, MaxLifetime: v.MaxLifetime, IATLeeway: v.IATLeeway,
+			Algorithms: v.Algorithms, Types: v.Types, MaxLifetime: v.MaxLifetime, IATLeeway: v.IATLeeway,
 		})
 	}
 	return out

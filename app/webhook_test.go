@@ -45,6 +45,18 @@ func (s *safeBuffer) take() string {
 	return text
 }
 
+// takeLine waits until something was written, and returns it.
+func (s *safeBuffer) takeLine(t *testing.T) string {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if text := s.take(); text != "" {
+			return text
+		}
+	}
+	t.Fatal("nothing was logged")
+	return ""
+}
+
 const (
 	oldSecret = "whsec-old-3b1f"
 	newSecret = "whsec-new-9c2d"
@@ -171,7 +183,7 @@ func TestRefusedWebhooksSayWhyInTheLog(t *testing.T) {
 	}
 	for _, c := range cases {
 		status, answer := w.post(c.env, c.signature, body)
-		line := w.log.take()
+		line := w.log.takeLine(t)
 		if status != http.StatusUnauthorized || !strings.Contains(answer, `"invalid_credentials"`) || !strings.Contains(line, c.cause) {
 			t.Errorf("%s: answered %d %s, logged %s, want 401 and the cause %q", c.name, status, answer, line, c.cause)
 		}
@@ -194,7 +206,7 @@ func TestRefusedWebhooksSayWhyInTheLog(t *testing.T) {
 	}
 	foreign := aboutAsset("e2", "video.asset.ready", "mux2", "A1", "P1")
 	status, answer := w.post("acme", muxsim.SignWebhook([]byte(foreign), now, newSecret), foreign)
-	if line := w.log.take(); status != http.StatusUnauthorized || !strings.Contains(line, `\"mux2\", mux.environment_id is \"mux1\"`) || w.minted("P1") != http.StatusNotFound {
+	if line := w.log.takeLine(t); status != http.StatusUnauthorized || !strings.Contains(line, `\"mux2\", mux.environment_id is \"mux1\"`) || w.minted("P1") != http.StatusNotFound {
 		t.Errorf("of another environment of Mux: %d %s, logged %s", status, answer, line)
 	}
 }

@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/playgate/playgate/app"
+	"github.com/playgate/playgate/telemetry"
 )
 
 // Exit statuses.
@@ -23,6 +27,25 @@ type Process struct {
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Environ []string
+}
+
+// lastWordsTime is how long what a service has to say at its end may hold it up.
+const lastWordsTime = time.Second
+
+// lastWords returns standard error for the log, which waits for its reader in a
+// goroutine of its own, and makes what the command itself writes there wait for a
+// moment only: a service must end when it is told to.
+func (p *Process) lastWords() (log io.Writer) {
+	log = p.Stderr
+	p.Stderr = telemetry.NewBounded(log, lastWordsTime)
+	return log
+}
+
+// preventCoreDumps keeps keys out of core dumps, before there are any.
+func (p *Process) preventCoreDumps() {
+	if err := app.PreventCoreDumps(); err != nil {
+		_, _ = fmt.Fprintf(p.Stderr, "warning: keys may get into core dumps: %v\n", err)
+	}
 }
 
 // commands is the grammar of the command line (contract §1).

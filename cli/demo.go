@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -30,6 +32,8 @@ const sessionLength = time.Hour
 func (c *demoCommand) Run(p *Process) (err error) {
 	signals, stop := app.Signals()
 	defer stop()
+	log := p.lastWords()
+	p.preventCoreDumps()
 	dir, err := os.MkdirTemp("", "playgate-demo-")
 	if err != nil {
 		return fmt.Errorf("making a folder for the demo: %w", err)
@@ -40,7 +44,7 @@ func (c *demoCommand) Run(p *Process) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, others.stop()) }()
-	gateway, err := c.gateway(p, dir, others)
+	gateway, err := c.gateway(log, dir, others)
 	if err != nil {
 		return err
 	}
@@ -61,6 +65,7 @@ func (c *demoCommand) Run(p *Process) (err error) {
 
 Stop it with Ctrl-C.
 `, url, url, others.url, url)
+	slog.SetDefault(gateway.Log()) // for libraries that know no other
 	return gateway.Run(context.Background(), signals)
 }
 
@@ -75,7 +80,7 @@ func warnOfOthers(p *Process, addresses ...net.Addr) {
 }
 
 // gateway builds the real gateway from the demo's configuration.
-func (c *demoCommand) gateway(p *Process, dir string, others *others) (*app.App, error) {
+func (c *demoCommand) gateway(log io.Writer, dir string, others *others) (*app.App, error) {
 	path, err := demo.Write(dir, demo.Place{Listen: c.Listen, Mux: others.url, JWKSURL: others.url + jwksPath})
 	if err != nil {
 		return nil, err
@@ -94,7 +99,7 @@ func (c *demoCommand) gateway(p *Process, dir string, others *others) (*app.App,
 		return nil, err
 	}
 	gateway, err = app.New(app.Options{
-		Path: path, Log: p.Stderr, Build: build(), Pages: map[string]http.Handler{"/demo/": page},
+		Path: path, Log: log, Build: build(), Pages: map[string]http.Handler{"/demo/": page},
 		// The demo's own settings: nobody's environment, a quiet log, an admin
 		// port that cannot be taken already, and no wait when it stops.
 		Environ: []string{

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/playgate/playgate/app"
 )
@@ -14,9 +15,12 @@ type serveCommand struct {
 func (c *serveCommand) Run(p *Process) error {
 	signals, stop := app.Signals()
 	defer stop()
-	gateway, err := app.New(app.Options{Path: c.Config, Environ: p.Environ, Log: p.Stderr, Build: build()})
+	log := p.lastWords()
+	p.preventCoreDumps()
+	gateway, err := app.New(app.Options{Path: c.Config, Environ: p.Environ, Log: log, Build: build()})
 	if err != nil {
 		return err
 	}
+	slog.SetDefault(gateway.Log()) // for libraries that know no other
 	return gateway.Run(context.Background(), signals)
 }

@@ -63,7 +63,7 @@ func (t TLS) Enabled() bool { return t.CertFile != "" && t.KeyFile != "" }
 type Log struct {
 	Level  string    `yaml:"level" default:"info" enum:"debug,info,warn,error" doc:"The least severity that is logged."`
 	Format string    `yaml:"format" default:"json" enum:"json,text" restart:"true" doc:"How lines are written."`
-	Access AccessLog `yaml:"access" default:"1/100" doc:"Which requests are logged: all, errors (or \"\"), or one in N as 1/N. Refusals and errors always are."`
+	Access AccessLog `yaml:"access" default:"1/100" doc:"Which requests are logged: all, errors (or \"\"), or one in N as 1/N. Refusals and errors always are; of those of one code and environment beyond 50 a second, one line has the number."`
 }
 
 // Keystore configures where signing keys come from.
@@ -75,7 +75,8 @@ type Keystore struct {
 
 // FileStore configures keys in files.
 type FileStore struct {
-	Dir Path `yaml:"dir" default:"keys" doc:"Directory of <environment>/<key id>.pem, with an optional state beside it, <key id>.json."`
+	Dir               Path `yaml:"dir" default:"keys" doc:"Directory of <environment>/<key id>.pem, with an optional state beside it, <key id>.json."`
+	StrictPermissions bool `yaml:"strict_permissions" default:"false" doc:"Refuse keys that their group or every user may read, of which there is a warning otherwise. Keys that these may write to or replace are always refused."`
 }
 
 // Signer configures signing.

@@ -21,6 +21,7 @@ type Viewer struct {
 	JWKSFile      Path           `yaml:"jwks_file" default:"" doc:"File with the keys, instead of jwks_url."`
 	CAFile        Path           `yaml:"ca_file" default:"" doc:"PEM file of the CAs that the certificate at jwks_url is checked with, instead of the system's."`
 	Algorithms    []string       `yaml:"algorithms" required:"true" enum:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA,Ed25519" doc:"The only signature algorithms that are accepted. Ed25519 and EdDSA are one."`
+	Types         []string       `yaml:"typ" doc:"The only values of the header's typ that are accepted, such as at+jwt (RFC 9068); empty: any, and none. Case and a leading application/ do not count."`
 	MaxLifetime   time.Duration  `yaml:"max_lifetime" default:"24h" doc:"Longest exp − iat that is accepted."`
 	IATLeeway     time.Duration  `yaml:"iat_leeway" default:"30s" doc:"How far iat may lie in the future, for an issuer whose clock is ahead; at most 10m. exp and nbf have 30 seconds."`
 	CAs           string         // what ca_file holds
@@ -63,6 +64,7 @@ func (l *loader) checkViewers(path string, viewers []Viewer) {
 		if len(v.Algorithms) == 0 {
 			l.report.add(at+".algorithms", "want at least one")
 		}
+		l.checkDistinct(at+".typ", v.Types)
 		if v.IATLeeway > maxIATLeeway {
 			l.report.add(at+".iat_leeway", "%s is longer than %s", playback.FormatDuration(v.IATLeeway), playback.FormatDuration(maxIATLeeway))
 		}

@@ -154,6 +154,16 @@ func TestIATLeewayIsBounded(t *testing.T) {
 	}
 }
 
+func TestTypIsAListOfDistinctValues(t *testing.T) {
+	t.Parallel()
+	v := theEnvironment(t, viewer("typ: [at+jwt, JWT]"), nil).Viewers[0]
+	if !cmp.Equal(v.Types, []string{"at+jwt", "JWT"}) {
+		t.Errorf("typ = %q", v.Types)
+	}
+	refused(t, environment(viewer("typ: ['']")), firstViewer+"typ[0]", "must not be empty", nil)
+	refused(t, environment(viewer("typ: [JWT, JWT]")), firstViewer+"typ[1]", "is already", nil)
+}
+
 // TestEffectiveViewersLoadAgain: what check-config prints names exactly one.
 func TestEffectiveViewersLoadAgain(t *testing.T) {
 	t.Parallel()

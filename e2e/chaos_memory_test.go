@@ -82,7 +82,7 @@ func (g *gateway) anonymous() int {
 
 // attack is what strangers send, each on a connection of its own, until it is over.
 type attack struct {
-	t        *testing.T
+	t        testing.TB
 	target   string
 	over     chan struct{}
 	dialing  chan struct{} // a place for each that is connecting: the kernel's queue is not what is attacked

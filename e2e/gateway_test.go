@@ -54,7 +54,7 @@ type files map[string]string
 
 // gateway is a running gateway.
 type gateway struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	url    string
 	admin  string
@@ -272,7 +272,7 @@ func call(method, url, body string, headers ...string) (reply, error) {
 }
 
 // must is call for requests that must be answered, whatever the status.
-func must(t *testing.T, method, url, body string, headers ...string) reply {
+func must(t testing.TB, method, url, body string, headers ...string) reply {
 	t.Helper()
 	r, err := call(method, url, body, headers...)
 	if err != nil {
@@ -295,7 +295,7 @@ func basic(id string) string {
 }
 
 // newKey makes a signing key as a PKCS#1 PEM.
-func newKey(t *testing.T) string {
+func newKey(t testing.TB) string {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

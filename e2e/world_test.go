@@ -33,7 +33,7 @@ type world struct {
 // newWorld makes environments with one access token (ID tok-<name>), one
 // issuer, one host (<name>.example), one signing key (KEY<name>) and two
 // playback IDs (PID<name>, PUB<name>) each. extra is added to each environment.
-func newWorld(t *testing.T, extra string, names ...string) *world {
+func newWorld(t testing.TB, extra string, names ...string) *world {
 	t.Helper()
 	w := &world{names: names, providers: map[string]*identitytest.Provider{}, files: files{}}
 	var environments strings.Builder

@@ -18,6 +18,7 @@ type compact struct {
 	algorithm string
 	kid       string
 	hasKid    bool
+	typ       string // "" if there is none
 	payload   []byte
 	signature []byte
 }
@@ -93,7 +94,7 @@ func (c *compact) readHeader(data []byte) error {
 		return fmt.Errorf("the header's alg is not supported: %.40q", fmt.Sprint(header["alg"]))
 	}
 	if typ, ok := header["typ"]; ok {
-		if _, ok := typ.(string); !ok {
+		if c.typ, ok = typ.(string); !ok {
 			return errors.New("the header's typ is not a string")
 		}
 	}

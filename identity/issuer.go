@@ -25,6 +25,7 @@ type Issuer struct {
 	JWKSFile    string               // a file that holds the key set
 	CAs         string               // certificates in PEM that the server of JWKSURL is checked with; "": the system's
 	Algorithms  []string
+	Types       []string      // the header's typ must be one of them, as media types; none: it may be anything
 	MaxLifetime time.Duration // bound of exp − (iat or now)
 	IATLeeway   time.Duration // how far iat may be ahead; 0: 30 seconds
 }
@@ -92,7 +93,27 @@ func (i Issuer) normalized() Issuer {
 			i.Algorithms = append(i.Algorithms, a)
 		}
 	}
+	types := i.Types
+	i.Types = nil
+	for _, typ := range types {
+		i.Types = append(i.Types, mediaType(typ))
+	}
 	return i
+}
+
+// mediaType returns the media type that a typ stands for: without a slash,
+// "application/" is meant to be in front of it (RFC 7515 §4.1.9). Case does not
+// count.
+func mediaType(typ string) string {
+	if !strings.Contains(typ, "/") {
+		typ = "application/" + typ
+	}
+	return strings.ToLower(typ)
+}
+
+// allows reports whether tokens of the issuer may have the typ; "" is none.
+func (i Issuer) allows(typ string) bool {
+	return len(i.Types) == 0 || typ != "" && slices.Contains(i.Types, mediaType(typ))
 }
 
 // pins reports whether tokens of the issuer may be signed by the algorithm.

@@ -85,6 +85,9 @@ func (v *Verifier) verify(t *token, environment playback.EnvironmentID) (*Identi
 	if !issuer.pins(t.algorithm) {
 		return nil, invalid(fmt.Errorf("alg %s is not pinned for issuer %s", t.algorithm, issuer.Alias))
 	}
+	if !issuer.allows(t.typ) {
+		return nil, invalid(fmt.Errorf("typ %.40q is not one of those of issuer %s: %.40q", t.typ, issuer.Alias, issuer.Types))
+	}
 	k, refusal := v.findKey(issuer, t)
 	if refusal != nil {
 		return nil, refusal

@@ -40,16 +40,22 @@ type AccessLogConfig struct {
 	Observe func(c *fiber.Ctx, x *Exchange, took time.Duration)
 }
 
-// AccessLog writes one event per request: refusals and errors always, the
-// others as sampled. It never logs a query, a header or a body, so no
-// credential can get into it.
+// AccessLog writes one event per request: refusals and errors always, but in a
+// flood of them (see refusalLog), the others as sampled. It never logs a query, a
+// header or a body, so no credential can get into it.
 type AccessLog struct {
-	cfg  AccessLogConfig
-	seen atomic.Uint64
+	cfg      AccessLogConfig
+	seen     atomic.Uint64
+	refusals refusalLog
 }
 
 // NewAccessLog returns an AccessLog.
-func NewAccessLog(cfg AccessLogConfig) *AccessLog { return &AccessLog{cfg: cfg} }
+func NewAccessLog(cfg AccessLogConfig) *AccessLog {
+	return &AccessLog{cfg: cfg, refusals: refusalLog{logger: cfg.Logger, windows: map[refusal]*refusalWindow{}}}
+}
+
+// Flush logs the numbers of refusals that were not logged one by one.
+func (l *AccessLog) Flush() { l.refusals.flush() }
 
 // Record observes and logs a request whose answer is written, and returns when
 // that was.
@@ -62,16 +68,17 @@ func (l *AccessLog) Record(c *fiber.Ctx, x *Exchange) time.Time {
 			return now
 		}
 	}
-	Log(c, x, l.cfg.Logger, took)
+	l.Log(c, x, took)
 	return now
 }
 
 // maxLoggedPath bounds what a stranger can put into a log line.
 const maxLoggedPath = 256
 
-// Log writes the event of one request. Only what the gateway itself got wrong
-// is an error, and what it cannot do right now a warning: refusing is its job.
-func Log(c *fiber.Ctx, x *Exchange, logger *slog.Logger, took time.Duration) {
+// Log writes the event of one request, unless it is one of many refusals. Only
+// what the gateway itself got wrong is an error, and what it cannot do right now
+// a warning: refusing is its job.
+func (l *AccessLog) Log(c *fiber.Ctx, x *Exchange, took time.Duration) {
 	status := c.Response().StatusCode()
 	level := slog.LevelInfo
 	switch {
@@ -81,9 +88,17 @@ func Log(c *fiber.Ctx, x *Exchange, logger *slog.Logger, took time.Duration) {
 		level = slog.LevelWarn
 	}
 	ctx := c.UserContext()
-	if !logger.Enabled(ctx, level) {
+	if !l.cfg.Logger.Enabled(ctx, level) {
 		return
 	}
+	if x.Outcome.Code != "" && !l.refusals.admit(refusalOf(x), level) {
+		return
+	}
+	l.cfg.Logger.LogAttrs(ctx, level, "request", attributes(c, x, took)...)
+}
+
+// attributes are what is logged of a request and its answer.
+func attributes(c *fiber.Ctx, x *Exchange, took time.Duration) []slog.Attr {
 	path := c.Path()
 	if len(path) > maxLoggedPath {
 		path = path[:maxLoggedPath]
@@ -93,7 +108,7 @@ func Log(c *fiber.Ctx, x *Exchange, logger *slog.Logger, took time.Duration) {
 		slog.String("request_id", strings.Clone(x.ID)),
 		slog.String("method", strings.Clone(c.Method())),
 		slog.String("path", strings.Clone(path)),
-		slog.Int("status", status),
+		slog.Int("status", c.Response().StatusCode()),
 		slog.Duration("duration", took),
 		slog.String("caller", x.Kind.String()),
 	)
@@ -119,5 +134,5 @@ func Log(c *fiber.Ctx, x *Exchange, logger *slog.Logger, took time.Duration) {
 		text("cause", x.Outcome.Cause.Error())
 	}
 	text("stack", string(x.Outcome.Stack))
-	logger.LogAttrs(ctx, level, "request", attrs...)
+	return attrs
 }

@@ -206,7 +206,7 @@ func (s *Server) transportError(rc *fasthttp.RequestCtx, err error) {
 	c.Context().SetConnectionClose()
 	timed(rc.Conn()).linger()
 	s.metrics.observe(c, x, 0)
-	middleware.Log(c, x, s.cfg.Logger, 0)
+	s.log.Log(c, x, 0)
 }
 
 // transportRefusal returns what to answer for an error of fasthttp.

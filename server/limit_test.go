@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -158,6 +159,44 @@ func TestWhoseAddressLimitIsCharged(t *testing.T) {
 	k := start(t, options{tenants: tenants()[:1], unresolved: "13-M"})
 	if got := limits(k.get(aToken, "Host: other.example", bearer("junk"))); got != "" {
 		t.Errorf("the only environment has no limit, but %q applied", got)
+	}
+}
+
+// TestAnUnknownTokenIDIsAnsweredLikeAWrongSecret, header by header, and until the
+// limit: who guesses learns of no ID that it exists. The contract names two limits
+// where Host is not that of the ID's environment; here it is.
+func TestAnUnknownTokenIDIsAnsweredLikeAWrongSecret(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		tenants []tenant.Organization
+		headers []string
+	}{
+		"the host's environment": {tenants(), []string{"Host: " + acmeHost}},
+		"the only environment":   {tenants()[:1], nil},
+		"a page of cors_origins": {tenants(), []string{"Host: " + acmeHost, "Origin: " + acmePage}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			answers := func(id string) (all []string) {
+				for i := range c.tenants {
+					c.tenants[i].Environments[0].RateLimits.IP = "3-M"
+				}
+				k := start(t, options{tenants: c.tenants})
+				for range 5 {
+					r := k.get(aToken, append(c.headers, basicAuth(id, "wrong"))...)
+					body := strings.ReplaceAll(r.body, r.Header.Get("X-Request-Id"), "")
+					r.Header.Del("X-Request-Id")
+					r.Header.Del("Date")
+					all = append(all, fmt.Sprint(r.StatusCode, " ", r.Header, " ", body))
+				}
+				return all
+			}
+			known, unknown := answers(acmeBackend), answers("99c819de-4add-4c9f-b2e9-384a0a71bede")
+			diff(t, "answers", unknown, known)
+			if !strings.HasPrefix(known[0], "401 ") || !strings.HasPrefix(known[4], "429 ") {
+				t.Errorf("answered %v, want 401 and then 429", known)
+			}
+		})
 	}
 }
 

@@ -252,6 +252,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, l := range listeners {
 		_ = l.Close() // fasthttp closes it again and returns the error
 	}
+	defer s.log.Flush()
 	if err := s.app.ShutdownWithContext(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("waiting for requests under way: %w", err)
 	}

@@ -22,8 +22,8 @@ type content struct {
 	state    []byte
 	stateful bool // there is a state document, empty or not
 	refused  error
-	mode     fs.FileMode // of the key file
-	changed  time.Time   // when the key file was last written
+	exposed  error     // what others may do to the key that they should not
+	changed  time.Time // when the key file was last written
 }
 
 // read reads a key's files. What is wrong with the key alone is in the content;
@@ -43,7 +43,8 @@ func (p *pass) read(id playback.KeyID) (content, error) {
 		c.stateful = c.state != nil
 		return c, transient(err)
 	}
-	c.mode, c.changed = info.Mode(), info.ModTime()
+	c.changed = info.ModTime()
+	c.refused, c.exposed = p.checkPermissions(base+keySuffix, info)
 	c.state, _, err = p.readFile(base + stateSuffix)
 	switch {
 	case err == nil:

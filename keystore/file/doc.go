@@ -19,7 +19,8 @@
 // goroutines.
 //
 // If an attacker can write to the directory, they own the signatures of its
-// environments; a key file that all users of the machine may read or write is
-// therefore reported. Names that an attacker could influence (environments,
+// environments. A key is therefore refused if others than its owner may write to
+// its file or to the directory that it lies in, and one that they may read is
+// reported, or refused as well (Config.Strict). Names that an attacker could influence (environments,
 // links) cannot make it read outside the directory: os.Root holds the wall.
 package file

@@ -19,12 +19,15 @@ import (
 type Config struct {
 	// Dir holds one directory per environment.
 	Dir string
-	Now func() time.Time // nil: time.Now
+	// Strict refuses what else is a warning: a key that others may read.
+	Strict bool
+	Now    func() time.Time // nil: time.Now
 }
 
 // Source reads and writes key files. Make one with New.
 type Source struct {
 	dir     string
+	strict  bool
 	now     func() time.Time
 	notices *notices
 
@@ -47,7 +50,7 @@ func New(cfg Config) *Source {
 		cfg.Now = time.Now //nolint:forbidigo // the one default
 	}
 	return &Source{
-		dir: cfg.Dir, now: cfg.Now, notices: newNotices(cfg.Dir, cfg.Now),
+		dir: cfg.Dir, strict: cfg.Strict, now: cfg.Now, notices: newNotices(cfg.Dir, cfg.Now),
 		seen: map[playback.EnvironmentID]map[playback.KeyID]look{},
 	}
 }
@@ -105,6 +108,7 @@ func (s *Source) load(ctx context.Context, env playback.EnvironmentID, p *pass) 
 	}
 	defer func() { _ = root.Close() }() // only read from
 	p.dir, p.root, p.env, p.last, p.now = filepath.Join(s.dir, string(env)), root, env, s.recall(env), map[playback.KeyID]look{}
+	p.strict, p.directories = s.strict, map[string]error{}
 	if err := p.run(ctx); err != nil {
 		return err
 	}

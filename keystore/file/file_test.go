@@ -220,19 +220,101 @@ func TestAMissingDirectory(t *testing.T) {
 	}
 }
 
-func TestOpenFilesAreReported(t *testing.T) {
+// TestKeysThatOthersMayWriteToAreRefused, and those that they may read reported.
+func TestKeysThatOthersMayWriteToAreRefused(t *testing.T) {
+	t.Parallel()
+	for mode, c := range map[os.FileMode]struct{ problem, strict string }{
+		0o400: {}, 0o600: {}, 0o700: {},
+		0o440: {"warning: may be read by its group (mode 0440)", "may be read by its group (mode 0440); keystore.file.strict_permissions refuses that"},
+		0o640: {"warning: may be read by its group (mode 0640)", "may be read by its group (mode 0640); keystore.file.strict_permissions refuses that"},
+		0o604: {"warning: may be read by every user of the machine (mode 0604)", "may be read by every user of the machine (mode 0604); keystore.file.strict_permissions refuses that"},
+		0o644: {"warning: may be read by every user of the machine (mode 0644)", "may be read by every user of the machine (mode 0644); keystore.file.strict_permissions refuses that"},
+		0o660: {"may be written to by its group (mode 0660); want chmod go-w", "may be written to by its group (mode 0660); want chmod go-w"},
+		0o602: {"may be written to by every user of the machine (mode 0602); want chmod go-w", "may be written to by every user of the machine (mode 0602); want chmod go-w"},
+	} {
+		for _, strict := range []bool{false, true} {
+			d := newDirectory(t)
+			d.write("acme/K1.pem", string(keystoretest.PEM(t, 1)))
+			path := filepath.Join(d.path, "acme/K1.pem")
+			d.check(os.Chmod(path, mode))
+			d.wantProblem(strict, path, c.problem, c.strict)
+		}
+	}
+}
+
+// TestKeysInDirectoriesThatOthersMayWriteToAreRefused: whoever may write there may
+// replace the key. Where the sticky bit is set they may add some, as in the tmpfs
+// that Kubernetes mounts secrets with.
+func TestKeysInDirectoriesThatOthersMayWriteToAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		dir             string
+		mode            os.FileMode
+		problem, strict string // of the key, or a warning of the directory
+	}{
+		{".", 0o755, "", ""},
+		{"acme", 0o755, "", ""},
+		{".", 0o775, "lies in DIR, which may be written to by its group (mode 0775); want chmod go-w", "lies in DIR, which may be written to by its group (mode 0775); want chmod go-w"},
+		{"acme", 0o777, "lies in DIR, which may be written to by every user of the machine (mode 0777); want chmod go-w", "lies in DIR, which may be written to by every user of the machine (mode 0777); want chmod go-w"},
+		{"acme/..v1", 0o777, "lies in DIR, which may be written to by every user of the machine (mode 0777); want chmod go-w", "lies in DIR, which may be written to by every user of the machine (mode 0777); want chmod go-w"},
+		{
+			"acme", 0o777 | os.ModeSticky, "warning: may be added to by every user of the machine (mode 0777 with the sticky bit)",
+			"lies in DIR, which may be added to by every user of the machine (mode 0777 with the sticky bit); keystore.file.strict_permissions refuses that",
+		},
+	} {
+		for _, strict := range []bool{false, true} {
+			d := newDirectory(t)
+			d.write("acme/..v1/K1.pem", string(keystoretest.PEM(t, 1)))
+			d.link("..v1", "acme/..data")
+			d.link("..data/K1.pem", "acme/K1.pem")
+			dir := filepath.Join(d.path, c.dir)
+			d.check(os.Chmod(dir, c.mode))
+			path := filepath.Join(d.path, "acme/K1.pem")
+			if strings.HasPrefix(c.problem, "warning: ") && !strict {
+				path = dir
+			}
+			name := filepath.Join(d.path, c.dir)
+			if c.dir == "acme/..v1" { // it is named by the link's target
+				name = filepath.Join(d.path, "acme/..data")
+			}
+			d.wantProblem(strict, path, strings.ReplaceAll(c.problem, "DIR", name), strings.ReplaceAll(c.strict, "DIR", name))
+		}
+	}
+}
+
+// wantProblem loads the directory, whose key K1 has a problem, a warning or
+// neither.
+func (d *directory) wantProblem(strict bool, path, problem, strictProblem string) {
+	d.t.Helper()
+	if strict {
+		problem = strictProblem
+	}
+	d.source = file.New(file.Config{Dir: d.path, Strict: strict})
+	warning, isWarning := strings.CutPrefix(problem, "warning: ")
+	ids, problems := d.load()
+	want, wantIDs := path+": "+warning, "K1"
+	switch {
+	case problem == "":
+		want = ""
+	case isWarning:
+		want = "warning: " + want
+	default:
+		wantIDs = ""
+	}
+	if ids != wantIDs || problems != want {
+		d.t.Errorf("strict %v: keys %q, problems %q; want %q and %q", strict, ids, problems, wantIDs, want)
+	}
+}
+
+// TestAKeyThatIsMadeSafeIsUsedAgain without a restart.
+func TestAKeyThatIsMadeSafeIsUsedAgain(t *testing.T) {
 	t.Parallel()
 	d := newDirectory(t)
 	d.write("acme/K1.pem", string(keystoretest.PEM(t, 1)))
-	path := filepath.Join(d.path, "acme/K1.pem")
-	for mode, problem := range map[os.FileMode]string{0o400: "", 0o600: "", 0o640: "", 0o660: "", 0o604: "mode 0604", 0o644: "mode 0644", 0o602: "mode 0602"} {
-		d.check(os.Chmod(path, mode))
-		if problem == "" {
-			d.want("K1")
-		} else {
-			d.want("K1", "warning: "+path+": may be read or written by every user of the machine ("+problem)
-		}
-	}
+	d.check(os.Chmod(filepath.Join(d.path, "acme"), 0o770))
+	d.want("", "may be written to by its group")
+	d.check(os.Chmod(filepath.Join(d.path, "acme"), 0o750))
+	d.want("K1")
 }
 
 // A Kubernetes volume is a directory of links to ..data/, which is a link to

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -27,6 +26,9 @@ type pass struct {
 	env  playback.EnvironmentID
 	last map[playback.KeyID]look // what the pass before saw; not written to
 	now  map[playback.KeyID]look
+
+	strict      bool             // see Config.Strict
+	directories map[string]error // those that were looked at: why keys in them are refused, nil if they are not
 
 	mark   *mark // takes a stamp of each file before it is read; nil: none is wanted
 	unsure bool  // something is to be looked at again
@@ -109,8 +111,8 @@ func (p *pass) take(id playback.KeyID) error {
 		current = last
 	}
 	p.records = append(p.records, current.record)
-	if current.record.Refused == nil && found.mode.Perm()&0o006 != 0 && runtime.GOOS != "windows" {
-		p.warn(name, fmt.Sprintf("may be read or written by every user of the machine (mode %#o)", found.mode.Perm()))
+	if current.record.Refused == nil && found.exposed != nil {
+		p.warn(name, found.exposed.Error())
 	}
 	return nil
 }
