@@ -10,6 +10,7 @@ import (
 	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/identity"
 	"github.com/playgate/playgate/issuer"
+	"github.com/playgate/playgate/outbox"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/policy"
 	"github.com/playgate/playgate/server"
@@ -24,9 +25,10 @@ type state struct {
 	issuers      []identity.Issuer
 	environments []playback.EnvironmentID
 	configured   map[playback.EnvironmentID]*configs.Environment
-	shadows      map[playback.EnvironmentID]*policy.Policy // nil: none
-	inboxes      map[playback.EnvironmentID]*catalog.Inbox // filled before the state is in force
-	certificate  *tls.Certificate                          // nil: plain HTTP
+	shadows      map[playback.EnvironmentID]*policy.Policy            // nil: none
+	inboxes      map[playback.EnvironmentID]*catalog.Inbox            // filled before the state is in force
+	jobs         map[playback.EnvironmentID]map[string]outbox.Handler // who does what is left to be done; the same
+	certificate  *tls.Certificate                                     // nil: plain HTTP
 }
 
 // load reads a configuration and builds all that depends on it: rules,
@@ -47,7 +49,7 @@ type rules struct {
 }
 
 func loadWith(reader *fileReader, path string, environ []string, r *rules) (*state, error) {
-	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}, configured: map[playback.EnvironmentID]*configs.Environment{}, inboxes: map[playback.EnvironmentID]*catalog.Inbox{}, shadows: map[playback.EnvironmentID]*policy.Policy{}}
+	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}, configured: map[playback.EnvironmentID]*configs.Environment{}, inboxes: map[playback.EnvironmentID]*catalog.Inbox{}, jobs: map[playback.EnvironmentID]map[string]outbox.Handler{}, shadows: map[playback.EnvironmentID]*policy.Policy{}}
 	compile := func(document []byte, file string, o policy.Options) (*policy.Policy, error) {
 		o.ReadFile, o.File = reader.read, cmp.Or(file, path)
 		return r.compiler.Compile(document, o)

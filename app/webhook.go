@@ -9,6 +9,7 @@ import (
 	"github.com/playgate/playgate/catalog"
 	"github.com/playgate/playgate/muxapi"
 	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/store"
 )
 
 // orGone says in the catalogue's words that Mux has no such thing.
@@ -45,17 +46,26 @@ func (w webhooks) take(ctx context.Context, env playback.EnvironmentID, signatur
 		return "", refused.Because(err)
 	}
 	outcome, err := inbox.Take(ctx, body)
+	if err != nil {
+		return webhookRefusal(err)
+	}
+	return outcome, nil
+}
+
+// webhookRefusal returns what is answered, and counted, for an error of
+// Inbox.Take.
+func webhookRefusal(err error) (catalog.EventOutcome, *playback.Error) {
 	switch {
-	case err == nil:
-		return outcome, nil
 	case errors.Is(err, catalog.ErrEventEnvironment):
-		return "", playback.Errorf(playback.CodeInvalidCredentials, "environment.id: is not the environment of mux.environment_id").Because(err)
+		return catalog.EventRefused, playback.Errorf(playback.CodeInvalidCredentials, "environment.id: is not the environment of mux.environment_id").Because(err)
 	case errors.Is(err, catalog.ErrEvent):
-		return "", playback.Errorf(playback.CodeInvalidField, "The body is not a webhook of Mux.").Because(err)
+		return catalog.EventRefused, playback.Errorf(playback.CodeInvalidField, "The body is not a webhook of Mux.").Because(err)
+	case errors.Is(err, store.ErrOutboxFull):
+		return catalog.EventFull, playback.Errorf(playback.CodeDependencyUnavailable, "Mux is to be asked about too much already.").After(webhookRetry).Because(err)
 	}
 	return catalog.EventFailed, playback.Errorf(playback.CodeDependencyUnavailable, "The store does not answer.").After(webhookRetry).Because(err)
 }
 
-// webhookRetry is what Mux is told about a store that is down; it has a plan of
-// its own.
+// webhookRetry is what Mux is told about a store that is down, or full; it has a
+// plan of its own.
 const webhookRetry = 5 * time.Second
