@@ -58,6 +58,7 @@ type App struct {
 	cache    *tokencache.Cache
 	muxes    *muxClients
 	rotation *rotation
+	recovery *recovery
 	geo      *geo.Database // nil: there is none
 	server   *server.Server
 	registry *prometheus.Registry // what /metrics publishes
@@ -260,6 +261,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.serving.Go(func() { a.watchServer("the listener", a.server.Serve(a.listener, a.secure)) })
 	a.life.onStop("the server", a.server.Shutdown)
 	a.serving.Go(func() { a.rotation.run(background) })
+	a.serving.Go(func() { a.recovery.run(background) })
 	if a.geo != nil {
 		a.serving.Go(func() { a.geo.Run(background) })
 	}
