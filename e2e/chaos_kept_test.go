@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -191,12 +192,24 @@ func TestChaosAcknowledgedWritesOutliveKills(t *testing.T) {
 			var running atomic.Pointer[gateway]
 			running.Store(start(t, k.files))
 			written := &acknowledged{ids: map[string][]string{}}
+			var asked atomic.Int64 // for keys
+			k.intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.Method == http.MethodPost {
+					asked.Add(1)
+				}
+				return false
+			})
 			total := chaosWrites(t)
 			over := make(chan struct{})
 			var wg sync.WaitGroup
+			var allowed atomic.Int64
+			allowed.Store(killEvery + 50) // some are under way when it is killed
 			for w := range 4 {
 				wg.Go(func() {
 					for n := 0; open(over); n++ {
+						for written.count.Load() >= allowed.Load() && open(over) {
+							time.Sleep(time.Millisecond)
+						}
 						k.write(t, running.Load(), written, fmt.Sprintf("W%dN%d", w, n))
 					}
 				})
@@ -208,10 +221,17 @@ func TestChaosAcknowledgedWritesOutliveKills(t *testing.T) {
 			})
 			kills := 0
 			for written.count.Load() < int64(total) {
-				g := running.Load()
+				g, before := running.Load(), asked.Load()
 				g.await("more writes", func() bool { return written.count.Load() >= int64((kills+1)*killEvery) })
+				if kills < 3 { // in the middle of the creation of a key; later kills are where they are
+					for end := time.Now().Add(time.Minute); asked.Load() == before && time.Now().Before(end); {
+						time.Sleep(time.Millisecond)
+					}
+					time.Sleep(rand.N(300 * time.Millisecond)) // Mux makes it, answers, and it is stored
+				}
 				g.kill()
 				kills++
+				allowed.Add(killEvery)
 				running.Store(start(t, k.files))
 			}
 			close(over)
