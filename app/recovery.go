@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
+	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/signingkey"
 )
@@ -46,7 +48,7 @@ func (r *recovery) run(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
-			if now := time.Now(); !now.Before(r.next[env]) {
+			if now := time.Now(); changesKeys(s.configured[env]) && !now.Before(r.next[env]) {
 				r.next[env] = now.Add(r.look(ctx, env))
 			}
 		}
@@ -64,9 +66,17 @@ func (r *recovery) run(ctx context.Context) {
 	}
 }
 
-// look recovers an environment, and returns when to look again. A gateway that
-// may not read the journal changes no keys, so it has nothing to recover; that
-// the key store does not answer is said elsewhere.
+// changesKeys reports whether a gateway is meant to change an environment's keys,
+// by schedule or for who asks. One that is not may have no access to the journal,
+// and asking for it in vain might cost it its log-in.
+func changesKeys(e *configs.Environment) bool {
+	return e.Keys.RotateEvery > 0 || e.Keys.RetireAfter > 0 || slices.ContainsFunc(e.AccessTokens, func(t configs.AccessToken) bool {
+		return slices.Contains(t.Permissions, "system:write")
+	})
+}
+
+// look recovers an environment, and returns when to look again. That the key store
+// does not answer is said elsewhere.
 func (r *recovery) look(ctx context.Context, env playback.EnvironmentID) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, recoveryTime)
 	defer cancel()

@@ -207,8 +207,9 @@ func TestAnEventWithoutRoomIsNotTaken(t *testing.T) {
 			t.Errorf("a tie: %s, %v", got, err)
 		}
 	}
-	w.jobs(t)
-	must(t, w.records.FinishJob(t.Context(), "test", &store.Job{Environment: env, Kind: catalog.CheckJob, Key: "asset B7", Revision: 1}, time.Now()))
+	done, _, err := w.records.ClaimJob(t.Context(), store.JobClaim{Environment: env, Kinds: []string{catalog.CheckJob}, Owner: "test", Lease: time.Hour, Now: time.Now()})
+	must(t, err)
+	must(t, w.records.FinishJob(t.Context(), "test", &done, time.Now()))
 	if got, err := w.inbox.Take(t.Context(), track); err != nil || got != catalog.EventChecked {
 		t.Errorf("sent again when there is room: %s, %v, want checked", got, err)
 	}
