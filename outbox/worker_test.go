@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -183,6 +184,8 @@ func TestAnEnvironmentWhoseJobsHangHoldsUpNoOther(t *testing.T) {
 		o.add("quick", "k")
 		o.worker.Wake()
 		synctest.Wait()
+		o.mu.Lock()
+		defer o.mu.Unlock()
 		if !slices.Contains(o.done, "quick k 1 0s") {
 			t.Errorf("done: %v", o.done)
 		}
@@ -254,11 +257,11 @@ func TestJobsThatNobodyHereCanDoAreLeftToOthers(t *testing.T) {
 type away struct {
 	*memory.Store
 
-	down bool
+	down atomic.Bool
 }
 
 func (a *away) DueJobs(ctx context.Context, now time.Time) ([]playback.EnvironmentID, error) {
-	if a.down {
+	if a.down.Load() {
 		return nil, errors.New("the store is away")
 	}
 	return a.Store.DueJobs(ctx, now)
@@ -268,14 +271,15 @@ func TestAStoreThatIsDownIsSaidOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, nil)
-		s := &away{Store: o.store, down: true}
+		s := &away{Store: o.store}
+		s.down.Store(true)
 		o.worker = outbox.New(outbox.Config{Store: s, Logger: slog.New(slog.NewTextHandler(&o.log, nil)), Now: time.Now, Handlers: func(playback.EnvironmentID) map[string]outbox.Handler {
 			return map[string]outbox.Handler{"test": o.handle}
 		}})
 		o.add("acme", "k")
 		o.start()
 		time.Sleep(10*time.Second + 500*time.Millisecond)
-		s.down = false
+		s.down.Store(false)
 		time.Sleep(time.Second)
 		o.want("acme k 1 11s")
 		o.stop()
