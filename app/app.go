@@ -22,6 +22,7 @@ import (
 	"github.com/playgate/playgate/identity"
 	"github.com/playgate/playgate/issuer"
 	"github.com/playgate/playgate/keystore"
+	"github.com/playgate/playgate/outbox"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/policy"
 	"github.com/playgate/playgate/server"
@@ -51,6 +52,7 @@ type App struct {
 
 	store        store.Store
 	catalogues   *catalogues
+	outbox       *outbox.Worker
 	ledger       *ledger
 	dependencies *dependencies
 
@@ -60,6 +62,7 @@ type App struct {
 	cache    *tokencache.Cache
 	muxes    *muxClients
 	rotation *rotation
+	recovery *recovery
 	geo      *geo.Database // nil: there is none
 	server   *server.Server
 	registry *prometheus.Registry // what /metrics publishes
@@ -189,8 +192,15 @@ func (a *App) buildCatalogue(cfg *configs.Config, registry *prometheus.Registry)
 	}
 	a.store, a.muxes.paces = opened, opened
 	a.life.onStop("the store", func(context.Context) error { return opened.Close() })
-	a.catalogues, err = newCatalogues(opened, a.muxes, a.log, registry)
-	return err
+	if a.catalogues, err = newCatalogues(opened, a.muxes, a.log, registry); err != nil {
+		return err
+	}
+	a.outbox = outbox.New(outbox.Config{
+		Store: opened, Logger: a.log, Now: time.Now, Registerer: registry,
+		Handlers: func(env playback.EnvironmentID) map[string]outbox.Handler { return a.state.Load().jobs[env] },
+	})
+	a.catalogues.wake = a.outbox.Wake
+	return nil
 }
 
 // listen binds both addresses, so that a port that is taken stops the start.
@@ -264,6 +274,7 @@ func (a *App) Start(ctx context.Context) error {
 		}
 	})
 	a.catalogues.start(background)
+	a.serving.Go(func() { a.outbox.Run(background) })
 	a.serving.Go(func() { a.ledger.run(background) })
 	a.serving.Go(func() { a.dependencies.run(background) })
 	a.serving.Go(a.catalogues.wait)
@@ -273,6 +284,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.serving.Go(func() { a.watchServer("the listener", a.server.Serve(a.listener, a.secure)) })
 	a.life.onStop("the server", a.life.unlessHurried(a.server.Shutdown))
 	a.serving.Go(func() { a.rotation.run(background) })
+	a.serving.Go(func() { a.recovery.run(background) })
 	if a.geo != nil {
 		a.serving.Go(func() { a.geo.Run(background) })
 	}

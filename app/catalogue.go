@@ -12,6 +12,7 @@ import (
 	"github.com/playgate/playgate/catalog"
 	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/muxapi"
+	"github.com/playgate/playgate/outbox"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/store"
 )
@@ -20,6 +21,8 @@ import (
 // step with Mux.
 type catalogues struct {
 	library *catalog.Library
+	outbox  store.Outbox
+	wake    func() // tells the outbox's worker of a job
 	metrics *catalog.Metrics
 	muxes   *muxClients
 	log     *slog.Logger
@@ -58,7 +61,10 @@ func newCatalogues(s store.Store, muxes *muxClients, log *slog.Logger, registry 
 		Name: "playgate_catalogue_ties",
 		Help: "Assets and live streams that Mux reported in two states at one time. The stricter state counts until Mux has been asked again.",
 	}, func() float64 { return float64(library.Ties()) }))
-	return &catalogues{library: library, metrics: catalog.NewMetrics(registry), muxes: muxes, log: log, syncers: map[playback.EnvironmentID]*syncer{}}, nil
+	return &catalogues{
+		library: library, outbox: s, wake: func() {}, metrics: catalog.NewMetrics(registry), muxes: muxes, log: log,
+		syncers: map[playback.EnvironmentID]*syncer{},
+	}, nil
 }
 
 // prepare lays the configuration of each environment over what was learned. It
@@ -85,9 +91,10 @@ func (c *catalogues) prepare(ctx context.Context, next *state) (map[playback.Env
 			return nil, err
 		}
 		finder := &catalog.Finder{View: view}
-		inbox := &catalog.Inbox{Environment: env, MuxEnvironment: e.Mux.EnvironmentID, Library: c.library, Now: time.Now}
+		inbox := &catalog.Inbox{Environment: env, MuxEnvironment: e.Mux.EnvironmentID, Library: c.library, Wake: c.wake, Now: time.Now}
 		if s != nil {
-			wanted[env], finder.Syncer, inbox.Recheck = s, s.Syncer, s.Syncer
+			wanted[env], finder.Syncer, inbox.Outbox = s, s.Syncer, c.outbox
+			next.jobs[env] = map[string]outbox.Handler{catalog.CheckJob: s.Do}
 		}
 		next.minting[env].Catalogue, next.minting[env].Finder = view, finder
 		next.inboxes[env] = inbox

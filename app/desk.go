@@ -69,7 +69,7 @@ func (d *KeyDesk) Problems(ctx context.Context) ([]keystore.Problem, error) {
 	if entry, found, err := d.keeper.Journal(ctx, d.Environment); err == nil && found {
 		problems = append(problems, keystore.Problem{
 			Path: "journal", Warning: true,
-			Reason: fmt.Sprintf("%s, since %s by %s, is under way or was interrupted; the next change finishes or undoes it",
+			Reason: fmt.Sprintf("%s, since %s by %s, is under way or was interrupted; a gateway or the next change finishes or undoes it",
 				entry.Operation, entry.StartedAt.UTC().Format(time.RFC3339), entry.Host),
 		})
 	}

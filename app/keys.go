@@ -87,6 +87,7 @@ func (a *App) manage(keeper keystore.Keeper, ledger signingkey.Ledger, registry 
 	a.rotation = newRotation(&rotation{
 		manager: manager, log: a.log, keys: a.keys, inForce: a.state.Load,
 	}, registry)
+	a.recovery = &recovery{manager: manager, inForce: a.state.Load, log: a.log}
 	registry.MustRegister(&signingLeft{a, prometheus.NewDesc("playgate_key_signing_left_seconds",
 		"Seconds for which a token signed now is sure to be honoured, even if the key store does not answer any more; 0: the environment cannot sign.",
 		[]string{"environment"}, nil)})

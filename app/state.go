@@ -13,6 +13,7 @@ import (
 	"github.com/playgate/playgate/identity"
 	"github.com/playgate/playgate/issuer"
 	"github.com/playgate/playgate/keystore/file"
+	"github.com/playgate/playgate/outbox"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/policy"
 	"github.com/playgate/playgate/server"
@@ -27,10 +28,11 @@ type state struct {
 	issuers      []identity.Issuer
 	environments []playback.EnvironmentID
 	configured   map[playback.EnvironmentID]*configs.Environment
-	shadows      map[playback.EnvironmentID]*policy.Policy // nil: none
-	inboxes      map[playback.EnvironmentID]*catalog.Inbox // filled before the state is in force
-	certificate  *tls.Certificate                          // nil: plain HTTP
-	tolerance    time.Duration                             // the longest webhooks.tolerance
+	shadows      map[playback.EnvironmentID]*policy.Policy            // nil: none
+	inboxes      map[playback.EnvironmentID]*catalog.Inbox            // filled before the state is in force
+	jobs         map[playback.EnvironmentID]map[string]outbox.Handler // who does what is left to be done; the same
+	certificate  *tls.Certificate                                     // nil: plain HTTP
+	tolerance    time.Duration                                        // the longest webhooks.tolerance
 }
 
 // load reads a configuration and builds all that depends on it: rules,
@@ -63,7 +65,7 @@ type compiled struct {
 }
 
 func loadWith(reader *fileReader, path string, environ []string, from *inherited) (*state, error) {
-	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}, configured: map[playback.EnvironmentID]*configs.Environment{}, inboxes: map[playback.EnvironmentID]*catalog.Inbox{}, shadows: map[playback.EnvironmentID]*policy.Policy{}}
+	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}, configured: map[playback.EnvironmentID]*configs.Environment{}, inboxes: map[playback.EnvironmentID]*catalog.Inbox{}, jobs: map[playback.EnvironmentID]map[string]outbox.Handler{}, shadows: map[playback.EnvironmentID]*policy.Policy{}}
 	take := func(_ string, e *configs.Environment, kept any) {
 		made, ok := kept.(*compiled)
 		if !ok || made == nil { // it was reported as a problem

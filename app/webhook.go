@@ -9,6 +9,7 @@ import (
 	"github.com/playgate/playgate/catalog"
 	"github.com/playgate/playgate/muxapi"
 	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/store"
 )
 
 // orGone says in the catalogue's words that Mux has no such thing.
@@ -59,19 +60,29 @@ func (w webhooks) Take(ctx context.Context, env playback.EnvironmentID, body []b
 		return "", w.unsigned(errNoEnvironment)
 	}
 	outcome, err := inbox.Take(ctx, body)
-	switch {
-	case err == nil:
-	case errors.Is(err, catalog.ErrEventEnvironment):
-		outcome, err = catalog.EventRefused, playback.Errorf(playback.CodeInvalidCredentials, "environment.id: is not the environment of mux.environment_id").Because(err)
-	case errors.Is(err, catalog.ErrEvent):
-		outcome, err = catalog.EventRefused, playback.Errorf(playback.CodeInvalidField, "The body is not a webhook of Mux.").Because(err)
-	default:
-		outcome, err = catalog.EventFailed, playback.Errorf(playback.CodeDependencyUnavailable, "The store does not answer.").After(webhookRetry).Because(err)
+	if err != nil {
+		outcome, refusal := webhookRefusal(err)
+		w.app.catalogues.metrics.Event(outcome)
+		return string(outcome), refusal
 	}
 	w.app.catalogues.metrics.Event(outcome)
-	return string(outcome), err
+	return string(outcome), nil
 }
 
-// webhookRetry is what Mux is told about a store that is down; it has a plan of
-// its own.
+// webhookRefusal returns what is answered, and counted, for an error of
+// Inbox.Take.
+func webhookRefusal(err error) (catalog.EventOutcome, *playback.Error) {
+	switch {
+	case errors.Is(err, catalog.ErrEventEnvironment):
+		return catalog.EventRefused, playback.Errorf(playback.CodeInvalidCredentials, "environment.id: is not the environment of mux.environment_id").Because(err)
+	case errors.Is(err, catalog.ErrEvent):
+		return catalog.EventRefused, playback.Errorf(playback.CodeInvalidField, "The body is not a webhook of Mux.").Because(err)
+	case errors.Is(err, store.ErrOutboxFull):
+		return catalog.EventFull, playback.Errorf(playback.CodeDependencyUnavailable, "Mux is to be asked about too much already.").After(webhookRetry).Because(err)
+	}
+	return catalog.EventFailed, playback.Errorf(playback.CodeDependencyUnavailable, "The store does not answer.").After(webhookRetry).Because(err)
+}
+
+// webhookRetry is what Mux is told about a store that is down, or full; it has a
+// plan of its own.
 const webhookRetry = 5 * time.Second

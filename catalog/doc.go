@@ -12,7 +12,8 @@
 // change; a change makes new ones. Lookups take no lock that others hold for
 // long: what changes is copied in small pieces and swapped. Whatever changes a
 // Live comes out of the store, in its order, so replicas agree and nothing
-// overtakes. Syncer.Run and Library.Run are the only goroutines, beside one per
+// overtakes. What a webhook leaves to be done is a job in the store's outbox, noted
+// with the webhook; whoever has the outbox calls Syncer.Do. Syncer.Run and Library.Run are the only goroutines, beside one per
 // look-up, of which there are at most 32.
 //
 // If an attacker controls the arguments of the lookups, they learn whether an ID

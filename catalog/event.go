@@ -25,6 +25,7 @@ const (
 	EventIgnored   EventOutcome = "ignored"   // nothing here depends on its type
 	EventDuplicate EventOutcome = "duplicate" // it was taken before
 	EventRefused   EventOutcome = "refused"   // it was not signed, not ours or none
+	EventFull      EventOutcome = "full"      // it was not taken: too much is to be asked of Mux already
 	EventFailed    EventOutcome = "error"     // the store does not answer
 )
 
@@ -52,12 +53,10 @@ type envelope struct {
 	Data json.RawMessage `json:"data"`
 }
 
-// Rechecker asks Mux about an object again, soon and beside the request, until
-// the answer is newer than since: an older one may not know of what happened
-// then. false: it cannot.
-type Rechecker interface {
-	Recheck(kind store.Kind, id string, since time.Time) bool
-}
+// maxJobs bounds the objects of an environment that Mux is still to be asked about
+// because of webhooks. Mux answers five requests a second, so these take half an
+// hour.
+const maxJobs = 10_000
 
 // Inbox is where one environment's webhooks go, their signatures verified.
 type Inbox struct {
@@ -66,12 +65,18 @@ type Inbox struct {
 	// is any.
 	MuxEnvironment string
 	Library        *Library
-	Recheck        Rechecker // nil: Mux cannot be asked
-	Now            func() time.Time
+	// Outbox keeps the jobs that have Mux asked about an object (CheckJob), in the
+	// store that Library has; nil: Mux cannot be asked.
+	Outbox store.Outbox
+	// Wake tells who does the jobs that there is one; nil: they look for themselves.
+	Wake func()
+	Now  func() time.Time
 }
 
-// Take takes one webhook over. It is durable when Take returns; an error that
-// is neither ErrEvent nor ErrEventEnvironment means that Mux must send it again.
+// Take takes one webhook over. It is durable when Take returns, with what is left
+// to be done because of it; an error that is neither ErrEvent nor
+// ErrEventEnvironment means that Mux must send it again. store.ErrOutboxFull: too
+// much is left to be done already.
 func (b *Inbox) Take(ctx context.Context, body []byte) (EventOutcome, error) {
 	var e envelope
 	if err := json.Unmarshal(body, &e); err != nil {
@@ -94,13 +99,17 @@ func (b *Inbox) Take(ctx context.Context, body []byte) (EventOutcome, error) {
 	if meaning == EventIgnored {
 		return EventIgnored, nil
 	}
-	fresh, err := b.Library.Write(ctx, event, nil)
-	if err != nil || !fresh {
-		return EventDuplicate, err
+	if b.Outbox != nil {
+		event.Work = b.check(target{kind, id}, e.CreatedAt)
 	}
-	if !b.recheck(target{kind, id}, e.CreatedAt) {
+	fresh, err := b.Library.Write(ctx, event, nil)
+	switch {
+	case err != nil || !fresh:
+		return EventDuplicate, err
+	case b.Outbox == nil:
 		return EventIgnored, nil
 	}
+	b.wake()
 	return EventChecked, nil
 }
 
@@ -125,8 +134,15 @@ func (b *Inbox) write(ctx context.Context, event *store.Event, kind store.Kind, 
 	}
 	object := target{kind, o.ID}
 	tied := b.Library.tiedAt(b.Environment, object, o.Version)
-	if tied {
-		b.recheck(object, e.CreatedAt)
+	if tied && b.Outbox != nil {
+		// A tie is durable by itself, and asked about with every sweep; the job is for
+		// an answer at once. So one that does not fit is no reason to refuse what the
+		// webhook says.
+		err := b.Outbox.AddJobs(ctx, b.check(object, e.CreatedAt), b.Now())
+		if err != nil && !errors.Is(err, store.ErrOutboxFull) {
+			return "", err
+		}
+		b.wake()
 	}
 	switch {
 	case !fresh:
@@ -137,9 +153,15 @@ func (b *Inbox) write(ctx context.Context, event *store.Event, kind store.Kind, 
 	return EventApplied, nil
 }
 
-// recheck has Mux asked about an object, if it can be.
-func (b *Inbox) recheck(t target, since time.Time) bool {
-	return b.Recheck != nil && b.Recheck.Recheck(t.kind, t.id, since)
+// check has Mux asked about an object.
+func (b *Inbox) check(t target, since time.Time) store.JobBatch {
+	return store.JobBatch{Jobs: []store.Job{checkJob(b.Environment, t, since)}, Max: maxJobs}
+}
+
+func (b *Inbox) wake() {
+	if b.Wake != nil {
+		b.Wake()
+	}
 }
 
 // wholeAsset and wholeStream are the events whose data is the whole object.

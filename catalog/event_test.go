@@ -91,17 +91,6 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
-// asks is a Rechecker that notes what it is asked.
-type asks struct {
-	list []string
-	full bool
-}
-
-func (a *asks) Recheck(kind store.Kind, id string, _ time.Time) bool {
-	a.list = append(a.list, string(kind)+" "+id)
-	return !a.full
-}
-
 func TestWhatAnEventMeans(t *testing.T) {
 	t.Parallel()
 	at := time.Unix(1_700_000_000, 0)
@@ -133,8 +122,7 @@ func TestWhatAnEventMeans(t *testing.T) {
 		t.Run(c.kind+" "+c.object, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, nil)
-			asked := &asks{}
-			w.inbox.Recheck = asked
+			w.inbox.Outbox = w.records
 			body := event("e1", c.kind, c.object, at, c.data)
 			for _, want := range []catalog.EventOutcome{c.want, catalog.EventDuplicate} {
 				if c.want == catalog.EventIgnored {
@@ -145,7 +133,7 @@ func TestWhatAnEventMeans(t *testing.T) {
 					t.Errorf("Take = %s, %v, want %s", got, err, want)
 				}
 			}
-			if got := strings.Join(asked.list, ","); got != c.asked {
+			if got := w.jobs(t); got != c.asked {
 				t.Errorf("Mux is asked about %q, want %q", got, c.asked)
 			}
 		})
@@ -192,4 +180,59 @@ func TestWhatIsNoEventIsRefused(t *testing.T) {
 	if got, err := w.inbox.Take(t.Context(), event("older", "video.asset.ready", "A1", at.Add(-time.Second), map[string]any{"id": "A1"})); err != nil || got != catalog.EventStale {
 		t.Errorf("an older event: %s, %v", got, err)
 	}
+}
+
+// TestAnEventWithoutRoomIsNotTaken: what it leaves to be done cannot be kept, so
+// Mux must send it again.
+func TestAnEventWithoutRoomIsNotTaken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.inbox.Outbox = w.records
+	at := time.Unix(1_700_000_000, 0)
+	full := store.JobBatch{Max: 1 << 30}
+	for n := range 10_000 {
+		full.Jobs = append(full.Jobs, store.Job{Environment: env, Kind: catalog.CheckJob, Key: fmt.Sprint("asset B", n)})
+	}
+	must(t, w.records.AddJobs(t.Context(), full, time.Now()))
+	track := event("e1", "video.asset.track.ready", "A1", at, map[string]any{"id": "T1"})
+	if got, err := w.inbox.Take(t.Context(), track); !errors.Is(err, store.ErrOutboxFull) {
+		t.Errorf("Take = %s, %v, want ErrOutboxFull", got, err)
+	}
+	if got, err := w.inbox.Take(t.Context(), event("e2", "video.asset.track.ready", "B1", at, nil)); err != nil || got != catalog.EventChecked {
+		t.Errorf("of an object that is to be asked about: %s, %v", got, err)
+	}
+	for i, status := range []string{"ready", "errored"} { // it says all that is to be known
+		body := event(fmt.Sprint("t", i), "video.asset."+status, "A2", at, map[string]any{"id": "A2", "status": status})
+		if got, err := w.inbox.Take(t.Context(), body); err != nil || got != catalog.EventApplied {
+			t.Errorf("a tie: %s, %v", got, err)
+		}
+	}
+	done, _, err := w.records.ClaimJob(t.Context(), store.JobClaim{Environment: env, Kinds: []string{catalog.CheckJob}, Owner: "test", Lease: time.Hour, Now: time.Now()})
+	must(t, err)
+	must(t, w.records.FinishJob(t.Context(), "test", &done, time.Now()))
+	if got, err := w.inbox.Take(t.Context(), track); err != nil || got != catalog.EventChecked {
+		t.Errorf("sent again when there is room: %s, %v, want checked", got, err)
+	}
+}
+
+// TestWhatAWebhookLeavesOutlivesTheProcess: the process that took it ends before
+// it has asked Mux, and the next one asks.
+func TestWhatAWebhookLeavesOutlivesTheProcess(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.inbox.Outbox = w.records // and nobody does the jobs
+	must(t, w.SetAsset("mux1", film("A1", "P1")))
+	_, err := w.records.ClaimSync(t.Context(), env, store.SyncClaim{Now: time.Now(), Until: time.Now().Add(time.Hour)}) // nobody reads everything
+	must(t, err)
+	if got := w.hear(t, "video.asset.track.ready", "A1"); got != catalog.EventChecked {
+		t.Fatalf("outcome %s", got)
+	}
+	next := worldOf(t, w.records, env)
+	next.server = w.server
+	next.work(t, next.sync(t))
+	eventually(t, "the asset is known", func() bool { _, ok := next.view(t).Lookup("P1"); return ok })
+	eventually(t, "the job is done", func() bool {
+		due, err := w.records.DueJobs(t.Context(), time.Now().Add(time.Hour))
+		return err == nil && len(due) == 0
+	})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/playgate/playgate/catalog"
 	"github.com/playgate/playgate/muxapi"
 	"github.com/playgate/playgate/muxsim"
+	"github.com/playgate/playgate/outbox"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/store"
 	"github.com/playgate/playgate/store/memory"
@@ -114,6 +115,33 @@ func (w *world) sync(t *testing.T, change ...func(*catalog.SyncConfig)) *catalog
 	wg.Go(func() { s.Run(ctx) })
 	t.Cleanup(func() { cancel(); wg.Wait() })
 	return s
+}
+
+// work does the jobs that webhooks leave, until the test ends.
+func (w *world) work(t *testing.T, s *catalog.Syncer) {
+	t.Helper()
+	worker := outbox.New(outbox.Config{Store: w.records, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Handlers: func(playback.EnvironmentID) map[string]outbox.Handler {
+		return map[string]outbox.Handler{catalog.CheckJob: s.Do}
+	}})
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { worker.Run(ctx) })
+	t.Cleanup(func() { cancel(); wg.Wait() })
+	w.inbox.Outbox, w.inbox.Wake = w.records, worker.Wake
+}
+
+// jobs claims what Mux is to be asked about, by spaces and commas.
+func (w *world) jobs(t *testing.T) string {
+	t.Helper()
+	var all []string
+	for {
+		job, found, err := w.records.ClaimJob(t.Context(), store.JobClaim{Environment: env, Kinds: []string{catalog.CheckJob}, Owner: "test", Lease: time.Hour, Now: time.Now()})
+		must(t, err)
+		if !found {
+			return strings.Join(all, ",")
+		}
+		all = append(all, job.Key)
+	}
 }
 
 // api is muxapi in the words of the catalogue.

@@ -27,10 +27,6 @@ const (
 	retry = time.Minute
 	// pageSize is how many objects Mux gives at once.
 	pageSize = 100
-	// maxRechecks is how often Mux is asked again for an answer that is newer than
-	// an event: after one second, then after twice as long each time, for two
-	// minutes in all.
-	maxRechecks = 7
 )
 
 // SyncConfig is what a Syncer is made of.
@@ -52,14 +48,21 @@ type SyncConfig struct {
 
 // Syncer keeps one environment's catalogue in step with Mux's API: it reads
 // everything once in a while, asks again about what is in use, and looks up what
-// is not known. Run does the first two beside the requests.
+// is not known. Run does the first two beside the requests, Do what webhooks have
+// left to be done.
 type Syncer struct {
 	cfg     SyncConfig
 	queue   chan target
 	waiting waiting
 	lookups lookups
-	failing bool // Run's: the last attempt failed
+	failing failing
 	background
+}
+
+// failing says whether the last attempt failed.
+type failing struct {
+	mu sync.Mutex
+	is bool
 }
 
 // background is what lookups run in: it ends with Run, not with the request that
@@ -77,34 +80,23 @@ type target struct {
 
 // waiting is what is in the queue.
 type waiting struct {
-	mu       sync.Mutex
-	rechecks map[target]recheck
+	mu      sync.Mutex
+	targets map[target]struct{}
 }
 
-// recheck is a question to Mux about an object.
-type recheck struct {
-	since int64 // the version that the answer must be newer than; 0: any answer will do
-	asked int   // how often that was asked before
-}
-
-// add returns whether the object is in the queue already; then the newer of the
-// two questions is asked.
-func (w *waiting) add(t target, r recheck) (queued bool) {
+// add returns whether the object is in the queue already.
+func (w *waiting) add(t target) (queued bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	have, queued := w.rechecks[t]
-	if !queued || have.since < r.since {
-		w.rechecks[t] = r
-	}
+	_, queued = w.targets[t]
+	w.targets[t] = struct{}{}
 	return queued
 }
 
-func (w *waiting) take(t target) recheck {
+func (w *waiting) remove(t target) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	r := w.rechecks[t]
-	delete(w.rechecks, t)
-	return r
+	delete(w.targets, t)
 }
 
 // NewSyncer returns a Syncer. It asks nothing before Run.
@@ -115,40 +107,21 @@ func NewSyncer(cfg SyncConfig) *Syncer {
 	if cfg.MaxUnknown <= 0 {
 		cfg.MaxUnknown = defaultUnknown
 	}
-	return &Syncer{cfg: cfg, queue: make(chan target, queued), lookups: newLookups(cfg.MaxUnknown), waiting: waiting{rechecks: map[target]recheck{}}}
+	return &Syncer{cfg: cfg, queue: make(chan target, queued), lookups: newLookups(cfg.MaxUnknown), waiting: waiting{targets: map[target]struct{}{}}}
 }
 
-// Recheck asks Mux about an object; see Rechecker. false: too many wait already.
-func (s *Syncer) Recheck(kind store.Kind, id string, since time.Time) bool {
-	return s.enqueue(target{kind, id}, recheck{since: since.UnixMicro()})
-}
-
-func (s *Syncer) enqueue(t target, r recheck) bool {
-	if s.waiting.add(t, r) {
+// enqueue has Mux asked about an object by Run. false: too many wait already.
+func (s *Syncer) enqueue(t target) bool {
+	if s.waiting.add(t) {
 		return true
 	}
 	select {
 	case s.queue <- t:
 		return true
 	default:
-		s.waiting.take(t)
+		s.waiting.remove(t)
 		return false
 	}
-}
-
-// settle has Mux asked again later, if the answer was too old, or there was
-// none. An answer has whole seconds, so it may be as old as the event that it was
-// asked for.
-func (s *Syncer) settle(ctx context.Context, t target, r recheck, answered int64) {
-	if r.since == 0 || answered > r.since || r.asked >= maxRechecks {
-		return
-	}
-	r.asked++
-	time.AfterFunc(time.Second<<(r.asked-1), func() {
-		if ctx.Err() == nil {
-			s.enqueue(t, r)
-		}
-	})
 }
 
 // Run works until the context ends.
@@ -160,7 +133,7 @@ func (s *Syncer) Run(ctx context.Context) {
 	defer wg.Wait()
 	wg.Go(func() { s.readAll(ctx) })
 	for t := range s.cfg.Live.ties() { // from before this process
-		s.enqueue(t, recheck{})
+		s.enqueue(t)
 	}
 	ticker := time.NewTicker(max(time.Second/4, s.cfg.MaxAge/sweeps))
 	defer ticker.Stop()
@@ -169,8 +142,8 @@ func (s *Syncer) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case t := <-s.queue:
-			r := s.waiting.take(t)
-			s.settle(ctx, t, r, s.check(ctx, t))
+			s.waiting.remove(t)
+			_, _ = s.check(ctx, t) // logged and counted there; the next sweep asks again
 		case <-ticker.C:
 			s.sweep(ctx)
 		}
@@ -205,7 +178,7 @@ func (s *Syncer) sweep(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		s.check(ctx, t)
+		_, _ = s.check(ctx, t) // logged and counted there; the next sweep asks again
 	}
 }
 
@@ -231,8 +204,8 @@ func (l *Live) sweep(before time.Time) (due []target, total int) {
 }
 
 // check asks Mux about one object and keeps the answer. It returns the answer's
-// version, 0 if there is none.
-func (s *Syncer) check(ctx context.Context, t target) int64 {
+// version.
+func (s *Syncer) check(ctx context.Context, t target) (version int64, err error) {
 	o, found, err := s.ask(ctx, t)
 	if err == nil {
 		err = s.write(ctx, []store.Object{o})
@@ -246,10 +219,7 @@ func (s *Syncer) check(ctx context.Context, t target) int64 {
 		s.cfg.Metrics.checked.Inc()
 	}
 	s.report(ctx, "checking what is in use", err)
-	if err != nil {
-		return 0
-	}
-	return o.Version
+	return o.Version, err
 }
 
 // report logs when Mux or the store begin to fail, and when that is over.
@@ -257,13 +227,15 @@ func (s *Syncer) report(ctx context.Context, what string, err error) {
 	if ctx.Err() != nil {
 		return
 	}
+	s.failing.mu.Lock()
+	defer s.failing.mu.Unlock()
 	switch failed := err != nil; {
-	case failed && !s.failing:
+	case failed && !s.failing.is:
 		s.cfg.Logger.Error("the catalogue falls behind Mux", "environment", s.cfg.Environment, "doing", what, "error", err)
-	case !failed && s.failing:
+	case !failed && s.failing.is:
 		s.cfg.Logger.Info("the catalogue hears from Mux again", "environment", s.cfg.Environment)
 	}
-	s.failing = err != nil
+	s.failing.is = err != nil
 }
 
 func (s *Syncer) write(ctx context.Context, objects []store.Object) error {
@@ -338,7 +310,7 @@ func (s *Syncer) listAll(ctx context.Context, alive func() error) error {
 		}
 	}
 	for _, t := range s.cfg.Live.olderThan(began) {
-		if !s.enqueue(t, recheck{}) {
+		if !s.enqueue(t) {
 			break // the next reading finds the rest
 		}
 	}

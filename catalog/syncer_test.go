@@ -81,7 +81,9 @@ func TestMuxDownTakesNothingAway(t *testing.T) {
 		before := w.asked.Load()
 		s := w.sync(t, func(c *catalog.SyncConfig) { c.MaxAge = time.Millisecond })
 		v.Lookup("P1")
-		s.Recheck(store.Asset, "A1", time.Now())
+		if err := s.Do(t.Context(), &store.Job{Key: "asset A1"}); err == nil {
+			t.Errorf("Mux answers %d, and a job is done", status)
+		}
 		eventually(t, "Mux was asked", func() bool { return w.asked.Load() >= before+3 })
 		if _, ok := v.Lookup("P1"); !ok {
 			t.Errorf("Mux's %d takes a playback ID away", status)
@@ -93,7 +95,7 @@ func TestAnEventThatSaysTooLittleMakesMuxBeAsked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	v := w.view(t)
-	w.inbox.Recheck = w.sync(t)
+	w.work(t, w.sync(t))
 	must(t, w.SetAsset("mux1", film("A1", "P1")))
 	if got := w.hear(t, "video.upload.asset_created", "A1"); got != catalog.EventChecked {
 		t.Errorf("outcome %s", got)

@@ -99,8 +99,7 @@ func TestTwoWebhooksInOneSecond(t *testing.T) {
 			t.Parallel()
 			for _, order := range [][2]report{{c.a, c.b}, {c.b, c.a}} {
 				w := newWorld(t, nil)
-				asked := &asks{}
-				w.inbox.Recheck = asked
+				w.inbox.Outbox = w.records
 				for i, r := range order {
 					_, err := w.inbox.Take(t.Context(), r.body(fmt.Sprint("e", i)))
 					must(t, err)
@@ -108,8 +107,8 @@ func TestTwoWebhooksInOneSecond(t *testing.T) {
 				if got := w.seen(t, "P1", "P2"); got != c.want {
 					t.Errorf("%s, then %s: %s, want %s", order[0].kind, order[1].kind, got, c.want)
 				}
-				if (len(asked.list) > 0) != c.asks {
-					t.Errorf("%s, then %s: Mux is asked about %q, want that: %v", order[0].kind, order[1].kind, asked.list, c.asks)
+				if asked := w.jobs(t); (asked != "") != c.asks {
+					t.Errorf("%s, then %s: Mux is asked about %q, want that: %v", order[0].kind, order[1].kind, asked, c.asks)
 				}
 				ties := 0
 				if c.asks {
@@ -284,7 +283,7 @@ func TestATieIsAskedOfMux(t *testing.T) {
 	t.Run("by whoever takes the webhook", func(t *testing.T) {
 		t.Parallel()
 		w := prepare(t)
-		w.inbox.Recheck = w.sync(t)
+		w.work(t, w.sync(t))
 		tie(t, w)
 		eventually(t, "what Mux says counts", func() bool { return w.seen(t, "P1") == "idle [P1] gone []" && w.library.Ties() == 0 })
 	})
@@ -338,7 +337,7 @@ func TestAnAnswerAsOldAsTheWebhookIsNotTheLast(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, nil)
 			mux := &late{at: time.Unix(1_700_000_000, 9e8)}
-			w.inbox.Recheck = w.sync(t, func(c *catalog.SyncConfig) { c.Mux = mux })
+			w.work(t, w.sync(t, func(c *catalog.SyncConfig) { c.Mux = mux }))
 			_, err := w.inbox.Take(t.Context(), first)
 			must(t, err)
 			if strings.HasPrefix(name, "what") {
@@ -360,8 +359,10 @@ func TestAnAnswerInTheSecondOfAWebhook(t *testing.T) {
 	w := newWorld(t, nil)
 	mux := &late{at: time.Unix(1_700_000_000, 9e8)}
 	s := w.sync(t, func(c *catalog.SyncConfig) { c.Mux = mux })
-	s.Recheck(store.LiveStream, "X", time.Unix(1_600_000_000, 0))
-	eventually(t, "the answer is there", func() bool { return w.seen(t) == "active [P1] gone []" })
+	must(t, s.Do(t.Context(), &store.Job{Key: "live_stream X"}))
+	if diff := cmp.Diff("active [P1] gone []", w.seen(t)); diff != "" {
+		t.Error(diff)
+	}
 	_, err := w.inbox.Take(t.Context(), report{kind: "live_stream.disabled", status: "disabled", ids: "P1"}.body("e1"))
 	must(t, err)
 	if diff := cmp.Diff("disabled [P1] gone []", w.seen(t)); diff != "" {

@@ -94,6 +94,9 @@ type Entry struct {
 	// whether it is alive; it gives up at Until.
 	Host  string    `json:"host"`
 	Until time.Time `json:"until"`
+	// Ended is when it was first seen that nobody carries it out any more; zero:
+	// not yet. What the process has sent may arrive for a while after that.
+	Ended time.Time `json:"ended,omitzero"`
 	// By asked for it, and perhaps forced it for a Reason: what the audit record
 	// says of it if somebody else finishes it.
 	By     string `json:"by,omitempty"`
@@ -104,6 +107,6 @@ type Entry struct {
 // Equal reports whether both are the same entry of the journal.
 func (e Entry) Equal(other Entry) bool {
 	return e.Operation == other.Operation && e.ID == other.ID && e.StartedAt.Equal(other.StartedAt) &&
-		slices.Equal(e.Known, other.Known) && e.Host == other.Host && e.Until.Equal(other.Until) &&
+		slices.Equal(e.Known, other.Known) && e.Host == other.Host && e.Until.Equal(other.Until) && e.Ended.Equal(other.Ended) &&
 		e.By == other.By && e.Forced == other.Forced && e.Reason == other.Reason
 }

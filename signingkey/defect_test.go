@@ -32,7 +32,7 @@ func TestARecoveryLeavesTheKeysOfOtherEnvironments(t *testing.T) {
 		m := r.shared("host/1")
 		made, err := m.Create(t.Context(), signingkey.Creation{Environment: "globex"})
 		r.check(err)
-		r.clock.forward(time.Minute)
+		r.clock.forward(2 * time.Minute)
 		r.check(m.Recover(t.Context(), env))
 		r.wantAtMux("ELSEWHERE M1")
 		r.check(r.keeper.Delete(t.Context(), "globex", made.ID))
@@ -62,14 +62,14 @@ func TestOnlyKeysMadeDuringTheOperationAreGuessedToBeItsOwn(t *testing.T) {
 		r := newRig(t, "memory")
 		r.interrupted()
 		r.mux.add("DASHBOARD", r.clock.Now().Add(apart))
-		r.clock.forward(time.Minute)
+		r.clock.forward(2 * time.Minute)
 		r.check(r.Recover(t.Context(), env))
 		r.wantAtMux("DASHBOARD ELSEWHERE")
 	}
 	r := newRig(t, "memory")
 	r.interrupted()
 	r.mux.add("AGELESS", time.Time{})
-	r.clock.forward(time.Minute)
+	r.clock.forward(2 * time.Minute)
 	r.check(r.Recover(t.Context(), env))
 	r.wantAtMux("AGELESS ELSEWHERE")
 }
@@ -84,6 +84,43 @@ func TestARequestThatOutlivesItsProcessIsWaitedFor(t *testing.T) {
 	r.mux.add("LATE", r.clock.Now().Add(-5*time.Second))
 	r.check(r.Recover(t.Context(), env))
 	r.wantAtMux("ELSEWHERE")
+}
+
+// TestTheLastRequestOfADeadProcessIsWaitedFor: the request for a key may be sent
+// long after the operation began, because Mux's pace is waited for.
+func TestTheLastRequestOfADeadProcessIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	for _, store := range stores() {
+		r := newRig(t, store)
+		r.interrupted()
+		r.clock.forward(40 * time.Second) // it waits for its turn, sends the request and dies
+		wantCode(t, r.Recover(t.Context(), env), playback.CodeKeyBusy)
+		r.clock.forward(15 * time.Second)
+		r.mux.add("LATE", r.clock.Now().Add(-5*time.Second))
+		r.check(r.Recover(t.Context(), env))
+		r.wantAtMux("ELSEWHERE")
+	}
+}
+
+// TestInterruptedOperationsAreTold from those that may be under way.
+func TestInterruptedOperationsAreTold(t *testing.T) {
+	t.Parallel()
+	for _, store := range stores() {
+		r := newRig(t, store)
+		now := r.clock.Now()
+		for host, want := range map[string]bool{"": false, "host/1": false, "elsewhere/2": false, "host/2": true} {
+			entry := keystore.Entry{Operation: "activate", ID: "K", StartedAt: now, Until: now.Add(time.Minute), Host: host}
+			if host != "" {
+				r.check(r.keeper.OpenJournal(t.Context(), env, entry))
+			}
+			if got, err := r.Interrupted(t.Context(), env); got != want || err != nil {
+				t.Errorf("%q: interrupted %v, %v, want %v", host, got, err, want)
+			}
+			if host != "" {
+				r.check(r.keeper.CloseJournal(t.Context(), env, entry))
+			}
+		}
+	}
 }
 
 func TestADeletionThatMuxRefusesChangesNothing(t *testing.T) {

@@ -117,7 +117,14 @@ func (m *Manager) Recover(ctx context.Context, env playback.EnvironmentID) error
 		return busy(entry, min(wait, dependencyRetry))
 	}
 	o := &operation{m, env, entry}
-	err = o.note(ctx, func(e *keystore.Entry) { e.Host, e.Until = m.cfg.Process.Name, now.Add(operationTime) })
+	err = o.note(ctx, func(e *keystore.Entry) {
+		e.Host, e.Until = m.cfg.Process.Name, now.Add(operationTime)
+		if last := e.StartedAt.Add(operationTime); e.Ended.IsZero() && last.Before(now) {
+			e.Ended = last // it had given up then
+		} else if e.Ended.IsZero() {
+			e.Ended = now
+		}
+	})
 	if err != nil {
 		return err
 	}
@@ -128,6 +135,16 @@ func (m *Manager) Recover(ctx context.Context, env playback.EnvironmentID) error
 	m.auditRecovery(ctx, o, entry.Host, outcome)
 	m.cfg.Changed(ctx, env)
 	return o.close(ctx)
+}
+
+// Interrupted reports whether a process has left an operation in the middle of
+// it, for Recover to finish or take back. One that may be carried out is none.
+func (m *Manager) Interrupted(ctx context.Context, env playback.EnvironmentID) (bool, error) {
+	entry, found, err := m.cfg.Keeper.Journal(ctx, env)
+	if err != nil {
+		return false, unavailable("The key store cannot be used.", fmt.Errorf("reading the journal: %w", err))
+	}
+	return found && m.underWay(entry) <= 0, nil
 }
 
 // underWay returns for how long an operation may still be carried out, at most

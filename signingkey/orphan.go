@@ -38,8 +38,10 @@ func (o *operation) orphan(ctx context.Context, h *holdings) (playback.KeyID, er
 	}
 	switch len(found) {
 	case 0:
-		if wait := o.entry.StartedAt.Add(muxTime + muxSkew).Sub(o.m.cfg.Now()); wait > 0 {
-			return "", busy(o.entry, min(wait, dependencyRetry)) // it may be on its way
+		// The request may have been the last thing that the process did, and be on its
+		// way.
+		if wait := o.entry.Ended.Add(muxTime + muxSkew).Sub(o.m.cfg.Now()); wait > 0 {
+			return "", busy(o.entry, min(wait, dependencyRetry))
 		}
 		return "", nil
 	case 1:

@@ -1,11 +1,12 @@
 // Package store is the vocabulary of the durable records: what the catalogue
-// learned of Mux's objects, the webhooks that were taken, what viewers hold, and
-// the latest end of the tokens that each signing key signed.
+// learned of Mux's objects, the webhooks that were taken, the jobs that are still
+// to be done (the outbox), what viewers hold, and the latest end of the tokens
+// that each signing key signed.
 //
 // It owns the types and one small interface per consumer; the drivers are in
 // memory, sqlite and postgres, and storetest holds all of them to the same
 // behaviour. It does not own what a record means: that is for the catalogue,
-// the grants and the keys.
+// the outbox, the grants and the keys.
 //
 // Every driver is safe for concurrent use, and its writes are atomic: a record
 // is there whole, for every replica that shares the store, or not at all. An

@@ -19,6 +19,7 @@ type Store interface {
 	Catalogue
 	Grants
 	Ledger
+	Outbox
 	Paces
 	// Ping asks whether the store answers.
 	Ping(ctx context.Context) error
@@ -65,13 +66,17 @@ type Event struct {
 	Environment playback.EnvironmentID
 	ID          string
 	At          time.Time // when it was taken, here
+	// Work is what the event leaves to be done; it is added to the outbox in the
+	// transaction that notes the event.
+	Work JobBatch
 }
 
 // Catalogue keeps what Mux said of its objects.
 type Catalogue interface {
 	// Apply writes objects, and notes the event that told of them (nil: no
-	// webhook did), in one transaction. fresh is false, and nothing is written,
-	// if the event was noted before. What is written is what Merge keeps, so that
+	// webhook did), with its jobs, in one transaction. fresh is false, and nothing
+	// is written, if the event was noted before. ErrOutboxFull: there is no room
+	// for its jobs, and nothing has changed. What is written is what Merge keeps, so that
 	// the order of arrival does not matter; applied says which objects changed
 	// what the store had. join may be nil where there are no objects.
 	Apply(ctx context.Context, event *Event, objects []Object, join Join) (applied []bool, fresh bool, err error)

@@ -49,6 +49,7 @@ type Store struct {
 	held    map[viewerKey][]string // IDs of grants, sorted
 	ledger  map[signingKey]int64
 	paces   map[string]time.Time
+	jobs    map[playback.EnvironmentID]map[jobKey]*job
 }
 
 var _ store.Store = (*Store)(nil)
@@ -58,6 +59,7 @@ func New() *Store {
 	return &Store{
 		objects: map[objectKey]store.Object{}, events: map[grantKey]time.Time{}, syncs: map[playback.EnvironmentID]reading{},
 		grants: map[grantKey]store.Grant{}, held: map[viewerKey][]string{}, ledger: map[signingKey]int64{}, paces: map[string]time.Time{},
+		jobs: map[playback.EnvironmentID]map[jobKey]*job{},
 	}
 }
 
@@ -76,6 +78,9 @@ func (s *Store) Apply(_ context.Context, event *store.Event, objects []store.Obj
 		key := grantKey{event.Environment, event.ID}
 		if _, taken := s.events[key]; taken {
 			return applied, false, nil
+		}
+		if err := s.addJobs(event.Work, event.At); err != nil {
+			return nil, false, err
 		}
 		s.events[key] = event.At
 	}

@@ -21,7 +21,8 @@ const (
 	maxConnections   = 16
 	maxLifetime      = 30 * time.Minute
 
-	clock = "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000 AS BIGINT)"
+	clock      = "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000 AS BIGINT)"
+	skipLocked = "FOR UPDATE SKIP LOCKED"
 )
 
 // Open connects to the database of the DSN (a URL or "key=value …", as libpq
@@ -51,7 +52,7 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 		pool.Close()
 		return nil, errors.Join(err, db.Close())
 	}
-	return &Store{sqldb.New(db, db, clock), pool}, nil
+	return &Store{sqldb.New(db, db, sqldb.Dialect{Clock: clock, SkipLocked: skipLocked}), pool}, nil
 }
 
 func migrate(ctx context.Context, db *sql.DB) error {

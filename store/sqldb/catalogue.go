@@ -57,6 +57,9 @@ func (d *DB) Apply(ctx context.Context, event *store.Event, objects []store.Obje
 			} else if !first {
 				return errTaken
 			}
+			if err := d.addJobs(ctx, tx, event.Work, event.At); err != nil {
+				return err
+			}
 		}
 		applied, err = put(ctx, tx, objects, join)
 		return err

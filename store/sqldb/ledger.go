@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/playgate/playgate/playback"
@@ -52,12 +51,9 @@ func (d *DB) Expiry(ctx context.Context, env playback.EnvironmentID, key playbac
 
 // Turn takes the next turn; see store.Paces.
 func (d *DB) Turn(ctx context.Context, t store.Turn) (time.Duration, error) {
-	clock, args := d.clock, []any{t.Name, t.Every.Microseconds(), t.Within.Microseconds()}
-	if clock == "" {
-		clock, args = "CAST($4 AS BIGINT)", append(args, t.Now.UnixMicro())
-	}
+	statement, args := d.timed(takeTurn, t.Now, t.Name, t.Every.Microseconds(), t.Within.Microseconds())
 	var next int64
-	err := d.write.QueryRowContext(ctx, strings.ReplaceAll(takeTurn, "NOW", clock), args...).Scan(&next)
+	err := d.write.QueryRowContext(ctx, statement, args...).Scan(&next)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return 0, store.ErrNoTurn

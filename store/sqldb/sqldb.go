@@ -21,15 +21,26 @@ var migrations embed.FS
 // the driver's.
 type DB struct {
 	read, write *sql.DB // the same one where the database lets many write
-	clock       string
+	dialect     Dialect
+}
+
+// Dialect is in what the databases differ.
+type Dialect struct {
+	// Clock is an expression for the database's own clock, Unix microseconds that
+	// stay the same in a statement: for what replicas share whose clocks may
+	// differ. "" goes by the caller's.
+	Clock string
+	// SkipLocked ends a SELECT whose rows are to be changed, and which passes over
+	// those that others are changing; "": there is one writer at a time.
+	SkipLocked string
 }
 
 var _ store.Store = (*DB)(nil)
 
-// New returns a DB. Close closes both handles. clock is an expression for the
-// database's own clock, Unix microseconds that stay the same in a statement: for
-// what replicas share whose clocks may differ. "" goes by the caller's.
-func New(read, write *sql.DB, clock string) *DB { return &DB{read: read, write: write, clock: clock} }
+// New returns a DB. Close closes both handles.
+func New(read, write *sql.DB, dialect Dialect) *DB {
+	return &DB{read: read, write: write, dialect: dialect}
+}
 
 // Migrate brings the schema up to date.
 func Migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, options ...goose.ProviderOption) error {

@@ -36,7 +36,7 @@ func Open(ctx context.Context, path string) (*sqldb.DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	return sqldb.New(read, write, ""), nil
+	return sqldb.New(read, write, sqldb.Dialect{}), nil
 }
 
 // migrate tries again where another process, which opens the file at the same
