@@ -105,7 +105,7 @@ func (c *catalogues) syncer(e *configs.Environment, live *catalog.Live) (*syncer
 		return running, nil
 	}
 	s.Syncer = catalog.NewSyncer(catalog.SyncConfig{
-		Environment: e.ID, Library: c.library, Live: live, Mux: video{client}, MaxAge: s.maxAge, Lookup: s.lookup,
+		Environment: e.ID, Library: c.library, Live: live, Mux: video{client, muxapi.Background}, LookupMux: video{client, muxapi.LookUp}, MaxAge: s.maxAge, Lookup: s.lookup,
 		Logger: c.log, Metrics: c.metrics, Now: time.Now,
 	})
 	return s, nil
@@ -153,19 +153,22 @@ func (c *catalogues) start(ctx context.Context) {
 func (c *catalogues) wait() { c.working.Wait() }
 
 // video is Mux's Video API in the words of the catalogue.
-type video struct{ client *muxapi.Client }
+type video struct {
+	client *muxapi.Client
+	as     func(context.Context) context.Context // whose share of the account's pace is spent
+}
 
 func (v video) Object(ctx context.Context, kind store.Kind, id string) (catalog.Said, error) {
 	if kind == store.LiveStream {
-		o, err := v.client.GetLiveStream(ctx, playback.LiveStreamID(id))
+		o, err := v.client.GetLiveStream(v.as(ctx), playback.LiveStreamID(id))
 		return catalog.Said(o), orGone(err)
 	}
-	o, err := v.client.GetAsset(ctx, playback.AssetID(id))
+	o, err := v.client.GetAsset(v.as(ctx), playback.AssetID(id))
 	return catalog.Said(o), orGone(err)
 }
 
 func (v video) Owner(ctx context.Context, id playback.ID) (store.Kind, string, error) {
-	p, err := v.client.GetPlaybackID(ctx, id)
+	p, err := v.client.GetPlaybackID(v.as(ctx), id)
 	if err != nil {
 		return "", "", orGone(err)
 	}
@@ -182,6 +185,6 @@ func (v video) Page(ctx context.Context, kind store.Kind, cursor string) (catalo
 	if kind == store.LiveStream {
 		list = v.client.ListLiveStreams
 	}
-	page, err := list(ctx, cursor)
+	page, err := list(v.as(ctx), cursor)
 	return catalog.Page{Objects: page.Data, At: page.At, Next: page.Next}, err
 }

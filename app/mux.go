@@ -28,14 +28,17 @@ type muxClients struct {
 	// command, which is alone.
 	paces store.Paces
 
-	mu      sync.Mutex
-	clients map[muxAccess]*muxapi.Client
+	mu       sync.Mutex // guards what follows
+	clients  map[muxAccess]*muxapi.Client
+	accounts map[string]*muxapi.Account
 }
 
 // muxAccess is everything that a client is made from.
 type muxAccess struct{ base, environment, id, secret, account string }
 
-func newMuxClients() *muxClients { return &muxClients{clients: map[muxAccess]*muxapi.Client{}} }
+func newMuxClients() *muxClients {
+	return &muxClients{clients: map[muxAccess]*muxapi.Client{}, accounts: map[string]*muxapi.Account{}}
+}
 
 // of returns the client of an environment, nil if none is configured.
 func (c *muxClients) of(e *configs.Environment) (signingkey.Mux, error) {
@@ -58,8 +61,14 @@ func (c *muxClients) client(e *configs.Environment) (*muxapi.Client, error) {
 	defer c.mu.Unlock()
 	client := c.clients[access]
 	if client == nil {
+		account := c.accounts[access.account]
+		if account == nil {
+			account = muxapi.NewAccount()
+			c.accounts[access.account] = account
+		}
 		made, err := muxapi.New(muxapi.Config{
-			BaseURL: m.BaseURL, TokenID: m.TokenID, Secret: m.TokenSecret, EnvironmentID: m.EnvironmentID, Turn: c.turn(access.account),
+			BaseURL: m.BaseURL, TokenID: m.TokenID, Secret: m.TokenSecret, EnvironmentID: m.EnvironmentID,
+			Turn: c.turn(access.account), Account: account,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("making a client of Mux's API: %w", err)

@@ -39,7 +39,9 @@ type SyncConfig struct {
 	Library     *Library
 	Live        *Live
 	Mux         Mux
-	MaxAge      time.Duration // catalog.max_age
+	// LookupMux is Mux as look-ups ask it, for whom viewers wait; nil: Mux.
+	LookupMux Mux
+	MaxAge    time.Duration // catalog.max_age
 	// Lookup: what is not known is asked for on first use (catalog.unknown:
 	// lookup).
 	Lookup  bool
@@ -109,6 +111,9 @@ func (w *waiting) take(t target) recheck {
 func NewSyncer(cfg SyncConfig) *Syncer {
 	if cfg.Metrics == nil {
 		cfg.Metrics = NewMetrics(nil)
+	}
+	if cfg.LookupMux == nil {
+		cfg.LookupMux = cfg.Mux
 	}
 	return &Syncer{cfg: cfg, queue: make(chan target, queued), lookups: newLookups(), waiting: waiting{rechecks: map[target]recheck{}}}
 }
@@ -228,7 +233,7 @@ func (l *Live) sweep(before time.Time) (due []target, total int) {
 // check asks Mux about one object and keeps the answer. It returns the answer's
 // version, 0 if there is none.
 func (s *Syncer) check(ctx context.Context, t target) int64 {
-	o, found, err := s.ask(ctx, t)
+	o, found, err := s.ask(ctx, s.cfg.Mux, t)
 	if err == nil {
 		err = s.write(ctx, []store.Object{o})
 	}

@@ -51,6 +51,8 @@ type Config struct {
 	// returns context.DeadlineExceeded. While it fails otherwise, and where it is
 	// nil, the client minds its own pace alone.
 	Turn func(ctx context.Context, name string, every time.Duration) (time.Duration, error)
+	// Account is shared by all clients of a Mux account; nil: there is no other.
+	Account *Account
 	// Rand is in [0,1) and spreads the waiting; nil: math/rand/v2.
 	Rand func() float64
 }
@@ -68,6 +70,7 @@ type Client struct {
 	rand    func() float64
 
 	posts, others pace
+	account       *Account
 
 	checked atomic.Bool  // the environment is the wanted one
 	ahead   atomic.Int64 // how far the clock was ahead of Mux's, as of the last answer with a Date, ns
@@ -89,7 +92,10 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{
 		base: strings.TrimSuffix(base.String(), "/"), tokenID: cfg.TokenID, secret: cfg.Secret, wanted: cfg.EnvironmentID,
 		now: cfg.Now, rand: cfg.Rand,
-		posts: pace{every: postPace}, others: pace{every: otherPace},
+		posts: pace{every: postPace}, others: pace{every: otherPace}, account: cfg.Account,
+	}
+	if c.account == nil {
+		c.account = NewAccount()
 	}
 	if cfg.Turn != nil {
 		share := func(name string) func(context.Context, time.Duration) (time.Duration, error) {
@@ -239,7 +245,7 @@ func (c *Client) backoff(ctx context.Context, n int, asked time.Duration) bool {
 // ask sends a request that may be sent again, until it is answered for good.
 func (c *Client) ask(ctx context.Context, op, method, path string) (*answer, error) {
 	for n := 1; ; n++ {
-		if err := c.others.wait(ctx, c.now); err != nil {
+		if err := c.turn(ctx); err != nil {
 			return nil, fmt.Errorf("%s: waiting for Mux's rate limit: %w", op, err)
 		}
 		r, err := c.once(ctx, method, path)
