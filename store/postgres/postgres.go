@@ -22,6 +22,9 @@ const (
 	maxLifetime      = 30 * time.Minute
 
 	clock = "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000 AS BIGINT)"
+	// lockText is released at the end of the transaction. Texts with the same hash
+	// wait for each other, too.
+	lockText = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 )
 
 // Open connects to the database of the DSN (a URL or "key=value …", as libpq
@@ -51,7 +54,7 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 		pool.Close()
 		return nil, errors.Join(err, db.Close())
 	}
-	return &Store{sqldb.New(db, db, clock), pool}, nil
+	return &Store{sqldb.New(db, db, clock).Locked(lockText), pool}, nil
 }
 
 func migrate(ctx context.Context, db *sql.DB) error {

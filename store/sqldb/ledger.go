@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,13 +19,13 @@ const (
 		ON CONFLICT (environment, key_id) DO UPDATE SET exp = excluded.exp WHERE key_ledger.exp < excluded.exp`
 	getExpiry = `SELECT exp FROM key_ledger WHERE environment = $1 AND key_id = $2`
 
-	// The turn that was free, or NOW if that is over; the next is one later. No
-	// row if the wait would be too long.
+	// The turn that was free, or NOW if that is over or later than can be; the next
+	// is one later. No row if the wait would be too long.
 	takeTurn = `
 		INSERT INTO paces (name, next_at) VALUES ($1, NOW + CAST($2 AS BIGINT))
 		ON CONFLICT (name) DO UPDATE SET
-			next_at = CASE WHEN paces.next_at > NOW THEN paces.next_at ELSE NOW END + CAST($2 AS BIGINT)
-		WHERE paces.next_at <= NOW + CAST($3 AS BIGINT)
+			next_at = CASE WHEN paces.next_at > NOW AND paces.next_at <= NOW + LATEST THEN paces.next_at ELSE NOW END + CAST($2 AS BIGINT)
+		WHERE paces.next_at <= NOW + CAST($3 AS BIGINT) OR paces.next_at > NOW + LATEST
 		RETURNING next_at - NOW`
 )
 
@@ -57,7 +58,7 @@ func (d *DB) Turn(ctx context.Context, t store.Turn) (time.Duration, error) {
 		clock, args = "CAST($4 AS BIGINT)", append(args, t.Now.UnixMicro())
 	}
 	var next int64
-	err := d.write.QueryRowContext(ctx, strings.ReplaceAll(takeTurn, "NOW", clock), args...).Scan(&next)
+	err := d.write.QueryRowContext(ctx, strings.NewReplacer("NOW", clock, "LATEST", strconv.FormatInt(store.ClockError.Microseconds(), 10)).Replace(takeTurn), args...).Scan(&next)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return 0, store.ErrNoTurn

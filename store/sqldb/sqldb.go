@@ -22,6 +22,7 @@ var migrations embed.FS
 type DB struct {
 	read, write *sql.DB // the same one where the database lets many write
 	clock       string
+	lock        string
 }
 
 var _ store.Store = (*DB)(nil)
@@ -30,6 +31,14 @@ var _ store.Store = (*DB)(nil)
 // database's own clock, Unix microseconds that stay the same in a statement: for
 // what replicas share whose clocks may differ. "" goes by the caller's.
 func New(read, write *sql.DB, clock string) *DB { return &DB{read: read, write: write, clock: clock} }
+
+// Locked sets the statement that lets one transaction at a time go on that gives
+// it the same text, and returns d. It is for databases in which transactions
+// write beside each other; in others there is none.
+func (d *DB) Locked(statement string) *DB {
+	d.lock = statement
+	return d
+}
 
 // Migrate brings the schema up to date.
 func Migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, options ...goose.ProviderOption) error {
