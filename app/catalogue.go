@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/playgate/playgate/catalog"
+	"github.com/playgate/playgate/clock"
 	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/muxapi"
 	"github.com/playgate/playgate/playback"
@@ -22,6 +23,7 @@ type catalogues struct {
 	library *catalog.Library
 	metrics *catalog.Metrics
 	muxes   *muxClients
+	clock   *clock.Clock
 	log     *slog.Logger
 
 	mu      sync.Mutex      // guards what follows; held by one reload at a time, and by start
@@ -56,7 +58,7 @@ func newCatalogues(s store.Store, muxes *muxClients, log *slog.Logger, registry 
 		Name: "playgate_catalogue_ties",
 		Help: "Assets and live streams that Mux reported in two states at one time. The stricter state counts until Mux has been asked again.",
 	}, func() float64 { return float64(library.Ties()) }))
-	return &catalogues{library: library, metrics: catalog.NewMetrics(registry), muxes: muxes, log: log, syncers: map[playback.EnvironmentID]*syncer{}}, nil
+	return &catalogues{library: library, metrics: catalog.NewMetrics(registry), muxes: muxes, clock: muxes.clock, log: log, syncers: map[playback.EnvironmentID]*syncer{}}, nil
 }
 
 // prepare lays the configuration of each environment over what was learned. It
@@ -83,7 +85,7 @@ func (c *catalogues) prepare(ctx context.Context, next *state) (map[playback.Env
 			return nil, err
 		}
 		finder := &catalog.Finder{View: view}
-		inbox := &catalog.Inbox{Environment: env, MuxEnvironment: e.Mux.EnvironmentID, Library: c.library, Now: time.Now}
+		inbox := &catalog.Inbox{Environment: env, MuxEnvironment: e.Mux.EnvironmentID, Library: c.library, Now: c.clock.Now}
 		if s != nil {
 			wanted[env], finder.Syncer, inbox.Recheck = s, s.Syncer, s.Syncer
 		}
@@ -106,7 +108,7 @@ func (c *catalogues) syncer(e *configs.Environment, live *catalog.Live) (*syncer
 	}
 	s.Syncer = catalog.NewSyncer(catalog.SyncConfig{
 		Environment: e.ID, Library: c.library, Live: live, Mux: video{client, muxapi.Background}, LookupMux: video{client, muxapi.LookUp}, MaxAge: s.maxAge, Lookup: s.lookup,
-		Logger: c.log, Metrics: c.metrics, Now: time.Now,
+		Logger: c.log, Metrics: c.metrics, Now: c.clock.Now,
 	})
 	return s, nil
 }
@@ -145,7 +147,7 @@ func (c *catalogues) start(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ctx = ctx
-	c.working.Go(func() { c.library.Run(ctx, c.log, time.Now) })
+	c.working.Go(func() { c.library.Run(ctx, c.log, c.clock.Now) })
 	c.begin()
 }
 

@@ -244,6 +244,7 @@ func (a *App) reloadWhenWanted(ctx context.Context, wanted <-chan struct{}) {
 		case <-ctx.Done():
 			return
 		case <-wanted:
+			a.clock.Believe() // who sends SIGHUP has looked at the alarm
 			_ = a.Reload(ctx) // logged and counted there; the old state stays in force
 		}
 	}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/playgate/playgate/playback"
 )
@@ -36,7 +35,11 @@ func (a *App) readiness() readiness {
 		reasons = []string{"no environment is configured"}
 	}
 	degraded, why := a.dependencies.degraded()
-	r := readiness{Status: statusNotReady, Degraded: degraded, Reasons: append(reasons, why...)}
+	reasons = append(reasons, why...)
+	if problem := a.clock.Problem(); problem != "" {
+		reasons = append(reasons, problem)
+	}
+	r := readiness{Status: statusNotReady, Degraded: degraded, Reasons: reasons}
 	if canSign && len(waiting) == 0 {
 		r.Status = statusReady
 	}
@@ -53,7 +56,7 @@ func (a *App) ability(env playback.EnvironmentID) (reason string, able bool) {
 		return fmt.Sprintf("environment %s: no active signing key", env), false
 	}
 	if read, _ := a.keys.LastRead(env); a.stale(env) {
-		reason = fmt.Sprintf("environment %s: its keys were last read %s ago; the key store does not answer", env, playback.FormatDuration(time.Since(read)))
+		reason = fmt.Sprintf("environment %s: its keys were last read %s ago; the key store does not answer", env, playback.FormatDuration(a.clock.Steady().Sub(read)))
 	}
 	return reason, able
 }

@@ -41,7 +41,7 @@ func (w webhooks) take(ctx context.Context, env playback.EnvironmentID, signatur
 	if e == nil || inbox == nil {
 		return "", refused.Because(errors.New("there is no such environment"))
 	}
-	if err := catalog.VerifySignature(signature, body, e.Webhooks.Secrets, time.Now().Add(-e.Webhooks.Tolerance)); err != nil {
+	if err := catalog.VerifySignature(signature, body, e.Webhooks.Secrets, w.app.clock.Now().Add(-e.Webhooks.Tolerance)); err != nil {
 		return "", refused.Because(err)
 	}
 	outcome, err := inbox.Take(ctx, body)

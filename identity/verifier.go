@@ -99,6 +99,20 @@ func (v *Verifier) newRoster(issuers []Issuer) *roster {
 	}
 }
 
+// ClockChanged tells that the clock of the Config was set by as much, ahead or
+// back: what was noted before moves with it, and no identity is remembered, for
+// its token may have ended, or not begun.
+func (v *Verifier) ClockChanged(by time.Duration) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, s := range v.sources {
+		s.clockChanged(by)
+	}
+	next := *v.roster.Load()
+	next.memory = newMemory(v.entries, v.bytes)
+	v.roster.Store(&next)
+}
+
 // SetIssuers puts a list of issuers in force, all or, with an error that names
 // every problem, nothing. Key sets that the new list names too are kept, so
 // viewers notice nothing; all of them are read again in the background.

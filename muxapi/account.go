@@ -62,5 +62,5 @@ func (c *Client) turn(ctx context.Context) error {
 		}
 		defer queue.Release()
 	}
-	return c.others.wait(ctx, c.now)
+	return c.others.wait(ctx, c.steady)
 }
