@@ -138,7 +138,7 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 		Source: keeper, Driver: cfg.Keystore.Driver, Interval: refreshInterval(cfg), OnChange: a.takeKeys,
 		Logger: a.log, Now: a.clock.Steady, Registerer: registry,
 	})
-	a.identity = identity.New(identity.Config{Logger: a.log, Now: a.clock.Now, Registerer: registry})
+	a.identity = identity.New(identity.Config{Logger: a.log, Now: a.clock.Now, Witness: a.clock.Witness, Registerer: registry})
 	a.cache = tokencache.New(tokencache.Config{
 		MaxEntries: cfg.Cache.MaxEntries, MaxBytes: int64(cfg.Cache.MaxBytes), Signer: pool,
 		Now: a.clock.Now, Logger: a.log, Registerer: registry,

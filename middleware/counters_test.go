@@ -150,12 +150,14 @@ func TestWindowsOfAClockThatIsSetBackEnd(t *testing.T) {
 		clock := newClock()
 		s := middleware.NewCounters(1000, clock.now)
 		increment(t, s, "k", 6, perMinute(5))
+		increment(t, s, "day", 6, limiter.Rate{Period: 24 * time.Hour, Limit: 5})
+		increment(t, s, "second", 6, limiter.Rate{Period: time.Second, Limit: 5})
 		clock.advance(-10 * time.Second) // as a request that waited for its body
-		if !increment(t, s, "k", 1, perMinute(5)).Reached {
+		if !increment(t, s, "k", 1, perMinute(5)).Reached || !increment(t, s, "second", 1, limiter.Rate{Period: time.Second, Limit: 5}).Reached {
 			t.Error("a request that came a little earlier opened a window")
 		}
 		clock.advance(-back)
-		if increment(t, s, "k", 1, perMinute(5)).Reached {
+		if increment(t, s, "k", 1, perMinute(5)).Reached || increment(t, s, "day", 1, limiter.Rate{Period: 24 * time.Hour, Limit: 5}).Reached {
 			t.Errorf("set back by %s, a counter is still reached", back)
 		}
 	}

@@ -17,12 +17,15 @@ type window struct {
 	previous, next *window // in singles; nil: not in it
 }
 
-// open reports whether the window has not ended. One that was opened much later
-// than now is from before the clock was set back; a little later is usual, for a
-// request keeps the time at which it came.
+// maxWait is longer than a request can wait until it is charged at the time at
+// which it came.
+const maxWait = time.Minute
+
+// open reports whether the window has not ended. One that was opened more than
+// maxWait after now is from before the clock was set back.
 func (w *window) open(now int64, rate limiter.Rate) bool {
 	age := time.Duration(now - w.opened)
-	return age < rate.Period && age > -rate.Period
+	return age < rate.Period && age >= -maxWait
 }
 
 // state is the window as ulule/limiter describes one, except that Reset is

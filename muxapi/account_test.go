@@ -2,6 +2,8 @@ package muxapi_test
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -116,4 +118,30 @@ func TestTheBackgroundLeavesLookUpsTheirTurn(t *testing.T) {
 		cancel()
 		wg.Wait()
 	})
+}
+
+// TestMuxIsAWitnessOfTheTime, where the connection proves that it is Mux.
+func TestMuxIsAWitnessOfTheTime(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1_800_000_000, 0)
+	for base, want := range map[string]int{"https://api.example": 1, "http://api.example": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			var told []time.Time
+			m, client := newMux(t, func(c *muxapi.Config) {
+				c.BaseURL, c.Witness = base, func(at time.Time) { told = append(told, at) }
+			})
+			m.instead = func(*http.Request) (*http.Response, error) {
+				recorder := httptest.NewRecorder()
+				recorder.Header().Set("Date", at.UTC().Format(http.TimeFormat))
+				_, _ = recorder.WriteString(`{"data":{}}`)
+				return recorder.Result(), nil
+			}
+			if _, err := client.WhoAmI(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if len(told) != want || want > 0 && !told[0].Equal(at) {
+				t.Errorf("%s: told %v", base, told)
+			}
+		})
+	}
 }
