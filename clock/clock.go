@@ -259,7 +259,7 @@ func (c *Clock) Problem() string {
 	if c.jump.by < 0 {
 		where = "behind"
 	}
-	return fmt.Sprintf("the system's clock is %s %s the time that has passed; tokens are signed by the latter", playback.FormatDuration(c.jump.by.Abs()), where)
+	return fmt.Sprintf("the system's clock is %s %s the time that has passed; tokens are signed by the latter (SIGHUP: the clock is right)", playback.FormatDuration(c.jump.by.Abs()), where)
 }
 
 func (c *Clock) difference() time.Duration {

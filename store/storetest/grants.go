@@ -183,8 +183,13 @@ func grantsOfScopes(t *testing.T, open func(*testing.T) store.Store) {
 	s := open(t)
 	env := environment()
 	scopes := []store.GrantScope{
-		{Kind: "all"}, {Kind: "asset_id", ID: "A1"}, {Kind: "asset_id", ID: "a1"}, {Kind: "playback_id", ID: "A1"}, {Kind: "live_stream_id", ID: "A1"},
-		{Kind: "tag", ID: "A1"}, {Kind: "tag", ID: "it's, (new) %_"},
+		{Kind: "all"},
+		{Kind: "asset_id", ID: "A1"},
+		{Kind: "asset_id", ID: "a1"},
+		{Kind: "playback_id", ID: "A1"},
+		{Kind: "live_stream_id", ID: "A1"},
+		{Kind: "tag", ID: "A1"},
+		{Kind: "tag", ID: "it's, (new) %_"},
 	}
 	for i, scope := range scopes {
 		for _, viewer := range []string{"u1", "u2"} {
