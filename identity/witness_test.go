@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"maps"
 	"net/http"
 	"sync"
 	"testing"
@@ -34,9 +35,7 @@ func TestKeySetsAreWitnessesOfTheTime(t *testing.T) {
 			issuer.JWKSURL = c.scheme + "://127.0.0.1/jwks.json"
 			start(t, identity.Config{
 				InsecureTransport: network{"127.0.0.1": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					for key, values := range c.header {
-						w.Header()[key] = values
-					}
+					maps.Copy(w.Header(), c.header)
 					p.ServeHTTP(w, r)
 				})},
 				Witness: func(at time.Time) {
