@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/playgate/playgate/clock"
 	"github.com/playgate/playgate/collector"
 	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/geo"
@@ -40,6 +41,7 @@ type App struct {
 	logs      *telemetry.Log
 	log       *slog.Logger // of logs
 	level     *slog.LevelVar
+	clock     *clock.Clock
 	metrics   *metrics
 	inherited *inherited
 
@@ -98,6 +100,8 @@ func New(opts Options) (*App, error) {
 	a.started = cfg
 	a.logs = telemetry.Open(telemetry.Config{Writer: opts.Log, Format: cfg.Log.Format, Level: a.level, Now: time.Now, Registerer: registry})
 	a.log = a.logs.Logger()
+	a.clock = clock.New(clock.Config{Source: opts.Clock, Logger: a.log, Registerer: registry, Changed: func(by time.Duration) { a.identity.ClockChanged(by) }})
+	a.muxes.clock = a.clock
 	if err := a.build(first, registry); err != nil {
 		return nil, a.abandon(err)
 	}
@@ -129,32 +133,32 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 	}
 	publishBuild(registry, a.opts.Build, backend.Name())
 	a.ring = signer.NewRing(signer.RingConfig{
-		Backend: backend, Logger: a.log, Registerer: registry, Now: time.Now,
+		Backend: backend, Logger: a.log, Registerer: registry, Now: a.clock.Now,
 		KeepRetired: func(env playback.EnvironmentID, key *keystore.Key) time.Duration {
 			return a.state.Load().keepRetired(env, key)
 		},
 	})
 	pool := signer.NewPool(signer.Config{
-		Ring: a.ring, Concurrency: cfg.Signer.Concurrency, Queue: cfg.Signer.Queue, Now: time.Now, Registerer: registry,
+		Ring: a.ring, Concurrency: cfg.Signer.Concurrency, Queue: cfg.Signer.Queue, Now: a.clock.Steady, Registerer: registry,
 	})
 	a.life.onStop("the signer", func(context.Context) error { pool.Stop(); return nil })
 
 	if err := a.openGeo(cfg, registry); err != nil {
 		return err
 	}
-	keeper, err := newKeeper(cfg, a.log)
+	keeper, err := a.newKeeper(cfg)
 	if err != nil {
 		return fmt.Errorf("opening the key store: %w", err)
 	}
 	a.life.onStop("the key store", func(context.Context) error { return keeper.Close() })
 	a.keys = keystore.NewWatcher(keystore.Config{
 		Source: keeper, Driver: cfg.Keystore.Driver, Interval: refreshInterval(cfg), OnChange: a.takeKeys,
-		Logger: a.log, Now: time.Now, Registerer: registry,
+		Logger: a.log, Now: a.clock.Steady, Registerer: registry,
 	})
-	a.identity = identity.New(identity.Config{MaxRemembered: limits.identities, Logger: a.log, Now: time.Now, Registerer: registry})
+	a.identity = identity.New(identity.Config{MaxRemembered: limits.identities, Logger: a.log, Now: a.clock.Now, Witness: a.clock.Witness, Registerer: registry})
 	a.cache = tokencache.New(tokencache.Config{
 		MaxEntries: cfg.Cache.MaxEntries, MaxBytes: limits.tokens, Signer: pool,
-		Now: time.Now, Logger: a.log, Registerer: registry,
+		Now: a.clock.Now, Logger: a.log, Registerer: registry,
 	})
 	// Memory keys are this process's alone, so it knows all that they signed.
 	a.ledger = &ledger{signingkey.NewMemoryLedger(cfg.Keystore.Driver == "memory"), a.store, a.log}
@@ -163,17 +167,20 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 	if err != nil {
 		return err
 	}
-	holder := grant.New(grant.Config{Store: a.store, Now: time.Now, Registerer: registry})
+	holder := grant.New(grant.Config{
+		Store: a.store, Now: a.clock.Now, Registerer: registry,
+		MaxPerViewer: func(env playback.EnvironmentID) int { return a.state.Load().maxGrants(env) },
+	})
 	pipeline := issuer.New(issuer.Config{
-		Keys: a.ring, Tokens: a.cache, Ledger: a.ledger, Grants: holder, Stale: a.assured, Journal: journal, Now: time.Now,
+		Keys: a.ring, Tokens: a.cache, Ledger: a.ledger, Grants: holder, Stale: a.assured, Journal: journal, Now: a.clock.Now,
 	})
 	a.server = server.New(server.Config{
 		Snapshot: func() *server.Snapshot { return a.state.Load().edge },
 		Issuer:   pipeline, Explainer: pipeline, Policies: policyManager{a},
 		Identity: a.identity, JWKS: a.ring, Keys: keyManager{manager, a.settings}, Grants: holder, Logger: a.log, AccessLog: cfg.Log.Access.String(),
-		Webhooks: webhooks{a}, Registerer: registry, Pages: a.opts.Pages, Connections: limits.connections,
+		Webhooks: webhooks{a}, Registerer: registry, Now: a.clock.Now, Pages: a.opts.Pages, Connections: limits.connections,
 	})
-	a.dependencies = newDependencies(a.log, registry, a.watched()...)
+	a.dependencies = newDependencies(a.log, a.clock.Steady, registry, a.watched()...)
 	if err := a.listen(cfg); err != nil || a.adminListener == nil {
 		return err
 	}
@@ -273,6 +280,7 @@ func (a *App) Start(ctx context.Context) error {
 			a.log.Warn("the garbage collector is left as it is", "error", err)
 		}
 	})
+	a.serving.Go(func() { a.clock.Run(background) })
 	a.catalogues.start(background)
 	a.serving.Go(func() { a.outbox.Run(background) })
 	a.serving.Go(func() { a.ledger.run(background) })
@@ -340,7 +348,7 @@ const staleAfter = time.Minute
 // stale reports whether an environment's keys have not been read for a while.
 func (a *App) stale(env playback.EnvironmentID) bool {
 	read, failing := a.keys.LastRead(env)
-	return failing && !read.IsZero() && time.Since(read) > staleAfter
+	return failing && !read.IsZero() && a.clock.Steady().Sub(read) > staleAfter
 }
 
 // assured reports whether an environment's keys are stale, and then until when
@@ -358,6 +366,7 @@ func (a *App) assured(env playback.EnvironmentID) (until int64, stale bool) {
 	if !ok || key.Remote != nil || configured == nil {
 		return 0, true
 	}
-	read, _ := a.keys.LastRead(env)
+	read, _ := a.keys.LastRead(env) // by the steady clock
+	read = a.clock.Now().Add(read.Sub(a.clock.Steady()))
 	return read.Add(configured.Token.MaxTTL).Truncate(time.Minute).Unix(), true
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/playgate/playgate/catalog"
+	"github.com/playgate/playgate/clock"
 	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/muxapi"
 	"github.com/playgate/playgate/outbox"
@@ -25,6 +26,7 @@ type catalogues struct {
 	wake    func() // tells the outbox's worker of a job
 	metrics *catalog.Metrics
 	muxes   *muxClients
+	clock   *clock.Clock
 	log     *slog.Logger
 	// maxUnknown bounds the IDs of each environment that Mux does not have.
 	maxUnknown int
@@ -62,7 +64,7 @@ func newCatalogues(s store.Store, muxes *muxClients, log *slog.Logger, registry 
 		Help: "Assets and live streams that Mux reported in two states at one time. The stricter state counts until Mux has been asked again.",
 	}, func() float64 { return float64(library.Ties()) }))
 	return &catalogues{
-		library: library, outbox: s, wake: func() {}, metrics: catalog.NewMetrics(registry), muxes: muxes, log: log,
+		library: library, outbox: s, wake: func() {}, metrics: catalog.NewMetrics(registry), muxes: muxes, clock: muxes.clock, log: log,
 		syncers: map[playback.EnvironmentID]*syncer{},
 	}, nil
 }
@@ -91,7 +93,7 @@ func (c *catalogues) prepare(ctx context.Context, next *state) (map[playback.Env
 			return nil, err
 		}
 		finder := &catalog.Finder{View: view}
-		inbox := &catalog.Inbox{Environment: env, MuxEnvironment: e.Mux.EnvironmentID, Library: c.library, Wake: c.wake, Now: time.Now}
+		inbox := &catalog.Inbox{Environment: env, MuxEnvironment: e.Mux.EnvironmentID, Library: c.library, Wake: c.wake, Now: c.clock.Now}
 		if s != nil {
 			wanted[env], finder.Syncer, inbox.Outbox = s, s.Syncer, c.outbox
 			next.jobs[env] = map[string]outbox.Handler{catalog.CheckJob: s.Do}
@@ -114,8 +116,9 @@ func (c *catalogues) syncer(e *configs.Environment, live *catalog.Live) (*syncer
 		return running, nil
 	}
 	s.Syncer = catalog.NewSyncer(catalog.SyncConfig{
-		Environment: e.ID, Library: c.library, Live: live, Mux: video{client}, MaxAge: s.maxAge, Lookup: s.lookup, MaxUnknown: c.maxUnknown,
-		Logger: c.log, Metrics: c.metrics, Now: time.Now,
+		Environment: e.ID, Library: c.library, Live: live, Mux: video{client, muxapi.Background}, LookupMux: video{client, muxapi.LookUp},
+		MaxAge: s.maxAge, Lookup: s.lookup, MaxUnknown: c.maxUnknown,
+		Logger: c.log, Metrics: c.metrics, Now: c.clock.Now,
 	})
 	return s, nil
 }
@@ -154,7 +157,7 @@ func (c *catalogues) start(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ctx = ctx
-	c.working.Go(func() { c.library.Run(ctx, c.log, time.Now) })
+	c.working.Go(func() { c.library.Run(ctx, c.log, c.clock.Now) })
 	c.begin()
 }
 
@@ -162,19 +165,22 @@ func (c *catalogues) start(ctx context.Context) {
 func (c *catalogues) wait() { c.working.Wait() }
 
 // video is Mux's Video API in the words of the catalogue.
-type video struct{ client *muxapi.Client }
+type video struct {
+	client *muxapi.Client
+	as     func(context.Context) context.Context // whose share of the account's pace is spent
+}
 
 func (v video) Object(ctx context.Context, kind store.Kind, id string) (catalog.Said, error) {
 	if kind == store.LiveStream {
-		o, err := v.client.GetLiveStream(ctx, playback.LiveStreamID(id))
+		o, err := v.client.GetLiveStream(v.as(ctx), playback.LiveStreamID(id))
 		return catalog.Said(o), orGone(err)
 	}
-	o, err := v.client.GetAsset(ctx, playback.AssetID(id))
+	o, err := v.client.GetAsset(v.as(ctx), playback.AssetID(id))
 	return catalog.Said(o), orGone(err)
 }
 
 func (v video) Owner(ctx context.Context, id playback.ID) (store.Kind, string, error) {
-	p, err := v.client.GetPlaybackID(ctx, id)
+	p, err := v.client.GetPlaybackID(v.as(ctx), id)
 	if err != nil {
 		return "", "", orGone(err)
 	}
@@ -191,6 +197,6 @@ func (v video) Page(ctx context.Context, kind store.Kind, cursor string) (catalo
 	if kind == store.LiveStream {
 		list = v.client.ListLiveStreams
 	}
-	page, err := list(ctx, cursor)
+	page, err := list(v.as(ctx), cursor)
 	return catalog.Page{Objects: page.Data, At: page.At, Next: page.Next}, err
 }

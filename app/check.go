@@ -110,7 +110,7 @@ func checkKeys(cfg *configs.Config) (problems configs.Problems, warnings []confi
 	unreachable := func(err error) []configs.Problem {
 		return append(warnings, configs.Problem{Path: "keystore", Message: "the signing keys cannot be read from here: " + err.Error()})
 	}
-	source, err := newKeeper(cfg, slog.New(slog.DiscardHandler))
+	source, err := newKeeper(cfg, slog.New(slog.DiscardHandler), keeperClocks{time.Now, time.Now})
 	if err != nil {
 		return nil, unreachable(err)
 	}

@@ -36,14 +36,15 @@ type dependency struct {
 type dependencies struct {
 	all []dependency
 	log *slog.Logger
+	now func() time.Time // a clock that is never set
 	up  *prometheus.GaugeVec
 
 	mu   sync.Mutex
 	down map[string]time.Time // since when
 }
 
-func newDependencies(log *slog.Logger, registry prometheus.Registerer, all ...dependency) *dependencies {
-	d := &dependencies{all: all, log: log, down: map[string]time.Time{}, up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+func newDependencies(log *slog.Logger, now func() time.Time, registry prometheus.Registerer, all ...dependency) *dependencies {
+	d := &dependencies{all: all, log: log, now: now, down: map[string]time.Time{}, up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "playgate_dependency_up",
 		Help: "1 if the dependency (store, keystore) answers, 0 if it does not. It is asked once a second.",
 	}, []string{"dependency"})}
@@ -82,13 +83,13 @@ func (d *dependencies) ask(ctx context.Context, one *dependency) {
 	since, wasDown := d.down[one.name]
 	switch {
 	case err != nil && !wasDown:
-		d.down[one.name] = time.Now()
+		d.down[one.name] = d.now()
 		d.up.WithLabelValues(one.name).Set(0)
 		d.log.Error("a dependency does not answer", "dependency", one.name, "without", one.without, "error", err)
 	case err == nil && wasDown:
 		delete(d.down, one.name)
 		d.up.WithLabelValues(one.name).Set(1)
-		d.log.Info("a dependency answers again", "dependency", one.name, "after", playback.FormatDuration(time.Since(since)))
+		d.log.Info("a dependency answers again", "dependency", one.name, "after", playback.FormatDuration(d.now().Sub(since)))
 	}
 }
 
@@ -100,7 +101,7 @@ func (d *dependencies) degraded() (names, reasons []string) {
 	for _, one := range d.all {
 		if since, down := d.down[one.name]; down {
 			names = append(names, one.name)
-			reasons = append(reasons, fmt.Sprintf("the %s has not answered for %s: %s", one.name, playback.FormatDuration(time.Since(since)), one.without))
+			reasons = append(reasons, fmt.Sprintf("the %s has not answered for %s: %s", one.name, playback.FormatDuration(d.now().Sub(since)), one.without))
 		}
 	}
 	slices.Sort(names)

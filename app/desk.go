@@ -42,7 +42,7 @@ func OpenKeys(path string, environ []string, env playback.EnvironmentID, audit i
 	if err != nil {
 		return nil, err
 	}
-	keeper, err := newKeeper(cfg, slog.New(slog.DiscardHandler))
+	keeper, err := newKeeper(cfg, slog.New(slog.DiscardHandler), keeperClocks{time.Now, time.Now})
 	if err != nil {
 		return nil, fmt.Errorf("opening the key store: %w", err)
 	}

@@ -55,11 +55,21 @@ func refreshInterval(cfg *configs.Config) time.Duration {
 	return configs.FileInterval
 }
 
+// newKeeper returns the configured key store of a gateway, whose Vault is asked
+// by a clock that is never set. Files are dated by the system's clock, whatever
+// it says.
+func (a *App) newKeeper(cfg *configs.Config) (keystore.Keeper, error) {
+	return newKeeper(cfg, a.log, keeperClocks{a.clock.Now, a.clock.Steady})
+}
+
+// keeperClocks are the time of day, and a clock that is never set.
+type keeperClocks struct{ now, steady func() time.Time }
+
 // newKeeper returns the configured key store.
-func newKeeper(cfg *configs.Config, log *slog.Logger) (keystore.Keeper, error) {
+func newKeeper(cfg *configs.Config, log *slog.Logger, clocks keeperClocks) (keystore.Keeper, error) {
 	switch k := &cfg.Keystore; k.Driver {
 	case "memory":
-		return memory.New(memory.Config{Now: time.Now}), nil
+		return memory.New(memory.Config{Now: clocks.now}), nil
 	case "vault":
 		auth := &k.Vault.Auth
 		return vault.New(vault.Config{
@@ -71,7 +81,7 @@ func newKeeper(cfg *configs.Config, log *slog.Logger) (keystore.Keeper, error) {
 				SecretIDFile: string(auth.SecretIDFile), WrappedSecretIDFile: string(auth.WrappedSecretIDFile),
 				JWTFile: string(auth.JWTFile), CertFile: string(auth.CertFile), KeyFile: string(auth.KeyFile),
 			},
-			Logger: log, Now: time.Now,
+			Logger: log, Now: clocks.steady,
 		})
 	default:
 		return file.New(file.Config{Dir: string(k.File.Dir), Strict: k.File.StrictPermissions, Now: time.Now}), nil
@@ -82,10 +92,10 @@ func newKeeper(cfg *configs.Config, log *slog.Logger) (keystore.Keeper, error) {
 func (a *App) manage(keeper keystore.Keeper, ledger signingkey.Ledger, registry *prometheus.Registry) *signingkey.Manager {
 	manager := signingkey.NewManager(signingkey.Config{
 		Keeper: keeper, Settings: a.settings, Ledger: ledger, Environments: func() []playback.EnvironmentID { return a.state.Load().environments },
-		Changed: a.keys.Refresh, Audit: a.logs.Records(), Now: time.Now,
+		Changed: a.keys.Refresh, Audit: a.logs.Records(), Now: a.clock.Now,
 	})
 	a.rotation = newRotation(&rotation{
-		manager: manager, log: a.log, keys: a.keys, inForce: a.state.Load,
+		manager: manager, log: a.log, keys: a.keys, inForce: a.state.Load, now: a.clock.Now,
 	}, registry)
 	a.recovery = &recovery{manager: manager, inForce: a.state.Load, log: a.log}
 	registry.MustRegister(&signingLeft{a, prometheus.NewDesc("playgate_key_signing_left_seconds",
@@ -135,7 +145,7 @@ func (s *signingLeft) Collect(out chan<- prometheus.Metric) {
 		left := time.Duration(0)
 		read, failing := keys.LastRead(env)
 		if key, ok := keys.Keyset(env).Active(); ok && (!failing || key.Remote == nil) {
-			left = max(0, time.Until(read.Add(state.configured[env].Token.MaxTTL)))
+			left = max(0, read.Add(state.configured[env].Token.MaxTTL).Sub(s.app.clock.Steady()))
 		}
 		out <- prometheus.MustNewConstMetric(s.description, prometheus.GaugeValue, left.Seconds(), string(env))
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/playgate/playgate/clock"
 	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/muxapi"
@@ -27,15 +28,19 @@ type muxClients struct {
 	// paces is where all replicas that share an account take turns; nil: in a
 	// command, which is alone.
 	paces store.Paces
+	clock *clock.Clock // nil: the real time
 
-	mu      sync.Mutex
-	clients map[muxAccess]*muxapi.Client
+	mu       sync.Mutex // guards what follows
+	clients  map[muxAccess]*muxapi.Client
+	accounts map[string]*muxapi.Account
 }
 
 // muxAccess is everything that a client is made from.
 type muxAccess struct{ base, environment, id, secret, account string }
 
-func newMuxClients() *muxClients { return &muxClients{clients: map[muxAccess]*muxapi.Client{}} }
+func newMuxClients() *muxClients {
+	return &muxClients{clients: map[muxAccess]*muxapi.Client{}, accounts: map[string]*muxapi.Account{}}
+}
 
 // of returns the client of an environment, nil if none is configured.
 func (c *muxClients) of(e *configs.Environment) (signingkey.Mux, error) {
@@ -58,8 +63,15 @@ func (c *muxClients) client(e *configs.Environment) (*muxapi.Client, error) {
 	defer c.mu.Unlock()
 	client := c.clients[access]
 	if client == nil {
+		account := c.accounts[access.account]
+		if account == nil {
+			account = muxapi.NewAccount()
+			c.accounts[access.account] = account
+		}
 		made, err := muxapi.New(muxapi.Config{
-			BaseURL: m.BaseURL, TokenID: m.TokenID, Secret: m.TokenSecret, EnvironmentID: m.EnvironmentID, Turn: c.turn(access.account),
+			BaseURL: m.BaseURL, TokenID: m.TokenID, Secret: m.TokenSecret, EnvironmentID: m.EnvironmentID,
+			Turn: c.turn(access.account), Account: account,
+			Now: c.now, Steady: c.steady, Witness: c.witness,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("making a client of Mux's API: %w", err)
@@ -68,6 +80,27 @@ func (c *muxClients) client(e *configs.Environment) (*muxapi.Client, error) {
 		c.clients[access] = client
 	}
 	return client, nil
+}
+
+func (c *muxClients) now() time.Time {
+	if c.clock == nil {
+		return time.Now()
+	}
+	return c.clock.Now()
+}
+
+func (c *muxClients) steady() time.Time {
+	if c.clock == nil {
+		return time.Now()
+	}
+	return c.clock.Steady()
+}
+
+// witness hears what time it is by Mux's clock.
+func (c *muxClients) witness(at time.Time) {
+	if c.clock != nil {
+		c.clock.Witness(at)
+	}
 }
 
 // longestTurn is how long who has no deadline waits for a turn.
@@ -80,9 +113,9 @@ func (c *muxClients) turn(account string) func(context.Context, string, time.Dur
 		return nil
 	}
 	return func(ctx context.Context, name string, every time.Duration) (time.Duration, error) {
-		turn := store.Turn{Name: account + " " + name, Every: every, Now: time.Now(), Within: longestTurn}
+		turn := store.Turn{Name: account + " " + name, Every: every, Now: c.steady(), Within: longestTurn}
 		if end, ok := ctx.Deadline(); ok {
-			turn.Within = min(turn.Within, end.Sub(turn.Now))
+			turn.Within = min(turn.Within, time.Until(end))
 		}
 		delay, err := c.paces.Turn(ctx, turn)
 		if errors.Is(err, store.ErrNoTurn) {

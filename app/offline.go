@@ -55,7 +55,7 @@ func OpenOffline(ctx context.Context, path string, environ []string, env playbac
 func (o *Offline) loadKeys(ctx context.Context, cfg *configs.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, offlineTimeout)
 	defer cancel()
-	source, err := newKeeper(cfg, slog.New(slog.DiscardHandler))
+	source, err := newKeeper(cfg, slog.New(slog.DiscardHandler), keeperClocks{time.Now, time.Now})
 	if err != nil {
 		return fmt.Errorf("opening the key store: %w", err)
 	}

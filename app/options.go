@@ -3,6 +3,8 @@ package app
 import (
 	"io"
 	"net/http"
+
+	"github.com/playgate/playgate/clock"
 )
 
 // Options say what to run.
@@ -13,6 +15,8 @@ type Options struct {
 	Environ []string
 	// Log is where log lines go.
 	Log io.Writer
+	// Clock has the machine's clocks; nil: the real ones.
+	Clock clock.Source
 	// Build says what is running.
 	Build Build
 	// Pages are further handlers by path prefix ("/demo/"); only the demo has any.

@@ -2,7 +2,6 @@ package app
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/playgate/playgate/playback"
 )
@@ -40,6 +39,9 @@ func (a *App) readiness() readiness {
 	if trouble := a.logs.Trouble(); trouble != "" { // no reason to send traffic elsewhere
 		reasons = append(reasons, trouble)
 	}
+	if problem := a.clock.Problem(); problem != "" {
+		reasons = append(reasons, problem)
+	}
 	r := readiness{Status: statusNotReady, Degraded: degraded, Reasons: reasons}
 	if canSign && len(waiting) == 0 {
 		r.Status = statusReady
@@ -57,7 +59,7 @@ func (a *App) ability(env playback.EnvironmentID) (reason string, able bool) {
 		return fmt.Sprintf("environment %s: no active signing key", env), false
 	}
 	if read, _ := a.keys.LastRead(env); a.stale(env) {
-		reason = fmt.Sprintf("environment %s: its keys were last read %s ago; the key store does not answer", env, playback.FormatDuration(time.Since(read)))
+		reason = fmt.Sprintf("environment %s: its keys were last read %s ago; the key store does not answer", env, playback.FormatDuration(a.clock.Steady().Sub(read)))
 	}
 	return reason, able
 }

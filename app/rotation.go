@@ -37,6 +37,8 @@ type rotation struct {
 	log     *slog.Logger
 	steps   *prometheus.CounterVec // action, result
 
+	now func() time.Time // the time of day
+
 	mu      sync.Mutex // guards what follows
 	turns   map[playback.EnvironmentID]*turn
 	planned *state // that the turns were planned with
@@ -62,7 +64,14 @@ type turn struct {
 // stands reports whether the plan of a turn says that nothing is due.
 func (t *turn) stands(keys keystore.Keyset, now time.Time) bool {
 	same := len(t.keys.Keys) == len(keys.Keys) && (len(keys.Keys) == 0 || &t.keys.Keys[0] == &keys.Keys[0])
-	return same && now.Before(t.replan)
+	return same && within(now, t.replan, rotationReplan)
+}
+
+// within reports whether a time is still to come that was planned at most so long
+// ahead. One that is further away was planned before the clock was set back.
+func within(now, planned time.Time, most time.Duration) bool {
+	left := planned.Sub(now)
+	return left > 0 && left <= most
 }
 
 // newRotation completes what the caller has begun.
@@ -85,9 +94,9 @@ func (r *rotation) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-ticker.C:
+		case <-ticker.C:
 			for _, env := range r.turn() {
-				r.consider(ctx, env, now)
+				r.consider(ctx, env, r.now())
 			}
 		}
 	}
@@ -139,7 +148,7 @@ func (r *rotation) consider(ctx context.Context, env playback.EnvironmentID, now
 			r.log.WarnContext(ctx, "scheduled rotation cannot go on", "environment", env, "step", string(step.Action), "reason", step.Blocked)
 		}
 	}
-	if t.running || now.Before(t.notUntil) || !step.Due(now) {
+	if t.running || within(now, t.notUntil, 2*rotationMaxRetry) || !step.Due(now) {
 		return
 	}
 	t.running = true
@@ -168,5 +177,5 @@ func (r *rotation) take(ctx context.Context, env playback.EnvironmentID, action 
 	} else {
 		t.failures = 0
 	}
-	t.notUntil = time.Now().Add(time.Duration(float64(wait) * (0.5 + rand.Float64()))) //nolint:gosec // spreads load, guards nothing
+	t.notUntil = r.now().Add(time.Duration(float64(wait) * (0.5 + rand.Float64()))) //nolint:gosec // spreads load, guards nothing
 }

@@ -35,6 +35,14 @@ type state struct {
 	tolerance    time.Duration                                        // the longest webhooks.tolerance
 }
 
+// maxGrants returns how many grants a viewer of an environment may have.
+func (s *state) maxGrants(env playback.EnvironmentID) int {
+	if e := s.configured[env]; e != nil {
+		return e.Grants.MaxPerViewer
+	}
+	return 0 // the environment is gone
+}
+
 // load reads a configuration and builds all that depends on it: rules,
 // catalogues, tenants, edge. The error is configs.Problems, all of them at
 // once, wherever a path can be named. seen are the versions of the files that

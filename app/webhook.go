@@ -33,7 +33,7 @@ func (w webhooks) unsigned(cause error) error {
 // Plausible refuses a signature that no environment would take: it is the same for
 // all of them, so that it tells nobody which there are.
 func (w webhooks) Plausible(signature string) error {
-	if err := catalog.CheckSignature(signature, time.Now().Add(-w.app.state.Load().tolerance)); err != nil {
+	if err := catalog.CheckSignature(signature, w.app.clock.Now().Add(-w.app.state.Load().tolerance)); err != nil {
 		return w.unsigned(err)
 	}
 	return nil
@@ -45,7 +45,7 @@ func (w webhooks) Verify(env playback.EnvironmentID, signature string, body []by
 	if e == nil {
 		return w.unsigned(errNoEnvironment)
 	}
-	if err := catalog.VerifySignature(signature, body, e.Webhooks.Secrets, time.Now().Add(-e.Webhooks.Tolerance)); err != nil {
+	if err := catalog.VerifySignature(signature, body, e.Webhooks.Secrets, w.app.clock.Now().Add(-e.Webhooks.Tolerance)); err != nil {
 		return w.unsigned(err)
 	}
 	return nil

@@ -13,15 +13,17 @@
 // long: what changes is copied in small pieces and swapped. Whatever changes a
 // Live comes out of the store, in its order, so replicas agree and nothing
 // overtakes. What a webhook leaves to be done is a job in the store's outbox, noted
-// with the webhook; whoever has the outbox calls Syncer.Do. Syncer.Run and Library.Run are the only goroutines, beside one per
-// look-up, of which there are at most 32.
+// with the webhook; whoever has the outbox calls Syncer.Do. Syncer.Run and
+// Library.Run are the only goroutines, beside one per look-up, of which an
+// environment has at most 256.
 //
 // If an attacker controls the arguments of the lookups, they learn whether an ID
 // is listed in the one environment that the catalogue belongs to, which is what
 // answers depend on; nothing of other environments is in it. If they are
-// authenticated where unknown IDs are looked up, they can make others wait for
-// Mux's five answers a second, for two seconds, and no one who asks for what is
-// known. If they control webhooks but no secret, they cost one HMAC per secret
+// authenticated where unknown IDs are looked up, they can have Mux asked for ten
+// IDs that do not exist, and for one more every 30 seconds, each of which another
+// caller waits for at most once; and they delay no one who asks for what is known.
+// If they control webhooks but no secret, they cost one HMAC per secret
 // over at most 1 MiB each. With a secret they can say anything of the
 // environment's assets, and fill the store.
 package catalog

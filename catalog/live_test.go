@@ -72,10 +72,10 @@ func TestAPlaybackIDThatIsGoneIsNotTakenForUnknown(t *testing.T) {
 		t.Error("what belongs to a deleted asset is there")
 	}
 	f := catalog.Finder{View: v}
-	if _, err := f.Find(t.Context(), "P1", true); !errors.Is(err, playback.CodeUnknownPlaybackID) {
+	if _, err := f.Find(t.Context(), "P1", someone); !errors.Is(err, playback.CodeUnknownPlaybackID) {
 		t.Errorf("Find of what is gone: %v", err)
 	}
-	if o, err := f.Find(t.Context(), "P9", true); o != nil || err != nil {
+	if o, err := f.Find(t.Context(), "P9", someone); o != nil || err != nil {
 		t.Errorf("Find of what is unknown: %v, %v", o, err)
 	}
 	// Another process, or this one after a restart, sees the same.

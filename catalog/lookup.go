@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/playgate/playgate/fairqueue"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/store"
 )
@@ -20,35 +21,43 @@ const (
 	negativeFor = 60 * time.Second
 	// defaultUnknown bounds the IDs that Mux said no to: callers choose them.
 	defaultUnknown = 10_000
-	// maxFlights bounds the look-ups under way, which share a few requests a
-	// second: more would only wait for longer than anybody does.
-	maxFlights = 32
+	// maxFlights bounds the look-ups of one environment that are under way or
+	// wait. Budgets and the queue divide them among the callers.
+	maxFlights = 256
+	// maxAsking is how many of them ask Mux at once, or wait for its pace: it
+	// takes a second request to learn what a playback ID belongs to.
+	maxAsking = 2
 )
 
-// lookups are the look-ups under way, and Mux's noes.
+// lookups are one environment's look-ups under way, Mux's noes, and what callers
+// have spent. Another environment has its own.
 type lookups struct {
-	most int // noes
+	most  int              // noes
+	turns *fairqueue.Queue // by caller
 
 	mu       sync.Mutex // guards what follows
 	flights  map[target]*flight
 	negative map[target]time.Time // until when
+	spent    budgets
 }
 
 // flight is one look-up, which any number of requests wait for.
 type flight struct {
-	done  chan struct{}
-	found bool // valid once done
-	err   error
+	by      playback.Asker // who began it
+	charges []charge       // given back unless Mux has no such thing
+	done    chan struct{}
+	found   bool // valid once done
+	err     error
 }
 
 func newLookups(most int) lookups {
-	return lookups{most: most, flights: map[target]*flight{}, negative: map[target]time.Time{}}
+	return lookups{most: most, turns: fairqueue.New(maxAsking), flights: map[target]*flight{}, negative: map[target]time.Time{}, spent: budgets{}}
 }
 
 // find asks Mux about a target that the catalogue does not have, unless Mux said
 // no a moment ago; found reports whether the catalogue has it now.
-func (s *Syncer) find(ctx context.Context, t target) (found bool, err error) {
-	f, err := s.board(t)
+func (s *Syncer) find(ctx context.Context, t target, by playback.Asker) (found bool, err error) {
+	f, err := s.board(t, by)
 	if f == nil || err != nil {
 		return false, err
 	}
@@ -71,13 +80,15 @@ func unavailable(message string) *playback.Error {
 	return playback.Errorf(playback.CodeDependencyUnavailable, "%s", message).After(2 * time.Second)
 }
 
-// board returns the flight of a target, nil if Mux has no such thing.
-func (s *Syncer) board(t target) (*flight, error) {
+// board returns the flight of a target, nil if Mux has no such thing. Whoever
+// begins one pays for it; what is known, or under way, costs nothing.
+func (s *Syncer) board(t target, by playback.Asker) (*flight, error) {
 	s.lookups.mu.Lock()
 	defer s.lookups.mu.Unlock()
 	now := s.cfg.Now()
 	if until, ok := s.lookups.negative[t]; ok {
-		if now.Before(until) {
+		if now.Before(until) && until.Sub(now) <= negativeFor { // later: the clock was set back
+
 			s.cfg.Metrics.lookupNegative.Inc()
 			return nil, nil //nolint:nilnil // no flight is needed
 		}
@@ -91,7 +102,11 @@ func (s *Syncer) board(t target) (*flight, error) {
 		s.cfg.Metrics.lookupFailed.Inc()
 		return nil, unavailable("Too much is being asked of Mux.")
 	}
-	f := &flight{done: make(chan struct{})}
+	f := &flight{by: by, charges: chargesOf(by), done: make(chan struct{})}
+	if err := s.lookups.spent.take(f.charges, now); err != nil {
+		s.cfg.Metrics.lookupRefused.Inc()
+		return nil, err
+	}
 	s.lookups.flights[t] = f
 	go s.fly(ctx, t, f)
 	return f, nil
@@ -101,10 +116,17 @@ func (s *Syncer) board(t target) (*flight, error) {
 func (s *Syncer) fly(ctx context.Context, t target, f *flight) {
 	ctx, cancel := context.WithTimeout(ctx, lookupLife)
 	defer cancel()
-	f.found, f.err = s.lookUp(ctx, t)
+	if f.err = s.lookups.turns.Acquire(ctx, queueKey(f.by)); f.err == nil {
+		f.found, f.err = s.lookUp(ctx, t)
+		s.lookups.turns.Release()
+	}
+	now := s.cfg.Now()
 	s.lookups.mu.Lock()
 	defer s.lookups.mu.Unlock()
 	delete(s.lookups.flights, t)
+	if f.found || f.err != nil {
+		s.lookups.spent.giveBack(f.charges, now)
+	}
 	switch {
 	case f.err != nil:
 		s.cfg.Metrics.lookupFailed.Inc()
@@ -112,7 +134,7 @@ func (s *Syncer) fly(ctx context.Context, t target, f *flight) {
 		s.cfg.Metrics.lookupFound.Inc()
 	default:
 		s.cfg.Metrics.lookupUnknown.Inc()
-		s.lookups.remember(t, s.cfg.Now())
+		s.lookups.remember(t, now)
 	}
 	close(f.done)
 }
@@ -134,7 +156,7 @@ func (l *lookups) remember(t target, now time.Time) {
 func (s *Syncer) lookUp(ctx context.Context, t target) (bool, error) {
 	object := t
 	if t.kind == store.PlaybackID {
-		kind, owner, err := s.cfg.Mux.Owner(ctx, playback.ID(t.id))
+		kind, owner, err := s.cfg.LookupMux.Owner(ctx, playback.ID(t.id))
 		if errors.Is(err, ErrGone) {
 			return false, nil
 		}
@@ -143,7 +165,7 @@ func (s *Syncer) lookUp(ctx context.Context, t target) (bool, error) {
 		}
 		object = target{kind, owner}
 	}
-	o, found, err := s.ask(ctx, object)
+	o, found, err := s.ask(ctx, s.cfg.LookupMux, object)
 	if err != nil || !found {
 		return false, err
 	}
@@ -160,7 +182,7 @@ type Finder struct {
 // there and is gone does not exist, whatever unknown ones are taken for. Where
 // unknown ones are looked up, Mux is asked for who is authenticated; nobody else
 // may spend what Mux answers per second. nil: it is to be taken for unknown.
-func (f *Finder) Find(ctx context.Context, id playback.ID, authenticated bool) (*playback.Object, error) {
+func (f *Finder) Find(ctx context.Context, id playback.ID, by playback.Asker) (*playback.Object, error) {
 	gone := f.View.Gone(id)
 	if f.Syncer == nil || !f.Syncer.cfg.Lookup {
 		if gone {
@@ -171,10 +193,10 @@ func (f *Finder) Find(ctx context.Context, id playback.ID, authenticated bool) (
 	switch {
 	case gone:
 		return nil, noSuchID(id, "was there and is gone")
-	case !authenticated:
+	case !by.Authenticated:
 		return nil, noSuchID(id, "is not in the catalogue, and Mux is not asked for who is anonymous")
 	}
-	found, err := f.Syncer.find(ctx, target{store.PlaybackID, string(id)})
+	found, err := f.Syncer.find(ctx, target{store.PlaybackID, string(id)}, by)
 	if err != nil {
 		return nil, err
 	}
@@ -190,19 +212,19 @@ func noSuchID(id playback.ID, why string) *playback.Error {
 
 // FindAsset makes the catalogue list an asset's playback IDs, if Mux has it and
 // Find would ask for them.
-func (f *Finder) FindAsset(ctx context.Context, id playback.AssetID, authenticated bool) error {
-	return f.findObject(ctx, target{store.Asset, string(id)}, authenticated)
+func (f *Finder) FindAsset(ctx context.Context, id playback.AssetID, by playback.Asker) error {
+	return f.findObject(ctx, target{store.Asset, string(id)}, by)
 }
 
 // FindLiveStream is FindAsset for live streams.
-func (f *Finder) FindLiveStream(ctx context.Context, id playback.LiveStreamID, authenticated bool) error {
-	return f.findObject(ctx, target{store.LiveStream, string(id)}, authenticated)
+func (f *Finder) FindLiveStream(ctx context.Context, id playback.LiveStreamID, by playback.Asker) error {
+	return f.findObject(ctx, target{store.LiveStream, string(id)}, by)
 }
 
-func (f *Finder) findObject(ctx context.Context, t target, authenticated bool) error {
-	if f.Syncer == nil || !f.Syncer.cfg.Lookup || !authenticated {
+func (f *Finder) findObject(ctx context.Context, t target, by playback.Asker) error {
+	if f.Syncer == nil || !f.Syncer.cfg.Lookup || !by.Authenticated {
 		return nil
 	}
-	_, err := f.Syncer.find(ctx, t)
+	_, err := f.Syncer.find(ctx, t, by)
 	return err
 }

@@ -42,9 +42,9 @@ type Page struct {
 // ask returns an object as a record. One that Mux does not have is a record
 // without playback IDs, and not a deleted one: deletion is final, and a wrong
 // base URL answers 404, too.
-func (s *Syncer) ask(ctx context.Context, t target) (o store.Object, found bool, err error) {
+func (s *Syncer) ask(ctx context.Context, mux Mux, t target) (o store.Object, found bool, err error) {
 	at := s.cfg.Now()
-	said, err := s.cfg.Mux.Object(ctx, t.kind, t.id)
+	said, err := mux.Object(ctx, t.kind, t.id)
 	if errors.Is(err, ErrGone) {
 		return store.Object{Kind: t.kind, ID: t.id, Version: versionOf(at), Data: []byte("{}")}, false, nil
 	}

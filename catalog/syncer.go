@@ -35,7 +35,9 @@ type SyncConfig struct {
 	Library     *Library
 	Live        *Live
 	Mux         Mux
-	MaxAge      time.Duration // catalog.max_age
+	// LookupMux is Mux as look-ups ask it, for whom viewers wait; nil: Mux.
+	LookupMux Mux
+	MaxAge    time.Duration // catalog.max_age
 	// Lookup: what is not known is asked for on first use (catalog.unknown:
 	// lookup).
 	Lookup bool
@@ -106,6 +108,9 @@ func NewSyncer(cfg SyncConfig) *Syncer {
 	}
 	if cfg.MaxUnknown <= 0 {
 		cfg.MaxUnknown = defaultUnknown
+	}
+	if cfg.LookupMux == nil {
+		cfg.LookupMux = cfg.Mux
 	}
 	return &Syncer{cfg: cfg, queue: make(chan target, queued), lookups: newLookups(cfg.MaxUnknown), waiting: waiting{targets: map[target]struct{}{}}}
 }
@@ -206,7 +211,7 @@ func (l *Live) sweep(before time.Time) (due []target, total int) {
 // check asks Mux about one object and keeps the answer. It returns the answer's
 // version.
 func (s *Syncer) check(ctx context.Context, t target) (version int64, err error) {
-	o, found, err := s.ask(ctx, t)
+	o, found, err := s.ask(ctx, s.cfg.Mux, t)
 	if err == nil {
 		err = s.write(ctx, []store.Object{o})
 	}

@@ -105,6 +105,11 @@ func TestAnEventThatSaysTooLittleMakesMuxBeAsked(t *testing.T) {
 
 func lookup(c *catalog.SyncConfig) { c.Lookup = true }
 
+var (
+	someone = playback.Asker{Authenticated: true, Caller: "viewer u1"}
+	nobody  = playback.Asker{Caller: "address 192.0.2.1"}
+)
+
 func TestLookUpOnFirstUse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -114,22 +119,22 @@ func TestLookUpOnFirstUse(t *testing.T) {
 	must(t, w.SetLiveStream("mux1", muxsim.LiveStream{ID: "L1", PlaybackIDs: []muxsim.ObjectPlaybackID{{ID: "P3", Policy: muxsim.DRM}}}))
 	f := catalog.Finder{View: w.view(t), Syncer: w.sync(t, lookup)}
 	eventually(t, "the syncer runs", func() bool {
-		_, err := f.Find(t.Context(), "P1", true)
+		_, err := f.Find(t.Context(), "P1", someone)
 		return err == nil
 	})
-	o, err := f.Find(t.Context(), "P1", true)
+	o, err := f.Find(t.Context(), "P1", someone)
 	if err != nil || o.Asset.ID != "A1" {
 		t.Fatalf("Find = %+v, %v", o, err)
 	}
 	if _, ok := f.View.Lookup("P2"); !ok {
 		t.Error("the asset's other playback ID is not known")
 	}
-	if o, err := f.Find(t.Context(), "P3", true); err != nil || o.LiveStream.ID != "L1" || o.Policy != playback.PolicyDRM {
+	if o, err := f.Find(t.Context(), "P3", someone); err != nil || o.LiveStream.ID != "L1" || o.Policy != playback.PolicyDRM {
 		t.Errorf("Find of a live stream's = %+v, %v", o, err)
 	}
 	before := w.asked.Load()
 	for range 5 {
-		if _, err := f.Find(t.Context(), "Nothing", true); !errors.Is(err, playback.CodeUnknownPlaybackID) {
+		if _, err := f.Find(t.Context(), "Nothing", someone); !errors.Is(err, playback.CodeUnknownPlaybackID) {
 			t.Errorf("Find of nothing: %v", err)
 		}
 	}
@@ -137,19 +142,19 @@ func TestLookUpOnFirstUse(t *testing.T) {
 		t.Errorf("Mux was asked %d times about nothing, want 1", asked)
 	}
 	before = w.asked.Load()
-	if _, err := f.Find(t.Context(), "Other", false); !errors.Is(err, playback.CodeUnknownPlaybackID) || w.asked.Load() != before {
+	if _, err := f.Find(t.Context(), "Other", nobody); !errors.Is(err, playback.CodeUnknownPlaybackID) || w.asked.Load() != before {
 		t.Errorf("for who is not authenticated: %v", err)
 	}
 	must(t, w.SetAsset("mux1", film("A5", "P5")))
-	must(t, f.FindAsset(t.Context(), "A5", false))
+	must(t, f.FindAsset(t.Context(), "A5", nobody))
 	if f.View.ByAsset("A5") != nil {
 		t.Error("an asset was looked up for who is not authenticated")
 	}
-	must(t, f.FindAsset(t.Context(), "A5", true))
+	must(t, f.FindAsset(t.Context(), "A5", someone))
 	if len(f.View.ByAsset("A5")) != 1 {
 		t.Error("an asset was not looked up")
 	}
-	must(t, f.FindLiveStream(t.Context(), "L9", true))
+	must(t, f.FindLiveStream(t.Context(), "L9", someone))
 }
 
 func TestOneFlightPerID(t *testing.T) {
@@ -159,12 +164,12 @@ func TestOneFlightPerID(t *testing.T) {
 	must(t, err)
 	must(t, w.SetAsset("mux1", film("A1", "P1")))
 	f := catalog.Finder{View: w.view(t), Syncer: w.sync(t, lookup)}
-	eventually(t, "the syncer runs", func() bool { return f.FindAsset(t.Context(), "Warm", true) == nil })
+	eventually(t, "the syncer runs", func() bool { return f.FindAsset(t.Context(), "Warm", someone) == nil })
 	before := w.asked.Load()
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
-			if _, err := f.Find(context.Background(), "P1", true); err != nil {
+			if _, err := f.Find(context.Background(), "P1", someone); err != nil {
 				t.Error(err)
 			}
 		})
@@ -181,13 +186,13 @@ func TestLookUpsThatCannotBeAnsweredAre503(t *testing.T) {
 	w := newWorld(t, nil)
 	s := catalog.NewSyncer(catalog.SyncConfig{Environment: env, Library: w.library, Live: w.live, Lookup: true, Now: time.Now})
 	f := catalog.Finder{View: w.view(t), Syncer: s}
-	if _, err := f.Find(t.Context(), "P1", true); !errors.Is(err, playback.CodeDependencyUnavailable) {
+	if _, err := f.Find(t.Context(), "P1", someone); !errors.Is(err, playback.CodeDependencyUnavailable) {
 		t.Errorf("before it runs: %v", err)
 	}
 	f.Syncer = w.sync(t, lookup)
 	w.broken.Store(http.StatusForbidden)
 	eventually(t, "Mux's 403 is the gateway's 503", func() bool {
-		_, err := f.Find(t.Context(), "P1", true)
+		_, err := f.Find(t.Context(), "P1", someone)
 		return errors.Is(err, playback.CodeDependencyUnavailable) && w.asked.Load() > 0
 	})
 	hang := make(chan struct{})
@@ -196,7 +201,7 @@ func TestLookUpsThatCannotBeAnsweredAre503(t *testing.T) {
 	eventually(t, "a request that waits for Mux gives up", func() bool {
 		begun := time.Now()
 		refusal := &playback.Error{}
-		if _, err := f.Find(t.Context(), "P2", true); !errors.As(err, &refusal) || refusal.Code != playback.CodeDependencyUnavailable || refusal.RetryAfter <= 0 {
+		if _, err := f.Find(t.Context(), "P2", someone); !errors.As(err, &refusal) || refusal.Code != playback.CodeDependencyUnavailable || refusal.RetryAfter <= 0 {
 			t.Errorf("a Mux that hangs: %v", err)
 		}
 		return time.Since(begun) > time.Second // at first the Syncer does not run yet, and that is said at once

@@ -111,6 +111,7 @@ func bare(id playback.EnvironmentID) configs.Environment {
 		Catalog:    configs.Catalog{Unknown: "signed", MaxAge: 10 * time.Minute},
 		Webhooks:   configs.Webhooks{Tolerance: 5 * time.Minute},
 		Keys:       configs.Keys{PrepareFor: 5 * time.Minute, ExternalMaxTTL: 7 * 24 * time.Hour},
+		Grants:     configs.Grants{MaxPerViewer: 1000},
 		RateLimits: configs.RateLimits{Viewer: "120-M", IP: "600-M", AccessToken: "60000-M"},
 	}
 }

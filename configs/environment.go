@@ -34,6 +34,7 @@ type Environment struct {
 	Shadow           Policy                  // what policy_shadow_file holds
 	Webhooks         Webhooks                `yaml:"webhooks" doc:"Webhooks of Mux, which keep the catalogue up to date."`
 	Keys             Keys                    `yaml:"keys" doc:"The life of signing keys."`
+	Grants           Grants                  `yaml:"grants" doc:"What viewers hold, as backends say by /v1/grants."`
 	CORSOrigins      []string                `yaml:"cors_origins" doc:"Origins that may call from a browser, scheme://host[:port], or \"*\"."`
 	RateLimits       RateLimits              `yaml:"rate_limits" doc:"Limits per caller, one for each token asked for, as N-S, N-M, N-H or N-D; \"\" means none."`
 	Organization     playback.OrganizationID // of which it is one
@@ -59,6 +60,11 @@ type Keys struct {
 	RetireAfter    time.Duration `yaml:"retire_after" default:"0" zero:"ok" doc:"How long a key has been retired when the gateway deletes it, here and at Mux, not before its last token has ended; 0 means that only people do."`
 	Local          bool          `yaml:"local" default:"false" doc:"true: the schedule makes keys here where there is no mux.token_id. Only for verifiers of the published key set: Mux refuses what such a key signs, on a custom domain, too."`
 	ExternalMaxTTL time.Duration `yaml:"external_max_ttl" default:"7d" doc:"How long tokens may live that others signed with a key whose private half they have."`
+}
+
+// Grants bounds what viewers hold.
+type Grants struct {
+	MaxPerViewer int `yaml:"max_per_viewer" default:"1000" min:"1" doc:"How many grants a viewer may have, in force or not; one more is 409 limit_reached."`
 }
 
 // Delivery holds the base URLs of the delivery hosts, without a trailing slash.

@@ -17,13 +17,21 @@ const (
 	// storeTimeout bounds one question to the store: a player waits for it.
 	storeTimeout = 2 * time.Second
 	retryAfter   = time.Second
+	// defaultMax is how many grants a viewer may have where nobody says.
+	defaultMax = 1000
+	// maxScopes is up to how many scopes of an object are part of the question to
+	// the store; assets with more tags than that are rare.
+	maxScopes = 100
 )
 
 // Config is what a Holder is made of.
 type Config struct {
-	Store      store.Grants
-	Now        func() time.Time      // for created_at and updated_at
-	Registerer prometheus.Registerer // nil: metrics are counted, not published
+	Store store.Grants
+	Now   func() time.Time // for created_at and updated_at
+	// MaxPerViewer returns how many grants a viewer of the environment may have;
+	// nil: 1,000.
+	MaxPerViewer func(playback.EnvironmentID) int
+	Registerer   prometheus.Registerer // nil: metrics are counted, not published
 }
 
 // Holder answers what viewers hold, and lets backends say so.
@@ -56,17 +64,41 @@ func New(cfg Config) *Holder {
 // then, in the order of their IDs. An anonymous viewer has none. The error is a
 // *playback.Error: dependency_unavailable.
 func (h *Holder) InForce(ctx context.Context, env playback.EnvironmentID, q *playback.Question) ([]playback.Held, error) {
-	held, err := h.Held(ctx, env, q)
-	inForce := held[:0]
-	for i := range held {
-		if held[i].Scope.Covers(q.Object) && held[i].InForce(q.Now) {
-			inForce = append(inForce, held[i])
-		}
+	if q.Viewer == nil || q.Viewer.ID == "" {
+		return nil, nil
 	}
-	if len(inForce) == 0 {
+	records, err := h.covering(ctx, store.GrantHolder{Environment: env, Issuer: q.Viewer.Issuer, Viewer: q.Viewer.ID}, q.Object)
+	if err != nil {
 		return nil, err
 	}
-	return inForce, err
+	var inForce []playback.Held
+	for i := range records {
+		e, err := fromRecord(&records[i])
+		if err != nil {
+			return nil, err
+		}
+		if e.Scope.Covers(q.Object) && e.InForce(q.Now) {
+			inForce = append(inForce, e.Held)
+		}
+	}
+	return inForce, nil
+}
+
+// covering returns the viewer's grants that may cover an object.
+func (h *Holder) covering(ctx context.Context, viewer store.GrantHolder, o *playback.Object) ([]store.Grant, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	scopes := playback.ScopesCovering(o)
+	if len(scopes) > maxScopes {
+		records, err := h.cfg.Store.GrantsOf(ctx, viewer.Environment, viewer.Issuer, viewer.Viewer)
+		return records, h.unavailableIf(err)
+	}
+	list := make([]store.GrantScope, len(scopes))
+	for i, s := range scopes {
+		list[i] = store.GrantScope{Kind: string(s.Kind), ID: s.Value}
+	}
+	records, err := h.cfg.Store.GrantsFor(ctx, viewer, list)
+	return records, h.unavailableIf(err)
 }
 
 // Held returns all rights of the question's viewer, in force or not, as InForce
@@ -108,7 +140,7 @@ func (h *Holder) Start(ctx context.Context, env playback.EnvironmentID, id strin
 
 // Put stores a grant in place of the one of its ID, and returns it as it is
 // stored; created tells that there was none. The error is a *playback.Error:
-// invalid_field, dependency_unavailable.
+// invalid_field, limit_reached, dependency_unavailable.
 func (h *Holder) Put(ctx context.Context, e playback.Entitlement) (_ playback.Entitlement, created bool, _ error) {
 	if err := Check(&e); err != nil {
 		return playback.Entitlement{}, false, err
@@ -121,8 +153,13 @@ func (h *Holder) Put(ctx context.Context, e playback.Entitlement) (_ playback.En
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	kept, created, err := h.cfg.Store.PutGrant(ctx, record)
+	limit := h.limit(e.Environment)
+	kept, created, err := h.cfg.Store.PutGrant(ctx, record, limit)
 	switch {
+	case errors.Is(err, store.ErrTooManyGrants):
+		return playback.Entitlement{}, false, playback.Errorf(playback.CodeLimitReached,
+			"The viewer has %s, which is as many as a viewer may have: delete those that have ended.", playback.Count(limit, "grant", "grants")).
+			Because(fmt.Errorf("grants.max_per_viewer of environment %s is %d", e.Environment, limit))
 	case errors.Is(err, store.ErrOtherViewer):
 		return playback.Entitlement{}, false, refuse("viewer", "the grant of this ID is another viewer's: delete it first, or choose another ID")
 	case err != nil:
@@ -188,6 +225,21 @@ func (h *Holder) Issuers(ctx context.Context, env playback.EnvironmentID, viewer
 func (h *Holder) failure(err error) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return playback.Errorf(playback.CodeNotFound, "The environment has no such grant.")
+	}
+	return h.unavailable(err)
+}
+
+// limit returns how many grants a viewer may have.
+func (h *Holder) limit(env playback.EnvironmentID) int {
+	if h.cfg.MaxPerViewer == nil {
+		return defaultMax
+	}
+	return h.cfg.MaxPerViewer(env)
+}
+
+func (h *Holder) unavailableIf(err error) error {
+	if err == nil {
+		return nil
 	}
 	return h.unavailable(err)
 }

@@ -210,7 +210,7 @@ type down struct{ store.Grants }
 
 var errDown = errors.New("connection refused")
 
-func (down) PutGrant(context.Context, *store.Grant) (store.Grant, bool, error) {
+func (down) PutGrant(context.Context, *store.Grant, int) (store.Grant, bool, error) {
 	return store.Grant{}, false, errDown
 }
 
@@ -221,6 +221,10 @@ func (down) Grant(context.Context, playback.EnvironmentID, string) (store.Grant,
 func (down) DeleteGrant(context.Context, playback.EnvironmentID, string) error { return errDown }
 
 func (down) GrantsOf(context.Context, playback.EnvironmentID, string, string) ([]store.Grant, error) {
+	return nil, errDown
+}
+
+func (down) GrantsFor(context.Context, store.GrantHolder, []store.GrantScope) ([]store.Grant, error) {
 	return nil, errDown
 }
 

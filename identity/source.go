@@ -130,6 +130,20 @@ func (s *source) nudge() {
 	}
 }
 
+// clockChanged moves what was noted with the clock.
+func (s *source) clockChanged(by time.Duration) {
+	if s.fresh.Load() != 0 {
+		s.fresh.Add(int64(by))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, at := range []*time.Time{&s.demanded, &s.next, &s.deferred} {
+		if !at.IsZero() {
+			*at = at.Add(by)
+		}
+	}
+}
+
 // demand asks for a refresh because a token names a key that is not known. It
 // returns a channel that is closed when the refresh ends: the one under way,
 // or a new one if the last demand is 30 seconds ago and the server did not ask

@@ -29,6 +29,9 @@ const rememberedToken = 128 << 20 / DefaultMaxRemembered
 type Config struct {
 	Logger *slog.Logger     // nil: silent
 	Now    func() time.Time // nil: time.Now
+	// Witness is told what time it is by the clock of whoever serves a key set,
+	// where the connection proves who that is; nil: nobody.
+	Witness func(time.Time)
 
 	// InsecureTransport replaces the HTTP transport that key sets are fetched
 	// with, and with it the checks of addresses; for tests. Nil: the hardened
@@ -44,6 +47,7 @@ type Config struct {
 // Verifier verifies viewer tokens. Make one with New.
 type Verifier struct {
 	now       func() time.Time
+	witness   func(time.Time) // may be nil
 	log       *slog.Logger
 	metrics   *metrics
 	transport http.RoundTripper
@@ -69,7 +73,7 @@ type running struct {
 // SetIssuers. It does no I/O.
 func New(c Config) *Verifier {
 	v := &Verifier{
-		now: c.Now, log: c.Logger, transport: c.InsecureTransport,
+		now: c.Now, witness: c.Witness, log: c.Logger, transport: c.InsecureTransport,
 		entries: c.MaxRemembered, bytes: c.MaxRememberedBytes,
 		sources: make(map[string]*running),
 	}
@@ -97,6 +101,28 @@ func (v *Verifier) newRoster(issuers []Issuer) *roster {
 		meant:   make(map[address][]playback.EnvironmentID),
 		memory:  newMemory(v.entries, v.bytes),
 	}
+}
+
+// witnessed returns a transport that tells the witness.
+func (v *Verifier) witnessed(transport http.RoundTripper) http.RoundTripper {
+	if v.witness == nil {
+		return transport
+	}
+	return witness{transport, v.witness}
+}
+
+// ClockChanged tells that the clock of the Config was set by as much, ahead or
+// back: what was noted before moves with it, and no identity is remembered, for
+// its token may have ended, or not begun.
+func (v *Verifier) ClockChanged(by time.Duration) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, s := range v.sources {
+		s.clockChanged(by)
+	}
+	next := *v.roster.Load()
+	next.memory = newMemory(v.entries, v.bytes)
+	v.roster.Store(&next)
 }
 
 // SetIssuers puts a list of issuers in force, all or, with an error that names
@@ -194,7 +220,7 @@ func (v *Verifier) open(i Issuer) *source {
 	if err != nil {
 		panic(err) // validate has seen it
 	}
-	return newSource(u.Scheme+"://"+u.Host+u.EscapedPath(), urlReader(u, v.transportFor(u, i.CAs), v.now), v)
+	return newSource(u.Scheme+"://"+u.Host+u.EscapedPath(), urlReader(u, v.witnessed(v.transportFor(u, i.CAs)), v.now), v)
 }
 
 // transportFor returns what a key set is fetched with: a transport that was

@@ -12,17 +12,17 @@ import (
 // asked is a finder that must not be asked.
 type asked struct{ t *testing.T }
 
-func (a asked) Find(context.Context, playback.ID, bool) (*playback.Object, error) {
+func (a asked) Find(context.Context, playback.ID, playback.Asker) (*playback.Object, error) {
 	a.t.Error("Find was asked")
 	return nil, nil
 }
 
-func (a asked) FindAsset(context.Context, playback.AssetID, bool) error {
+func (a asked) FindAsset(context.Context, playback.AssetID, playback.Asker) error {
 	a.t.Error("FindAsset was asked")
 	return nil
 }
 
-func (a asked) FindLiveStream(context.Context, playback.LiveStreamID, bool) error {
+func (a asked) FindLiveStream(context.Context, playback.LiveStreamID, playback.Asker) error {
 	a.t.Error("FindLiveStream was asked")
 	return nil
 }

@@ -2,6 +2,7 @@ package issuer
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/playgate/playgate/playback"
 )
@@ -10,15 +11,23 @@ import (
 type Finder interface {
 	// Find returns what a playback ID is, nil for one that is to be taken for
 	// unknown, or a refusal.
-	Find(ctx context.Context, id playback.ID, authenticated bool) (*playback.Object, error)
+	Find(ctx context.Context, id playback.ID, by playback.Asker) (*playback.Object, error)
 	// FindAsset and FindLiveStream make the catalogue list an object's playback
 	// IDs, if it has any and they may be asked for.
-	FindAsset(ctx context.Context, id playback.AssetID, authenticated bool) error
-	FindLiveStream(ctx context.Context, id playback.LiveStreamID, authenticated bool) error
+	FindAsset(ctx context.Context, id playback.AssetID, by playback.Asker) error
+	FindLiveStream(ctx context.Context, id playback.LiveStreamID, by playback.Asker) error
 }
 
-// authenticated reports whether the caller has proved who they are.
-func (r *Request) authenticated() bool { return r.Backend || r.Viewer.Authenticated }
+// asker returns who asks. A viewer that a backend names has a share of the
+// backend's; the alias is prefixed with its length, for an ID may hold any
+// character.
+func (r *Request) asker() playback.Asker {
+	by := playback.Asker{Authenticated: r.Backend || r.Viewer.Authenticated, Caller: r.Caller, Backend: r.Backend}
+	if r.Backend && r.Viewer.ID != "" {
+		by.Viewer = fmt.Sprintf("%d:%s%s", len(r.Viewer.Issuer), r.Viewer.Issuer, r.Viewer.ID)
+	}
+	return by
+}
 
 // find is what resolve does for a playback ID that the catalogue does not list.
 func find(ctx context.Context, env *Environment, req *Request) (*playback.Object, error) {
@@ -26,7 +35,7 @@ func find(ctx context.Context, env *Environment, req *Request) (*playback.Object
 		return nil, playback.Errorf(playback.CodeUnknownPlaybackID, "There is no such playback ID.").Because(unlisted(req.PlaybackID))
 	}
 	if env.Finder != nil {
-		if object, err := env.Finder.Find(ctx, req.PlaybackID, req.authenticated()); object != nil || err != nil {
+		if object, err := env.Finder.Find(ctx, req.PlaybackID, req.asker()); object != nil || err != nil {
 			return object, err
 		}
 	}
@@ -49,9 +58,9 @@ func objectsOf(ctx context.Context, env *Environment, req *Request) ([]*playback
 	}
 	var err error
 	if req.AssetID != "" {
-		err = env.Finder.FindAsset(ctx, req.AssetID, req.authenticated())
+		err = env.Finder.FindAsset(ctx, req.AssetID, req.asker())
 	} else {
-		err = env.Finder.FindLiveStream(ctx, req.LiveStreamID, req.authenticated())
+		err = env.Finder.FindLiveStream(ctx, req.LiveStreamID, req.asker())
 	}
 	return list(), err
 }

@@ -61,7 +61,7 @@ func (l *AccessLog) Flush() { l.refusals.flush() }
 // that was.
 func (l *AccessLog) Record(c *fiber.Ctx, x *Exchange) time.Time {
 	now := l.cfg.Now()
-	took := now.Sub(x.Started)
+	took := max(0, now.Sub(x.Started)) // the clock may have been set back meanwhile
 	l.cfg.Observe(c, x, took)
 	if c.Response().StatusCode() < fiber.StatusBadRequest && x.Outcome.Failed == 0 {
 		if n := uint64(l.cfg.Sampling()); n == 0 || l.seen.Add(1)%n != 0 {

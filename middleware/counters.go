@@ -10,22 +10,37 @@ import (
 	"github.com/ulule/limiter/v3"
 )
 
-// counterShards spreads the locks of one Counters; a power of two.
-const counterShards = 16
-
-// sweepEvery is how often a full shard looks for windows that have ended.
-const sweepEvery = time.Second
+const (
+	// counterShards spreads the locks of one Counters; a power of two.
+	counterShards = 16
+	// groupShare is the part of a table, 1/groupShare, that the keys of one group
+	// may take.
+	groupShare = 4
+	// overflowWindows is how many windows of a shard are shared by the keys that
+	// find no room.
+	overflowWindows = 256
+	// sweepEvery is how often a full shard looks for windows that have ended.
+	sweepEvery = time.Second
+)
 
 // Counters is a limiter.Store in memory that strangers cannot grow: it holds a
 // fixed number of keys. ulule/limiter's own memory store has no such bound
 // (integrations.md §D4).
 //
 // It counts in fixed windows, as ulule/limiter does: a window opens with the
-// first hit and the count keeps growing while the limit is reached. A counter
-// whose window has not ended is never given up: when a shard is full, new keys
-// share one overflow counter, so a flood of keys can exhaust what newcomers
-// have but cannot reset anybody's count. The rate is not part of the state: a
-// new limit or period applies to the windows that are open.
+// first hit and the count keeps growing while the limit is reached. When a shard
+// is full, windows that have ended make room, then those that have counted one,
+// the oldest first: whoever loses such a window gains a single hit. Every other
+// window stays until it ends. A key that finds no room even so counts in one of
+// a few windows that such keys share, chosen by a secret hash.
+//
+// Keys may belong to a group, such as the network that one party has whole. A
+// group takes at most a part of the table, so that it can neither make the keys
+// of others be given up nor keep them out. Beyond its part its keys are not
+// counted here: whoever has a group counts it as a whole elsewhere.
+//
+// The rate is not part of the state: a new limit or period applies to the
+// windows that are open.
 type Counters struct {
 	now    func() time.Time
 	seed   maphash.Seed
@@ -34,28 +49,11 @@ type Counters struct {
 
 var _ limiter.Store = (*Counters)(nil)
 
-type counterShard struct {
-	mu    sync.Mutex // guards everything below
-	limit int
-	// windows holds pointers, so that counting does not assign to the map: an
-	// assignment replaces the key too, and the caller's may be a view of a
-	// buffer that is about to be reused.
-	windows  map[string]*window
-	overflow window
-	swept    time.Time
-}
-
-type window struct {
-	opened time.Time
-	count  int64
-}
-
 // NewCounters returns a store of at most about maxKeys keys.
 func NewCounters(maxKeys int, now func() time.Time) *Counters {
 	s := &Counters{now: now, seed: maphash.MakeSeed()}
 	for i := range s.shards {
-		s.shards[i].limit = max(1, maxKeys/counterShards)
-		s.shards[i].windows = map[string]*window{}
+		s.shards[i].init(max(1, maxKeys/counterShards))
 	}
 	return s
 }
@@ -68,7 +66,7 @@ func (s *Counters) Get(ctx context.Context, key string, rate limiter.Rate) (limi
 // Increment counts several hits at once. The key may be a view: it is copied
 // when it is kept.
 func (s *Counters) Increment(_ context.Context, key string, count int64, rate limiter.Rate) (limiter.Context, error) {
-	return s.increment(s.now(), key, count, rate), nil
+	return s.increment(&moment{now: s.now()}, key, count, rate), nil
 }
 
 // moment is the counters at the time of one request: the clock is read once
@@ -76,37 +74,43 @@ func (s *Counters) Increment(_ context.Context, key string, count int64, rate li
 type moment struct {
 	*Counters
 
-	now time.Time
+	now   time.Time
+	group uint32 // the group of the key; 0: it belongs to none
 }
 
 // Increment counts several hits at once.
 func (m *moment) Increment(_ context.Context, key string, count int64, rate limiter.Rate) (limiter.Context, error) {
-	return m.increment(m.now, key, count, rate), nil
+	return m.increment(m, key, count, rate), nil
 }
 
-func (s *Counters) increment(now time.Time, key string, count int64, rate limiter.Rate) limiter.Context {
-	shard := s.shard(key)
+func (s *Counters) increment(m *moment, key string, count int64, rate limiter.Rate) limiter.Context {
+	hash := maphash.String(s.seed, key)
+	shard := &s.shards[hash%counterShards]
+	now := m.now.UnixNano()
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	w, kept := shard.windows[key]
 	if !kept {
-		if shard.roomLocked(now, rate) {
-			w = new(window)
-			shard.windows[strings.Clone(key)] = w
-		} else {
-			w = &shard.overflow
+		var counted bool
+		w, counted = shard.addLocked(key, m.group, now, rate)
+		switch {
+		case !counted:
+			return (&window{opened: now, count: count}).state(rate)
+		case w == nil:
+			w = shard.overflowLocked(hash)
 		}
 	}
 	if !w.open(now, rate) {
-		*w = window{opened: now}
+		w.opened, w.count = now, 0
 	}
 	w.count += count
+	shard.singles.update(w)
 	return w.state(rate)
 }
 
 // Peek returns the state of a key without counting.
 func (s *Counters) Peek(_ context.Context, key string, rate limiter.Rate) (limiter.Context, error) {
-	now := s.now()
+	now := s.now().UnixNano()
 	shard := s.shard(key)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
@@ -122,8 +126,10 @@ func (s *Counters) Reset(_ context.Context, key string, rate limiter.Rate) (limi
 	shard := s.shard(key)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
-	delete(shard.windows, key)
-	w := window{opened: s.now()}
+	if w, kept := shard.windows[key]; kept {
+		shard.dropLocked(w)
+	}
+	w := window{opened: s.now().UnixNano()}
 	return w.state(rate), nil
 }
 
@@ -142,40 +148,79 @@ func (s *Counters) shard(key string) *counterShard {
 	return &s.shards[maphash.String(s.seed, key)%counterShards]
 }
 
-// roomLocked reports whether a new key fits, giving up windows that have ended
-// if that is what it takes.
-func (c *counterShard) roomLocked(now time.Time, rate limiter.Rate) bool {
-	if len(c.windows) < c.limit {
-		return true
+type counterShard struct {
+	mu    sync.Mutex // guards everything below
+	limit int
+	// windows holds pointers, so that counting does not assign to the map: an
+	// assignment replaces the key too, and the caller's may be a view of a
+	// buffer that is about to be reused.
+	windows  map[string]*window
+	singles  singles
+	groups   map[uint32]int // how many windows each group has; none without any
+	overflow []window       // nil until a key finds no room
+	swept    int64          // when windows that have ended were last looked for
+}
+
+func (c *counterShard) init(limit int) {
+	c.limit, c.windows, c.groups = limit, map[string]*window{}, map[uint32]int{}
+	c.singles.init()
+}
+
+// addLocked returns a new window of a key, nil if there is no room. counted is
+// false if the key's group has its part of the table already.
+func (c *counterShard) addLocked(key string, group uint32, now int64, rate limiter.Rate) (w *window, counted bool) {
+	c.sweepLocked(now, rate)
+	if group != 0 && c.groups[group] >= max(1, c.limit/groupShare) {
+		return nil, false
 	}
-	if now.Sub(c.swept) < sweepEvery {
-		return false
+	if len(c.windows) >= c.limit {
+		oldest := c.singles.first()
+		if oldest == nil {
+			return nil, true
+		}
+		c.dropLocked(oldest)
 	}
-	c.swept = now
-	for key, w := range c.windows {
-		if !w.open(now, rate) {
-			delete(c.windows, key)
+	w = &window{opened: now, key: strings.Clone(key), group: group}
+	c.windows[w.key] = w
+	if group != 0 {
+		c.groups[group]++
+	}
+	return w, true
+}
+
+// dropLocked gives a window up.
+func (c *counterShard) dropLocked(w *window) {
+	c.singles.remove(w)
+	delete(c.windows, w.key)
+	if w.group == 0 {
+		return
+	}
+	if c.groups[w.group]--; c.groups[w.group] == 0 {
+		delete(c.groups, w.group)
+	}
+}
+
+// overflowLocked returns the window that a key without room shares with others.
+func (c *counterShard) overflowLocked(hash uint64) *window {
+	if c.overflow == nil {
+		c.overflow = make([]window, overflowWindows)
+		for i := range c.overflow {
+			c.overflow[i].shared = true
 		}
 	}
-	return len(c.windows) < c.limit
+	return &c.overflow[hash/counterShards%overflowWindows]
 }
 
-func (w *window) open(now time.Time, rate limiter.Rate) bool {
-	return now.Sub(w.opened) < rate.Period
-}
-
-// state is the window as ulule/limiter describes one, except that Reset is
-// rounded up to the second: whoever waits until then finds a new window.
-func (w *window) state(rate limiter.Rate) limiter.Context {
-	end := w.opened.Add(rate.Period)
-	reset := end.Unix()
-	if end.Nanosecond() > 0 {
-		reset++
+// sweepLocked gives up windows that have ended, if the shard is full or a group
+// may have its part.
+func (c *counterShard) sweepLocked(now int64, rate limiter.Rate) {
+	if len(c.windows) < c.limit/groupShare || now-c.swept < int64(sweepEvery) && now >= c.swept {
+		return
 	}
-	return limiter.Context{
-		Limit:     rate.Limit,
-		Remaining: max(0, rate.Limit-w.count),
-		Reset:     reset,
-		Reached:   w.count > rate.Limit,
+	c.swept = now
+	for _, w := range c.windows {
+		if !w.open(now, rate) {
+			c.dropLocked(w)
+		}
 	}
 }

@@ -74,37 +74,92 @@ func TestCountersCountInFixedWindows(t *testing.T) {
 	want(increment(t, s, "k", 3, rate), 0, 1_000_121, false)
 }
 
+// TestAFloodOfKeysResetsNobody: neither one hit each, which leaves newcomers
+// room, nor two, which leave them what keys without room share.
 func TestAFloodOfKeysResetsNobody(t *testing.T) {
 	t.Parallel()
+	for _, hits := range []int64{1, 2} {
+		clock := newClock()
+		const maxKeys = 1600
+		s := middleware.NewCounters(maxKeys, clock.now)
+		rate := perMinute(5)
+		for range 6 {
+			increment(t, s, "victim", 1, rate)
+		}
+		refused := 0
+		for i := range 20 * maxKeys {
+			if increment(t, s, fmt.Sprint("flood", i), hits, rate).Reached {
+				refused++
+			}
+			if i%1000 == 0 {
+				clock.advance(time.Second)
+			}
+		}
+		if n := s.Len(); n > maxKeys {
+			t.Errorf("%d keys are held, want at most %d", n, maxKeys)
+		}
+		if hits == 1 && refused > 0 {
+			t.Errorf("%d keys were refused their first hit", refused)
+		}
+		if hits == 2 && refused == 0 {
+			t.Error("keys without room are not limited")
+		}
+		if !increment(t, s, "victim", 1, rate).Reached {
+			t.Errorf("a flood of keys with %d hits reset a counter", hits)
+		}
+		clock.advance(time.Minute)
+		// The flood's windows have ended: newcomers find room again.
+		if got := increment(t, s, "newcomer", 1, rate); got.Remaining != 4 {
+			t.Errorf("a newcomer after the flood has %d left, want 4", got.Remaining)
+		}
+	}
+}
+
+// TestWindowsWithOneHitMakeRoom, the oldest first, and only they.
+func TestWindowsWithOneHitMakeRoom(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
-	const maxKeys = 1600
-	s := middleware.NewCounters(maxKeys, clock.now)
-	rate := perMinute(5)
-	for range 6 {
-		increment(t, s, "victim", 1, rate)
+	s := middleware.NewCounters(16*64, clock.now)
+	rate := perMinute(100)
+	const keys = 512 // half of the room, so that no shard is full
+	for i := range keys {
+		increment(t, s, fmt.Sprint("twice", i), 1, rate)
+		increment(t, s, fmt.Sprint("twice", i), 1, rate)
 	}
-	refused := 0
-	for i := range 20 * maxKeys {
-		if increment(t, s, fmt.Sprint("flood", i), 1, rate).Reached {
-			refused++
+	for i := range 10_000 {
+		increment(t, s, fmt.Sprint("once", i), 1, rate)
+	}
+	for i := range keys {
+		if state, _ := s.Peek(context.Background(), fmt.Sprint("twice", i), rate); state.Remaining != 98 {
+			t.Fatalf("key %d has %d left, want 98", i, state.Remaining)
 		}
-		if i%1000 == 0 {
-			clock.advance(time.Second)
+	}
+	if state, _ := s.Peek(context.Background(), "once9999", rate); state.Remaining != 99 {
+		t.Errorf("the newest of the others has %d left, want 99", state.Remaining)
+	}
+	if state, _ := s.Peek(context.Background(), "once0", rate); state.Remaining != 100 {
+		t.Errorf("the oldest of the others has %d left, want that it was given up", state.Remaining)
+	}
+}
+
+// TestWindowsOfAClockThatIsSetBackEnd: a counter must not stay reached for as
+// long as the clock was ahead.
+func TestWindowsOfAClockThatIsSetBackEnd(t *testing.T) {
+	t.Parallel()
+	for _, back := range []time.Duration{time.Hour, 10 * 365 * 24 * time.Hour} {
+		clock := newClock()
+		s := middleware.NewCounters(1000, clock.now)
+		increment(t, s, "k", 6, perMinute(5))
+		increment(t, s, "day", 6, limiter.Rate{Period: 24 * time.Hour, Limit: 5})
+		increment(t, s, "second", 6, limiter.Rate{Period: time.Second, Limit: 5})
+		clock.advance(-10 * time.Second) // as a request that waited for its body
+		if !increment(t, s, "k", 1, perMinute(5)).Reached || !increment(t, s, "second", 1, limiter.Rate{Period: time.Second, Limit: 5}).Reached {
+			t.Error("a request that came a little earlier opened a window")
 		}
-	}
-	if n := s.Len(); n > maxKeys {
-		t.Errorf("%d keys are held, want at most %d", n, maxKeys)
-	}
-	if refused < 10*maxKeys {
-		t.Errorf("only %d of the flood were refused", refused)
-	}
-	if !increment(t, s, "victim", 1, rate).Reached {
-		t.Error("a flood of keys reset a counter")
-	}
-	clock.advance(time.Minute)
-	// The flood's windows have ended: newcomers find room again.
-	if got := increment(t, s, "newcomer", 1, rate); got.Remaining != 4 {
-		t.Errorf("a newcomer after the flood has %d left, want 4", got.Remaining)
+		clock.advance(-back)
+		if increment(t, s, "k", 1, perMinute(5)).Reached || increment(t, s, "day", 1, limiter.Rate{Period: 24 * time.Hour, Limit: 5}).Reached {
+			t.Errorf("set back by %s, a counter is still reached", back)
+		}
 	}
 }
 

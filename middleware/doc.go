@@ -19,6 +19,7 @@
 // environment's address limit they are charged to among those that exist, put a
 // few hundred quoted bytes of a token into the log line of its refusal, and
 // nothing else: they cannot choose their address unless their peer is a
-// trusted proxy, cannot reset or evict a counter, and cannot become a caller
+// trusted proxy, cannot reset a counter that has counted more than one, cannot keep
+// others out of the counters from one /32 of IPv6, and cannot become a caller
 // of an environment without a credential that this environment accepts.
 package middleware

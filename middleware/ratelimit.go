@@ -2,8 +2,10 @@ package middleware
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"maps"
+	"math"
 	"net/netip"
 	"strconv"
 	"sync"
@@ -19,8 +21,16 @@ import (
 )
 
 // maxKeysPerLimit bounds the callers that one limit of one environment tells
-// apart: some 8 MB at most for each limit that is under attack.
+// apart: some 10 MB at most for each limit that is under attack.
 const maxKeysPerLimit = 1 << 16
+
+// The networks of IPv6 that are counted beside /64, and how many times the limit
+// of one address is theirs. A carrier has many households in a /48 and all of
+// them in a /32, so these are no fair shares: they bound who owns the network.
+const (
+	times48 = 64
+	times32 = 1024
+)
 
 // class is what a limit counts. Each class of each environment counts in a
 // table of its own, so that a viewer and an address can never collide, and a
@@ -28,7 +38,9 @@ const maxKeysPerLimit = 1 << 16
 type class uint8
 
 const (
-	classIP class = iota
+	classIP   class = iota
+	classIP48       // the /48 of an IPv6 address
+	classIP32       // the /32 of an IPv6 address
 	classViewer
 	classAccessToken
 	classes
@@ -40,7 +52,7 @@ func (k class) String() string {
 		return "viewer"
 	case classAccessToken:
 		return "access_token"
-	case classIP, classes:
+	case classIP, classIP48, classIP32, classes:
 	}
 	return "ip"
 }
@@ -140,11 +152,42 @@ func (l *Limits) address(x *Exchange, payer *Environment, n int64) error {
 	if payer != nil {
 		rate, owner = payer.ip, payer.ID
 	}
-	x.key = appendAddress(x.key[:0], x.Client)
-	return l.charge(x, tableKey{owner, classIP}, rate, n)
+	x.key, x.moment.group = appendAddress(x.key[:0], x.Client), 0
+	if !x.Client.Is6() {
+		return l.charge(x, tableKey{owner, classIP}, rate, n)
+	}
+	return l.networks(x, owner, rate, n)
+}
+
+// networks charges n to the client's /64, and then to the /48 and the /32 around
+// it: whoever has a /32 has four billion /64. What the narrower network is
+// refused is not charged to the wider one, so that one household cannot use up
+// what its neighbours have.
+func (l *Limits) networks(x *Exchange, owner playback.EnvironmentID, rate limiter.Rate, n int64) error {
+	group := binary.BigEndian.Uint32(x.key)
+	var own applied
+	for _, level := range [...]struct {
+		class class
+		bytes int
+		times int64
+		group uint32
+	}{{classIP, 8, 1, group}, {classIP48, 6, times48, group}, {classIP32, 4, times32, 0}} {
+		wide := rate
+		wide.Limit = min(rate.Limit, math.MaxInt64/level.times) * level.times
+		x.key, x.moment.group = x.key[:level.bytes], level.group
+		if err := l.charge(x, tableKey{owner, level.class}, wide, n); err != nil {
+			return err
+		}
+		if level.class == classIP {
+			own = x.applied
+		}
+	}
+	x.applied = own // what is told is what the client has of its own
+	return nil
 }
 
 func (l *Limits) caller(x *Exchange, n int64) error {
+	x.moment.group = 0
 	switch x.Kind {
 	case BackendCaller:
 		x.key = append(x.key[:0], x.Token.ID...)
@@ -165,7 +208,7 @@ func (l *Limits) charge(x *Exchange, table tableKey, rate limiter.Rate, n int64)
 	if rate.Limit == 0 {
 		return nil
 	}
-	x.moment = moment{l.table(table), x.Started}
+	x.moment.Counters, x.moment.now = l.table(table), x.Started
 	limit := limiter.Limiter{Store: &x.moment, Rate: rate}
 	state, err := limit.Increment(context.Background(), utils.UnsafeString(x.key), n)
 	if err != nil {
@@ -183,9 +226,21 @@ func (l *Limits) charge(x *Exchange, table tableKey, rate limiter.Rate, n int64)
 // exhausted says which setting refuses.
 func exhausted(table tableKey, rate limiter.Rate) error {
 	if table.environment == "" {
-		return fmt.Errorf("server.unresolved_rate_limit, %s, is used up", rate.Formatted)
+		return fmt.Errorf("server.unresolved_rate_limit, %s, is used up%s", rate.Formatted, table.class.network())
 	}
-	return fmt.Errorf("rate_limits.%s of environment %s, %s, is used up", table.class, table.environment, rate.Formatted)
+	return fmt.Errorf("rate_limits.%s of environment %s, %s, is used up%s", table.class, table.environment, rate.Formatted, table.class.network())
+}
+
+// network says of which network around the address a limit is.
+func (k class) network() string {
+	switch k {
+	case classIP48:
+		return fmt.Sprintf(" %d times by the address's /48", times48)
+	case classIP32:
+		return fmt.Sprintf(" %d times by the address's /32", times32)
+	case classIP, classViewer, classAccessToken, classes:
+	}
+	return ""
 }
 
 func (k class) noun() string {
@@ -194,6 +249,10 @@ func (k class) noun() string {
 		return "viewer"
 	case classAccessToken:
 		return "access token"
+	case classIP48:
+		return "network /48"
+	case classIP32:
+		return "network /32"
 	case classIP, classes:
 	}
 	return "address"

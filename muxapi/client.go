@@ -45,12 +45,20 @@ type Config struct {
 	// proxy of the process's environment.
 	Transport http.RoundTripper
 	Now       func() time.Time // nil: time.Now
+	// Steady is a clock that is never set, by which the client paces itself; nil:
+	// Now.
+	Steady func() time.Time
+	// Witness is told what time it is by Mux's clock, where the connection proves
+	// that it is Mux's; nil: nobody.
+	Witness func(time.Time)
 	// Turn takes the next turn of all who share the account and returns how long
 	// it is until then; name tells POST from the rest, and the turn after it comes
 	// that much later. If it is after the context's deadline, it takes none and
 	// returns context.DeadlineExceeded. While it fails otherwise, and where it is
 	// nil, the client minds its own pace alone.
 	Turn func(ctx context.Context, name string, every time.Duration) (time.Duration, error)
+	// Account is shared by all clients of a Mux account; nil: there is no other.
+	Account *Account
 	// Rand is in [0,1) and spreads the waiting; nil: math/rand/v2.
 	Rand func() float64
 }
@@ -65,9 +73,12 @@ type Client struct {
 	wanted  string // the environment's ID, "" for any
 	http    *http.Client
 	now     func() time.Time
+	steady  func() time.Time
+	witness func(time.Time)
 	rand    func() float64
 
 	posts, others pace
+	account       *Account
 
 	checked atomic.Bool  // the environment is the wanted one
 	ahead   atomic.Int64 // how far the clock was ahead of Mux's, as of the last answer with a Date, ns
@@ -88,8 +99,11 @@ func New(cfg Config) (*Client, error) {
 	}
 	c := &Client{
 		base: strings.TrimSuffix(base.String(), "/"), tokenID: cfg.TokenID, secret: cfg.Secret, wanted: cfg.EnvironmentID,
-		now: cfg.Now, rand: cfg.Rand,
-		posts: pace{every: postPace}, others: pace{every: otherPace},
+		now: cfg.Now, steady: cfg.Steady, rand: cfg.Rand,
+		posts: pace{every: postPace}, others: pace{every: otherPace}, account: cfg.Account,
+	}
+	if c.account == nil {
+		c.account = NewAccount()
 	}
 	if cfg.Turn != nil {
 		share := func(name string) func(context.Context, time.Duration) (time.Duration, error) {
@@ -101,6 +115,12 @@ func New(cfg Config) (*Client, error) {
 	}
 	if c.now == nil {
 		c.now = time.Now //nolint:forbidigo // the one default
+	}
+	if c.steady == nil {
+		c.steady = c.now
+	}
+	if base.Scheme == "https" {
+		c.witness = cfg.Witness
 	}
 	if c.rand == nil {
 		c.rand = rand.Float64
@@ -176,6 +196,9 @@ const maxOff = 24 * time.Hour
 // far the client's clock is ahead.
 func (c *Client) date(text string) time.Time {
 	date, err := http.ParseTime(text)
+	if err == nil && c.witness != nil {
+		c.witness(date)
+	}
 	off := c.now().Sub(date)
 	if err != nil || off.Abs() > maxOff {
 		return time.Time{}
@@ -208,7 +231,7 @@ func (r *answer) temporary() bool {
 // much: the limit is the account's, not the request's.
 func (c *Client) relent(ctx context.Context, p *pace, n int, r *answer) {
 	if r.status == http.StatusTooManyRequests {
-		p.hold(ctx, c.now(), min(longestWait, c.pause(n, r.retryAfter)))
+		p.hold(ctx, c.steady(), min(longestWait, c.pause(n, r.retryAfter)))
 	}
 }
 
@@ -230,7 +253,7 @@ func (c *Client) backoff(ctx context.Context, n int, asked time.Duration) bool {
 		return false
 	}
 	wait := c.pause(n, asked)
-	if end, ok := ctx.Deadline(); ok && end.Sub(c.now()) < wait {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < wait {
 		return false // waiting would only hide what is wrong
 	}
 	return sleep(ctx, wait) == nil
@@ -239,7 +262,7 @@ func (c *Client) backoff(ctx context.Context, n int, asked time.Duration) bool {
 // ask sends a request that may be sent again, until it is answered for good.
 func (c *Client) ask(ctx context.Context, op, method, path string) (*answer, error) {
 	for n := 1; ; n++ {
-		if err := c.others.wait(ctx, c.now); err != nil {
+		if err := c.turn(ctx); err != nil {
 			return nil, fmt.Errorf("%s: waiting for Mux's rate limit: %w", op, err)
 		}
 		r, err := c.once(ctx, method, path)

@@ -8,6 +8,8 @@
 // signingkey, its material that of package keystore. What an asset says is for
 // package catalog.
 //
+// The clients of one account divide its pace (Account).
+//
 // A Client is safe for concurrent use and starts no goroutine of its own; its
 // callers wait for their turn, and for as long as their context lasts.
 //

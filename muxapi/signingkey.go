@@ -64,7 +64,7 @@ func (c *Client) CreateSigningKey(ctx context.Context) (SigningKey, error) {
 		return SigningKey{}, fmt.Errorf("before %s: %w", op, err)
 	}
 	for n := 1; ; n++ {
-		if err := c.posts.wait(ctx, c.now); err != nil {
+		if err := c.posts.wait(ctx, c.steady); err != nil {
 			return SigningKey{}, fmt.Errorf("%s: waiting for Mux's rate limit: %w", op, err)
 		}
 		r, err := c.once(ctx, http.MethodPost, keysPath)

@@ -64,6 +64,7 @@ const (
 	CodeDependencyUnavailable   Code = "dependency_unavailable"
 	CodeKeyInUse                Code = "key_in_use"
 	CodeKeyActive               Code = "key_active"
+	CodeLimitReached            Code = "limit_reached"
 	CodeNotFound                Code = "not_found"
 	CodeMethodNotAllowed        Code = "method_not_allowed"
 	CodePayloadTooLarge         Code = "payload_too_large"
@@ -127,6 +128,7 @@ var codes = [...]CodeDoc{ //nolint:gochecknoglobals // a constant table
 	{CodeDependencyUnavailable, ServiceUnavailable, "Something that the request needs, such as Vault or Mux's API, does not answer; wait for Retry-After."},
 	{CodeKeyInUse, Conflict, "Tokens of the signing key may still be valid until deletable_at; force and a reason delete it before."},
 	{CodeKeyActive, Conflict, "The signing key is the active one; activate another key first."},
+	{CodeLimitReached, Conflict, "There are as many as there may be, such as grants of one viewer (grants.max_per_viewer); delete one first."},
 	{CodeKeyNotReady, Conflict, "The signing key was published only recently: keys.prepare_for must pass before it signs."},
 	{CodeKeyState, Conflict, "The signing key's state does not allow this; the message says which one does."},
 	{CodeKeyBusy, Conflict, "Another operation on the environment's signing keys is under way; ask again."},

@@ -1,6 +1,7 @@
 package playback
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -110,23 +111,60 @@ func (s Scope) Covers(o *Object) bool {
 	return false
 }
 
+// ScopesCovering returns the scopes that cover an object, each once: those s for
+// which s.Covers(o). There are as many as the object has tags, and five more at
+// most.
+func ScopesCovering(o *Object) []Scope {
+	scopes := []Scope{{Kind: ScopeAll}}
+	add := func(kind ScopeKind, value string) {
+		if s := (Scope{kind, value}); value != "" && !slices.Contains(scopes, s) {
+			scopes = append(scopes, s)
+		}
+	}
+	if o == nil {
+		return scopes
+	}
+	add(ScopePlaybackID, string(o.ID))
+	if o.LiveStream != nil {
+		add(ScopeLiveStream, string(o.LiveStream.ID))
+	}
+	if o.Asset == nil {
+		return scopes
+	}
+	add(ScopeAsset, string(o.Asset.ID))
+	add(ScopeLiveStream, string(o.Asset.LiveStreamID))
+	for tag := range o.Asset.tags {
+		add(ScopeTag, tag)
+	}
+	return scopes
+}
+
 // tagged reports whether meta.tags has the tag.
 func (a *Asset) tagged(tag string) bool {
+	for t := range a.tags {
+		if t == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// tags calls yield with the tags in meta.tags.
+func (a *Asset) tags(yield func(string) bool) {
 	switch tags := a.Meta["tags"].(type) {
 	case string:
 		for t := range strings.SplitSeq(tags, ",") {
-			if strings.TrimSpace(t) == tag {
-				return true
+			if !yield(strings.TrimSpace(t)) {
+				return
 			}
 		}
 	case []any:
 		for _, t := range tags {
-			if t == tag {
-				return true
+			if text, ok := t.(string); ok && !yield(text) {
+				return
 			}
 		}
 	}
-	return false
 }
 
 // Held is a right that a viewer holds. Rules and the lifetime planner see those

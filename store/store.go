@@ -14,6 +14,9 @@ var ErrNotFound = errors.New("there is no such record")
 // ErrOtherViewer says that the grant of an ID is another viewer's.
 var ErrOtherViewer = errors.New("the grant is another viewer's")
 
+// ErrTooManyGrants says that the viewer has as many grants as they may.
+var ErrTooManyGrants = errors.New("the viewer has too many grants")
+
 // Store is everything that a driver offers.
 type Store interface {
 	Catalogue
@@ -97,6 +100,11 @@ type Catalogue interface {
 	EndSync(ctx context.Context, env playback.EnvironmentID, done time.Time) error
 }
 
+// ClockError is how far the clocks of those who share a store are apart at most.
+// A moment that is further ahead was noted by a clock that was wrong, and does not
+// count: otherwise nothing would be read, and nobody have a turn, until then.
+const ClockError = 24 * time.Hour
+
 // SyncClaim is the wish to read everything from Mux.
 type SyncClaim struct {
 	Due   time.Time // what was read before must be read again
@@ -122,20 +130,34 @@ type Grant struct {
 	UpdatedAt   time.Time
 }
 
+// GrantHolder names a viewer in an environment.
+type GrantHolder struct {
+	Environment    playback.EnvironmentID
+	Issuer, Viewer string
+}
+
+// GrantScope is what a grant is for, as Grant has it.
+type GrantScope struct{ Kind, ID string }
+
 // Grants keeps what viewers hold. Times are kept to the second, and come back
 // in UTC; the zero time comes back as such.
 type Grants interface {
 	// PutGrant writes a grant, in place of the one of its ID if there is one.
 	// CreatedAt stays then, and FirstPlay: writing a rental again does not start
-	// it anew. One that is another viewer's stays as it is: ErrOtherViewer. It
-	// returns what is kept, and whether it is new.
-	PutGrant(ctx context.Context, g *Grant) (kept Grant, created bool, err error)
+	// it anew. One that is another viewer's stays as it is: ErrOtherViewer. One
+	// that is new is not written, ErrTooManyGrants, where the viewer has as many
+	// as the limit, in force or not, however many write at once. It returns what
+	// is kept, and whether it is new.
+	PutGrant(ctx context.Context, g *Grant, limit int) (kept Grant, created bool, err error)
 	// Grant returns a grant, or ErrNotFound.
 	Grant(ctx context.Context, env playback.EnvironmentID, id string) (Grant, error)
 	// DeleteGrant removes a grant, or returns ErrNotFound.
 	DeleteGrant(ctx context.Context, env playback.EnvironmentID, id string) error
 	// GrantsOf returns a viewer's grants, by ID.
 	GrantsOf(ctx context.Context, env playback.EnvironmentID, issuer, viewer string) ([]Grant, error)
+	// GrantsFor returns those of a viewer's grants that have one of the scopes, by
+	// ID.
+	GrantsFor(ctx context.Context, h GrantHolder, scopes []GrantScope) ([]Grant, error)
 	// GrantIssuers returns the aliases under which a viewer's ID has grants,
 	// sorted.
 	GrantIssuers(ctx context.Context, env playback.EnvironmentID, viewer string) ([]string, error)

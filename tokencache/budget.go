@@ -41,9 +41,12 @@ type budget struct {
 // of a second, which bridges late timers and no more: averaged over a second,
 // the share holds.
 func (b *budget) wait(now time.Time) time.Duration {
-	const kept, few = 100 * time.Millisecond, 5 * time.Millisecond
+	const kept, few, most = 100 * time.Millisecond, 5 * time.Millisecond, 10 * time.Second
 	if least := now.Add(-kept); b.paid.Before(least) {
 		b.paid = least
+	}
+	if latest := now.Add(most); b.paid.After(latest) { // the clock was set back
+		b.paid = latest
 	}
 	if debt := b.paid.Sub(now); debt > 0 {
 		return max(debt, few) // a few at a time, not a timer for each

@@ -151,7 +151,9 @@ func (s *Store) ClaimSync(_ context.Context, env playback.EnvironmentID, c store
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	have := s.syncs[env]
-	if !have.done.IsZero() && !have.done.Before(c.Due) || !have.claimed.IsZero() && !have.claimed.Before(c.Now) {
+	done := !have.done.Before(c.Due) && !have.done.After(c.Now.Add(store.ClockError))
+	claimed := !have.claimed.Before(c.Now) && !have.claimed.After(c.Until.Add(store.ClockError))
+	if done && !have.done.IsZero() || claimed && !have.claimed.IsZero() {
 		return false, nil
 	}
 	have.claimed = c.Until
@@ -171,7 +173,7 @@ func (s *Store) ExtendSync(_ context.Context, env playback.EnvironmentID, until 
 func (s *Store) EndSync(_ context.Context, env playback.EnvironmentID, done time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if have := s.syncs[env].done; done.Before(have) {
+	if have := s.syncs[env].done; done.Before(have) && (done.IsZero() || !have.After(done.Add(store.ClockError))) {
 		done = have
 	}
 	s.syncs[env] = reading{done: done}
@@ -179,7 +181,7 @@ func (s *Store) EndSync(_ context.Context, env playback.EnvironmentID, done time
 }
 
 // PutGrant writes a grant; see store.Grants.
-func (s *Store) PutGrant(_ context.Context, g *store.Grant) (kept store.Grant, created bool, err error) {
+func (s *Store) PutGrant(_ context.Context, g *store.Grant, limit int) (kept store.Grant, created bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := grantKey{g.Environment, g.ID}
@@ -198,8 +200,11 @@ func (s *Store) PutGrant(_ context.Context, g *store.Grant) (kept store.Grant, c
 		s.grants[key] = kept
 		return kept, false, nil
 	}
-	s.grants[key] = kept
 	ids := s.held[viewerOf(&kept)]
+	if len(ids) >= limit {
+		return store.Grant{}, false, store.ErrTooManyGrants
+	}
+	s.grants[key] = kept
 	at, _ := slices.BinarySearch(ids, kept.ID)
 	s.held[viewerOf(&kept)] = slices.Insert(ids, at, kept.ID)
 	return kept, true, nil
@@ -265,6 +270,20 @@ func (s *Store) GrantsOf(_ context.Context, env playback.EnvironmentID, issuer, 
 	return out, nil
 }
 
+// GrantsFor returns a viewer's grants of some scopes.
+func (s *Store) GrantsFor(_ context.Context, h store.GrantHolder, scopes []store.GrantScope) ([]store.Grant, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var out []store.Grant
+	for _, id := range s.held[viewerKey{h.Environment, h.Issuer, h.Viewer}] {
+		g := s.grants[grantKey{h.Environment, id}]
+		if slices.Contains(scopes, store.GrantScope{Kind: g.ScopeKind, ID: g.ScopeID}) {
+			out = append(out, g)
+		}
+	}
+	return out, nil
+}
+
 // GrantIssuers returns under which issuers a viewer has grants.
 func (s *Store) GrantIssuers(_ context.Context, env playback.EnvironmentID, viewer string) ([]string, error) {
 	s.mu.RLock()
@@ -318,6 +337,9 @@ func (s *Store) Turn(_ context.Context, t store.Turn) (time.Duration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wait := max(0, s.paces[t.Name].Sub(t.Now))
+	if wait > store.ClockError {
+		wait = 0
+	}
 	if wait > t.Within {
 		return 0, store.ErrNoTurn
 	}

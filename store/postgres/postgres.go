@@ -23,6 +23,9 @@ const (
 
 	clock      = "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000 AS BIGINT)"
 	skipLocked = "FOR UPDATE SKIP LOCKED"
+	// lockText is released at the end of the transaction. Texts with the same hash
+	// wait for each other, too.
+	lockText = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 )
 
 // Open connects to the database of the DSN (a URL or "key=value …", as libpq
@@ -52,7 +55,7 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 		pool.Close()
 		return nil, errors.Join(err, db.Close())
 	}
-	return &Store{sqldb.New(db, db, sqldb.Dialect{Clock: clock, SkipLocked: skipLocked}), pool}, nil
+	return &Store{sqldb.New(db, db, sqldb.Dialect{Clock: clock, SkipLocked: skipLocked, LockText: lockText}), pool}, nil
 }
 
 func migrate(ctx context.Context, db *sql.DB) error {

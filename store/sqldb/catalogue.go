@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -40,9 +41,13 @@ const (
 	claimSync = `
 		INSERT INTO catalogue_syncs (environment, done_at, claimed_until) VALUES ($1, 0, $2)
 		ON CONFLICT (environment) DO UPDATE SET claimed_until = excluded.claimed_until
-		WHERE catalogue_syncs.done_at < $3 AND catalogue_syncs.claimed_until < $4`
+		WHERE (catalogue_syncs.done_at < $3 OR catalogue_syncs.done_at > $5)
+			AND (catalogue_syncs.claimed_until < $4 OR catalogue_syncs.claimed_until > $6)`
 	extendSync = `UPDATE catalogue_syncs SET claimed_until = $2 WHERE environment = $1`
-	endSync    = `UPDATE catalogue_syncs SET claimed_until = 0, done_at = CASE WHEN done_at < $2 THEN $2 ELSE done_at END WHERE environment = $1`
+	endSync    = `
+		UPDATE catalogue_syncs SET claimed_until = 0,
+			done_at = CASE WHEN done_at < CAST($2 AS BIGINT) OR done_at > CAST($3 AS BIGINT) THEN CAST($2 AS BIGINT) ELSE done_at END
+		WHERE environment = $1`
 )
 
 // errTaken ends the transaction of an event that was taken before.
@@ -224,7 +229,8 @@ func (d *DB) ForgetEvents(ctx context.Context, before time.Time) error {
 
 // ClaimSync claims the reading of everything; see store.Catalogue.
 func (d *DB) ClaimSync(ctx context.Context, env playback.EnvironmentID, c store.SyncClaim) (bool, error) {
-	return affects(d.write.ExecContext(ctx, claimSync, env, micros(c.Until), micros(c.Due), micros(c.Now)))
+	return affects(d.write.ExecContext(ctx, claimSync, env, micros(c.Until), micros(c.Due), micros(c.Now),
+		micros(c.Now.Add(store.ClockError)), micros(c.Until.Add(store.ClockError))))
 }
 
 // ExtendSync moves the end of a claim.
@@ -235,6 +241,10 @@ func (d *DB) ExtendSync(ctx context.Context, env playback.EnvironmentID, until t
 
 // EndSync ends a claim.
 func (d *DB) EndSync(ctx context.Context, env playback.EnvironmentID, done time.Time) error {
-	_, err := d.write.ExecContext(ctx, endSync, env, micros(done))
+	latest := int64(math.MaxInt64)
+	if !done.IsZero() {
+		latest = micros(done.Add(store.ClockError))
+	}
+	_, err := d.write.ExecContext(ctx, endSync, env, micros(done), latest)
 	return err
 }

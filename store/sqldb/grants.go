@@ -27,6 +27,8 @@ const (
 	grantColumns = `environment, id, issuer, viewer, type, scope_kind, scope_id, starts, ends, play_within, first_play, attributes, created_at, updated_at`
 	getGrant     = `SELECT ` + grantColumns + ` FROM grants WHERE environment = $1 AND id = $2`
 	grantsOf     = `SELECT ` + grantColumns + ` FROM grants WHERE environment = $1 AND issuer = $2 AND viewer = $3`
+	grantsFor    = grantsOf + ` AND (scope_kind, scope_id) IN (VALUES `
+	countGrants  = `SELECT COUNT(*) FROM grants WHERE environment = $1 AND issuer = $2 AND viewer = $3`
 	grantIssuers = `SELECT DISTINCT issuer FROM grants WHERE environment = $1 AND viewer = $2`
 	deleteGrant  = `DELETE FROM grants WHERE environment = $1 AND id = $2`
 
@@ -34,11 +36,37 @@ const (
 	startPlay = `UPDATE grants SET first_play = COALESCE(first_play, $3) WHERE environment = $1 AND id = $2 RETURNING first_play`
 )
 
-// PutGrant writes a grant; see store.Grants.
-func (d *DB) PutGrant(ctx context.Context, g *store.Grant) (kept store.Grant, created bool, err error) {
+// PutGrant writes a grant; see store.Grants. Who writes grants of one viewer at
+// once waits for the other, so that what is counted is what there is.
+func (d *DB) PutGrant(ctx context.Context, g *store.Grant, limit int) (kept store.Grant, created bool, err error) {
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
+		if d.dialect.LockText != "" {
+			if _, err := tx.ExecContext(ctx, d.dialect.LockText, fmt.Sprintf("grants %q %q %q", g.Environment, g.Issuer, g.Viewer)); err != nil {
+				return fmt.Errorf("locking the viewer's grants: %w", err)
+			}
+		}
+		if kept, created, err = putGrantIn(ctx, tx, g); err != nil || !created {
+			return err
+		}
+		var n int
+		if err := tx.QueryRowContext(ctx, countGrants, g.Environment, g.Issuer, g.Viewer).Scan(&n); err != nil {
+			return fmt.Errorf("counting the viewer's grants: %w", err)
+		}
+		if n > limit {
+			return store.ErrTooManyGrants
+		}
+		return nil
+	})
+	if err != nil {
+		return store.Grant{}, false, err
+	}
+	return kept, created, nil
+}
+
+func putGrantIn(ctx context.Context, tx *sql.Tx, g *store.Grant) (kept store.Grant, created bool, err error) {
 	var first, began sql.NullInt64
 	var revision int64
-	row := d.write.QueryRowContext(ctx, putGrant, g.Environment, g.ID, g.Issuer, g.Viewer, g.Type, g.ScopeKind, g.ScopeID,
+	row := tx.QueryRowContext(ctx, putGrant, g.Environment, g.ID, g.Issuer, g.Viewer, g.Type, g.ScopeKind, g.ScopeID,
 		seconds(g.From), seconds(g.Until), int64(g.PlayWithin/time.Second), g.Attributes, g.CreatedAt.Unix(), g.UpdatedAt.Unix())
 	err = row.Scan(&first, &began, &revision)
 	switch {
@@ -96,7 +124,29 @@ func (d *DB) DeleteGrant(ctx context.Context, env playback.EnvironmentID, id str
 // GrantsOf returns a viewer's grants. They are sorted here: databases order texts
 // by their language.
 func (d *DB) GrantsOf(ctx context.Context, env playback.EnvironmentID, issuer, viewer string) ([]store.Grant, error) {
-	rows, err := d.read.QueryContext(ctx, grantsOf, env, issuer, viewer)
+	return d.grants(ctx, grantsOf, env, issuer, viewer)
+}
+
+// GrantsFor returns a viewer's grants of some scopes.
+func (d *DB) GrantsFor(ctx context.Context, h store.GrantHolder, scopes []store.GrantScope) ([]store.Grant, error) {
+	if len(scopes) == 0 {
+		return nil, nil
+	}
+	query, args := strings.Builder{}, []any{h.Environment, h.Issuer, h.Viewer}
+	query.WriteString(grantsFor)
+	for i, scope := range scopes {
+		if i > 0 {
+			query.WriteByte(',')
+		}
+		fmt.Fprintf(&query, "($%d, $%d)", len(args)+1, len(args)+2)
+		args = append(args, scope.Kind, scope.ID)
+	}
+	query.WriteByte(')')
+	return d.grants(ctx, query.String(), args...)
+}
+
+func (d *DB) grants(ctx context.Context, query string, args ...any) ([]store.Grant, error) {
+	rows, err := d.read.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("reading the viewer's grants: %w", err)
 	}

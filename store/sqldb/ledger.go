@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/playgate/playgate/playback"
@@ -17,13 +19,13 @@ const (
 		ON CONFLICT (environment, key_id) DO UPDATE SET exp = excluded.exp WHERE key_ledger.exp < excluded.exp`
 	getExpiry = `SELECT exp FROM key_ledger WHERE environment = $1 AND key_id = $2`
 
-	// The turn that was free, or NOW if that is over; the next is one later. No
-	// row if the wait would be too long.
+	// The turn that was free, or NOW if that is over or later than can be; the next
+	// is one later. No row if the wait would be too long.
 	takeTurn = `
 		INSERT INTO paces (name, next_at) VALUES ($1, NOW + CAST($2 AS BIGINT))
 		ON CONFLICT (name) DO UPDATE SET
-			next_at = CASE WHEN paces.next_at > NOW THEN paces.next_at ELSE NOW END + CAST($2 AS BIGINT)
-		WHERE paces.next_at <= NOW + CAST($3 AS BIGINT)
+			next_at = CASE WHEN paces.next_at > NOW AND paces.next_at <= NOW + LATEST THEN paces.next_at ELSE NOW END + CAST($2 AS BIGINT)
+		WHERE paces.next_at <= NOW + CAST($3 AS BIGINT) OR paces.next_at > NOW + LATEST
 		RETURNING next_at - NOW`
 )
 
@@ -53,7 +55,8 @@ func (d *DB) Expiry(ctx context.Context, env playback.EnvironmentID, key playbac
 func (d *DB) Turn(ctx context.Context, t store.Turn) (time.Duration, error) {
 	statement, args := d.timed(takeTurn, t.Now, t.Name, t.Every.Microseconds(), t.Within.Microseconds())
 	var next int64
-	err := d.write.QueryRowContext(ctx, statement, args...).Scan(&next)
+	latest := strconv.FormatInt(store.ClockError.Microseconds(), 10)
+	err := d.write.QueryRowContext(ctx, strings.ReplaceAll(statement, "LATEST", latest), args...).Scan(&next)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return 0, store.ErrNoTurn

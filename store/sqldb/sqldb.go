@@ -33,6 +33,9 @@ type Dialect struct {
 	// SkipLocked ends a SELECT whose rows are to be changed, and which passes over
 	// those that others are changing; "": there is one writer at a time.
 	SkipLocked string
+	// LockText is a statement that lets one transaction at a time go on that gives
+	// it the same text; "": there is one writer at a time.
+	LockText string
 }
 
 var _ store.Store = (*DB)(nil)

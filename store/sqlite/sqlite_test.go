@@ -40,7 +40,7 @@ func TestRecordsOutliveTheProcess(t *testing.T) {
 	}
 	at := time.Unix(1_700_000_000, 0).UTC()
 	g := store.Grant{Environment: "e", ID: "g", Issuer: "main", Viewer: "u", Type: "ticket", ScopeKind: "all", CreatedAt: at, UpdatedAt: at}
-	if _, _, err := first.PutGrant(t.Context(), &g); err != nil {
+	if _, _, err := first.PutGrant(t.Context(), &g, 1000); err != nil {
 		t.Fatal(err)
 	}
 	if err := first.Close(); err != nil {

@@ -44,3 +44,19 @@ func turns(t *testing.T, open func(*testing.T) store.Store) {
 		t.Errorf("a turn whose time has come waits %s, %v", got, err)
 	}
 }
+
+// futureTurn has a turn that is due in ten years, as a clock left it that was
+// ahead.
+func futureTurn(t *testing.T, open func(*testing.T) store.Store) {
+	s := open(t)
+	name := string(environment())
+	for i, every := range []time.Duration{10 * 365 * 24 * time.Hour, time.Minute} {
+		wait, err := s.Turn(t.Context(), store.Turn{Name: name, Every: every, Now: time.Now(), Within: time.Minute}) //nolint:forbidigo // see above
+		if err != nil || wait != 0 {
+			t.Errorf("turn %d waits %s, %v", i, wait, err)
+		}
+	}
+	if _, err := s.Turn(t.Context(), store.Turn{Name: name, Every: time.Minute, Now: time.Now()}); !errors.Is(err, store.ErrNoTurn) { //nolint:forbidigo // see above
+		t.Errorf("the turn after that: %v, want that it is not yet", err)
+	}
+}

@@ -48,6 +48,10 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"a job comes with its event":                               jobWithItsEvent,
 		"jobs that are claimed at once are done once":              jobsAtOnce,
 		"an ended context ends the call":                           endedContext,
+		"a reading of a clock that was ahead does not count":       futureSync,
+		"a turn of a clock that was ahead does not count":          futureTurn,
+		"a viewer has no more grants than the limit":               grantLimit,
+		"a viewer's grants of some scopes":                         grantsOfScopes,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -263,6 +267,33 @@ func oneSync(t *testing.T, open func(*testing.T) store.Store) {
 	}
 	if !claim(other, 123, 500) {
 		t.Error("what is due is not read again")
+	}
+}
+
+// futureSync has a claim and a reading of a clock that was ten years ahead.
+func futureSync(t *testing.T, open func(*testing.T) store.Store) {
+	s := open(t)
+	env := environment()
+	now, ahead := time.Unix(1_800_000_000, 0), time.Unix(2_100_000_000, 0)
+	claim := func(at time.Time) bool {
+		ok, err := s.ClaimSync(t.Context(), env, store.SyncClaim{Due: at.Add(-24 * time.Hour), Now: at, Until: at.Add(time.Minute)})
+		must(t, err)
+		return ok
+	}
+	if !claim(ahead) || !claim(now) {
+		t.Error("a claim of the future keeps others from reading")
+	}
+	must(t, s.EndSync(t.Context(), env, ahead))
+	if !claim(now) {
+		t.Error("a reading of the future keeps others from reading")
+	}
+	must(t, s.EndSync(t.Context(), env, time.Time{}))
+	if !claim(now) {
+		t.Error("a reading that came to nothing counts")
+	}
+	must(t, s.EndSync(t.Context(), env, now))
+	if claim(now.Add(time.Hour)) {
+		t.Error("the reading of the future stays, and everything is read again and again")
 	}
 }
 
