@@ -213,20 +213,21 @@ func jobKinds(t *testing.T, open func(*testing.T) store.Store) {
 func jobsBounded(t *testing.T, open func(*testing.T) store.Store) {
 	s := open(t)
 	env := environment()
-	batch := func(limit int, keys ...string) error {
+	const limit = 3
+	batch := func(keys ...string) error {
 		var jobs []store.Job
 		for _, key := range keys {
 			jobs = append(jobs, job(env, key))
 		}
 		return s.AddJobs(t.Context(), store.JobBatch{Jobs: jobs, Max: limit}, now())
 	}
-	must(t, batch(3, "a", "b", "a"))
-	if err := batch(3, "c", "d"); !errors.Is(err, store.ErrOutboxFull) {
+	must(t, batch("a", "b", "a"))
+	if err := batch("c", "d"); !errors.Is(err, store.ErrOutboxFull) {
 		t.Errorf("four of three: %v, want ErrOutboxFull", err)
 	}
-	must(t, batch(3, "c")) // so nothing of it was added
-	must(t, batch(3, "a", "c"))
-	event := &store.Event{Environment: env, ID: "e1", At: now(), Work: store.JobBatch{Jobs: []store.Job{job(env, "d")}, Max: 3}}
+	must(t, batch("c")) // so nothing of it was added
+	must(t, batch("a", "c"))
+	event := &store.Event{Environment: env, ID: "e1", At: now(), Work: store.JobBatch{Jobs: []store.Job{job(env, "d")}, Max: limit}}
 	if _, _, err := s.Apply(t.Context(), event, []store.Object{asset(env, "A", 1, "x")}, union); !errors.Is(err, store.ErrOutboxFull) {
 		t.Errorf("an event without room: %v, want ErrOutboxFull", err)
 	}
