@@ -27,7 +27,7 @@ func checkJob(env playback.EnvironmentID, t target, since time.Time) store.Job {
 }
 
 // errTooOld makes a job be tried again.
-var errTooOld = errors.New("Mux's answer may be older than the webhook that it was asked for")
+var errTooOld = errors.New("the answer of Mux may be older than the webhook that it was asked for")
 
 // Do does a CheckJob. With an error it is to be tried again.
 func (s *Syncer) Do(ctx context.Context, job *store.Job) error {

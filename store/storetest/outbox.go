@@ -53,9 +53,15 @@ func finish(t *testing.T, s store.Store, owner string, j *store.Job) {
 	must(t, s.FinishJob(t.Context(), owner, j, now()))
 }
 
-func retry(t *testing.T, s store.Store, owner string, j *store.Job, after time.Duration) {
+// claimed is a job and who has claimed it.
+type claimed struct {
+	owner string
+	job   *store.Job
+}
+
+func retry(t *testing.T, s store.Store, c claimed, after time.Duration) {
 	t.Helper()
-	must(t, s.RetryJob(t.Context(), owner, j, store.Due{After: after, Now: now()}))
+	must(t, s.RetryJob(t.Context(), c.owner, c.job, store.Due{After: after, Now: now()}))
 }
 
 func due(t *testing.T, s store.Store, env playback.EnvironmentID) bool {
@@ -88,7 +94,7 @@ func jobOnce(t *testing.T, open func(*testing.T) store.Store) {
 	}
 	finish(t, s, "one", &got) // who has not claimed it
 	none(t, s, env)
-	retry(t, s, "one", &got, 0)
+	retry(t, s, claimed{"one", &got}, 0)
 	none(t, s, env)
 	finish(t, replica, "two", &got)
 	none(t, s, env)
@@ -133,11 +139,11 @@ func jobAddedAgain(t *testing.T, open func(*testing.T) store.Store) {
 		t.Fatalf("a job that was added while it was done: %+v, %v, want it to be due", again, found)
 	}
 	addJobs(t, s, job(env, "a"))
-	retry(t, s, "one", &again, lease)
+	retry(t, s, claimed{"one", &again}, lease)
 	if again, found = claim(t, s, env, "one"); !found {
 		t.Fatal("a job that was added while it failed waits")
 	}
-	retry(t, s, "one", &again, lease)
+	retry(t, s, claimed{"one", &again}, lease)
 	none(t, s, env)
 	addJobs(t, s, job(env, "a"))
 	if again, found = claim(t, s, env, "one"); !found || again.Attempts != 1 {
@@ -150,7 +156,7 @@ func jobRetried(t *testing.T, open func(*testing.T) store.Store) {
 	env := environment()
 	addJobs(t, s, job(env, "a"))
 	j, _ := claim(t, s, env, "one")
-	retry(t, s, "one", &j, lease)
+	retry(t, s, claimed{"one", &j}, lease)
 	none(t, s, env)
 	if due(t, s, env) {
 		t.Error("a job that waits is due")
@@ -159,7 +165,7 @@ func jobRetried(t *testing.T, open func(*testing.T) store.Store) {
 	if j, _ = claim(t, s, env, "one"); j.Key != "b" {
 		t.Errorf("claimed %s, want the one that does not wait", j.Key)
 	}
-	retry(t, s, "one", &j, 0)
+	retry(t, s, claimed{"one", &j}, 0)
 	again, found := claim(t, replica, env, "two")
 	if !found || again.Key != "b" || again.Attempts != 2 || again.Revision != 1 {
 		t.Errorf("a job that was given back: %+v, %v", again, found)
@@ -183,7 +189,7 @@ func jobOfTheDead(t *testing.T, open func(*testing.T) store.Store) {
 		t.Errorf("%+v, want the job of the dead", next)
 	}
 	finish(t, s, "dead", &dead) // it lives after all
-	retry(t, s, "dead", &dead, 0)
+	retry(t, s, claimed{"dead", &dead}, 0)
 	none(t, s, env)
 	finish(t, replica, "next", &next)
 	none(t, s, env)
@@ -207,20 +213,21 @@ func jobKinds(t *testing.T, open func(*testing.T) store.Store) {
 func jobsBounded(t *testing.T, open func(*testing.T) store.Store) {
 	s := open(t)
 	env := environment()
-	batch := func(max int, keys ...string) error {
+	const limit = 3
+	batch := func(keys ...string) error {
 		var jobs []store.Job
 		for _, key := range keys {
 			jobs = append(jobs, job(env, key))
 		}
-		return s.AddJobs(t.Context(), store.JobBatch{Jobs: jobs, Max: max}, now())
+		return s.AddJobs(t.Context(), store.JobBatch{Jobs: jobs, Max: limit}, now())
 	}
-	must(t, batch(3, "a", "b", "a"))
-	if err := batch(3, "c", "d"); !errors.Is(err, store.ErrOutboxFull) {
+	must(t, batch("a", "b", "a"))
+	if err := batch("c", "d"); !errors.Is(err, store.ErrOutboxFull) {
 		t.Errorf("four of three: %v, want ErrOutboxFull", err)
 	}
-	must(t, batch(3, "c")) // so nothing of it was added
-	must(t, batch(3, "a", "c"))
-	event := &store.Event{Environment: env, ID: "e1", At: now(), Work: store.JobBatch{Jobs: []store.Job{job(env, "d")}, Max: 3}}
+	must(t, batch("c")) // so nothing of it was added
+	must(t, batch("a", "c"))
+	event := &store.Event{Environment: env, ID: "e1", At: now(), Work: store.JobBatch{Jobs: []store.Job{job(env, "d")}, Max: limit}}
 	if _, _, err := s.Apply(t.Context(), event, []store.Object{asset(env, "A", 1, "x")}, union); !errors.Is(err, store.ErrOutboxFull) {
 		t.Errorf("an event without room: %v, want ErrOutboxFull", err)
 	}
