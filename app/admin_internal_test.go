@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -111,7 +112,9 @@ func TestATraceMayTakeLongerThanTheReadTimeout(t *testing.T) { //nolint:parallel
 	if err := server.Shutdown(context.Background()); err != nil {
 		t.Error(err)
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
 	if ended != nil {
 		t.Errorf("the request ended before its time: %v", ended)
 	}
