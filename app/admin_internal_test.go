@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -96,7 +97,8 @@ func TestATraceMayTakeLongerThanTheReadTimeout(t *testing.T) { //nolint:parallel
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, err := http.DefaultClient.Do(request)
+	client := http.Client{Timeout: time.Minute}
+	response, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,11 +106,15 @@ func TestATraceMayTakeLongerThanTheReadTimeout(t *testing.T) { //nolint:parallel
 	if err := response.Write(&body); err != nil || response.StatusCode != http.StatusOK {
 		t.Errorf("the trace ended with status %d, %v", response.StatusCode, err)
 	}
-	_ = response.Body.Close()
+	if err := response.Body.Close(); err != nil {
+		t.Error(err)
+	}
 	if err := server.Shutdown(context.Background()); err != nil {
 		t.Error(err)
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
 	if ended != nil {
 		t.Errorf("the request ended before its time: %v", ended)
 	}

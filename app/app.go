@@ -181,14 +181,7 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 		Webhooks: webhooks{a}, Registerer: registry, Now: a.clock.Now, Pages: a.opts.Pages, Connections: limits.connections,
 	})
 	a.dependencies = newDependencies(a.log, a.clock.Steady, registry, a.watched()...)
-	if err := a.listen(cfg); err != nil || a.adminListener == nil {
-		return err
-	}
-	a.admin = newAdminServer(adminConfig{
-		ready: a.readiness, gatherer: a.registry, pprof: cfg.Server.AdminPprof, log: a.log,
-		hosts: adminHosts(cfg.Server.AdminListen, a.adminListener.Addr()),
-	})
-	return nil
+	return a.listen(cfg)
 }
 
 // buildCatalogue opens the store and reads the catalogue from it.
@@ -210,7 +203,8 @@ func (a *App) buildCatalogue(cfg *configs.Config, registry *prometheus.Registry)
 	return nil
 }
 
-// listen binds both addresses, so that a port that is taken stops the start.
+// listen binds both addresses, so that a port that is taken stops the start, and
+// builds the admin server, which answers for its address.
 func (a *App) listen(cfg *configs.Config) error {
 	var bind net.ListenConfig
 	bind.SetMultipathTCP(false)                                                  // Go's default; it takes no socket filter (see quiesce), and costs time
@@ -242,6 +236,9 @@ func (a *App) listen(cfg *configs.Config) error {
 	a.adminListener = transport.New(transport.Config{
 		Limits: transport.Limits{Total: adminConnections}, Logger: a.log.With("listener", "admin"),
 	}).Listen(a.adminListener)
+	a.admin = newAdminServer(adminConfig{
+		ready: a.readiness, gatherer: a.registry, pprof: cfg.Server.AdminPprof, log: a.log, hosts: adminHosts(cfg.Server.AdminListen, a.adminListener.Addr()),
+	})
 	a.life.onStop("the admin listener", func(context.Context) error { return ignoreClosed(a.adminListener.Close()) })
 	return nil
 }

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -45,7 +46,7 @@ func memoryGroup(t *testing.T) string {
 	t.Helper()
 	for _, version := range []struct{ root, limit string }{{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, {"/sys/fs/cgroup", "memory.max"}} {
 		group := filepath.Join(version.root, fmt.Sprintf("playgate-test-%d-%d", os.Getpid(), groups.Add(1)))
-		if os.Mkdir(group, 0o755) != nil { //nolint:gosec // the kernel's own permissions
+		if os.Mkdir(group, 0o755) != nil {
 			continue
 		}
 		t.Cleanup(func() { _ = os.Remove(group) })
@@ -152,6 +153,25 @@ func (a *attack) send(dialer *net.Dialer, text string) {
 	}
 }
 
+// good makes a good request on a connection of its own. It waits for longer than
+// anybody would: the test shares its machine.
+func good(url string) (status int, err error) {
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url+"/v1/playback-ids/PIDacme/token", nil)
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set("Authorization", basic("tok-acme"))
+	request.Close = true
+	patient := http.Client{Timeout: time.Minute}
+	response, err := patient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.StatusCode, err
+}
+
 // withstand checks that the gateway answers good requests while it is attacked, and
 // lives.
 func (g *gateway) withstand(a *attack) {
@@ -164,11 +184,11 @@ func (g *gateway) withstand(a *attack) {
 	for range requests {
 		<-pace.C
 		began := time.Now()
-		r, err := call(http.MethodGet, g.url+"/v1/playback-ids/PIDacme/token", "", "Authorization", basic("tok-acme"), "Connection", "close")
+		status, err := good(g.url)
 		slowest, peak = max(slowest, time.Since(began)), max(peak, g.anonymous())
-		if err != nil || r.status != http.StatusOK {
+		if err != nil || status != http.StatusOK {
 			failed++
-			g.t.Logf("a good request: status %d %s, %v", r.status, r.body, err)
+			g.t.Logf("a good request: status %d, %v", status, err)
 		}
 	}
 	a.end()

@@ -16,12 +16,12 @@ type flight struct {
 	l     *transport.Listener
 }
 
-// inFlight returns a listener with room for so many connections and, on top of
-// them, so many reserved bytes; which half of both must have room for.
-func inFlight(t *testing.T, connections int, reserved int64) *flight {
+// inFlight returns a listener with room for so many connections, of which reserved
+// bytes may take half.
+func inFlight(t *testing.T, connections int) *flight {
 	t.Helper()
 	inner := newScripted()
-	limits := transport.Limits{Bytes: int64(connections)*transport.ConnectionCost + reserved}
+	limits := transport.Limits{Bytes: int64(connections) * transport.ConnectionCost}
 	return &flight{t, inner, transport.New(transport.Config{Limits: limits}).Listen(inner)}
 }
 
@@ -52,7 +52,7 @@ func (f *flight) refused() bool {
 func TestBytesBoundConnections(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := inFlight(t, 2, 0)
+		f := inFlight(t, 2)
 		first, firstConn := f.accept()
 		firstConn.Busy()
 		second, secondConn := f.accept()
@@ -72,7 +72,7 @@ func TestReservedBytesAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const half = 1 * transport.ConnectionCost // of two
-		f := inFlight(t, 2, 0)
+		f := inFlight(t, 2)
 		_, c := f.accept()
 		c.Busy()
 		if !c.Reserve(half-1) || !c.Reserve(1) {
@@ -104,7 +104,7 @@ func TestReservedBytesAreBounded(t *testing.T) {
 func TestABodyTakesTheMemoryOfTheLongestIdle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := inFlight(t, 4, 0)
+		f := inFlight(t, 4)
 		idle, _ := f.accept()
 		younger, _ := f.accept()
 		busy, busyConn := f.accept()
@@ -124,7 +124,7 @@ func TestABodyTakesTheMemoryOfTheLongestIdle(t *testing.T) {
 func TestABodyThatStallsGivesItsMemoryAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := inFlight(t, 8, 0)
+		f := inFlight(t, 8)
 		const half = 4 * transport.ConnectionCost
 		stalled, stalledConn := f.accept()
 		answering, answeringConn := f.accept()
@@ -163,7 +163,7 @@ func TestABodyThatStallsGivesItsMemoryAway(t *testing.T) {
 func TestANewConnectionTakesThePlaceOfAnUnfinishedBody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := inFlight(t, 2, 0)
+		f := inFlight(t, 2)
 		older, olderConn := f.accept()
 		olderConn.Busy()
 		olderConn.Receive()

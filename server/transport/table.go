@@ -108,14 +108,14 @@ func (t *table) reserve(c *Conn, n int64) bool {
 		return false
 	}
 	now := t.elapsed()
-	stalled := func(c *Conn, since int64) bool { return now-since >= int64(patience) }
+	stalled := func(since int64) bool { return now-since >= int64(patience) }
 	beyond := func() bool { return t.reserved > t.limits.Bytes/2-n }
 	if beyond() && now >= t.nextTrial {
-		t.evictLocked(func(c *Conn, since int64) bool { return c.reserved.Load() > 0 && stalled(c, since) }, 0, beyond)
+		t.evictLocked(func(c *Conn, since int64) bool { return c.reserved.Load() > 0 && stalled(since) }, 0, beyond)
 	}
 	scarce := func() bool { return t.inFlightLocked() > t.limits.Bytes-n }
 	if scarce() && !beyond() && now >= t.nextTrial {
-		t.evictLocked(func(c *Conn, since int64) bool { return !c.receiving.Load() || stalled(c, since) }, 1, scarce)
+		t.evictLocked(func(c *Conn, since int64) bool { return !c.receiving.Load() || stalled(since) }, 1, scarce)
 	}
 	if beyond() || scarce() {
 		t.nextTrial = max(t.nextTrial, now+int64(searchPause))
