@@ -167,8 +167,12 @@ func TestChaosAClosedLogPipeStopsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil || answer.StatusCode != http.StatusOK {
-		t.Errorf("the request under way: %v, %v", answer, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("the request under way was answered %d, want 200", answer.StatusCode)
 	}
 	if err := g.wait(); err != nil {
 		t.Errorf("after SIGTERM: %v, want exit 0", err)
