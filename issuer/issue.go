@@ -72,6 +72,7 @@ func (i *Issuer) issue(ctx context.Context, env *Environment, req *Request) (*An
 		req.Now = i.cfg.Now()
 	}
 	req.desk.trail.inquiry = inquiry{env: env, object: object, req: req, now: req.Now}
+	req.desk.budget = playback.NewRuleBudget(ctx, playback.RequestRuleWork, req.RuleWork)
 	inquiry := &req.desk.trail.inquiry
 	granted, err := i.decide(ctx, inquiry)
 	if err != nil {
@@ -275,7 +276,7 @@ func (q *inquiry) ask(t playback.TokenType) *playback.Decision {
 func (q *inquiry) question(t playback.TokenType) playback.Question {
 	question := playback.Question{
 		Viewer: q.req.Viewer, Object: q.object, Client: q.req.Client, SessionID: q.req.SessionID,
-		Type: t, Params: q.req.Params[t], Now: q.now, Grants: q.rights.inForce,
+		Type: t, Params: q.req.Params[t], Now: q.now, Grants: q.rights.inForce, Budget: &q.req.desk.budget,
 	}
 	if !q.rights.read && (q.env.ReadsGrants || q.env.ShadowReadsGrants) {
 		question.Entitlements = q
