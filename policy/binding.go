@@ -12,8 +12,8 @@ import (
 )
 
 // bindingsOf returns the functions of an environment by overload and by name, as
-// cel-go's planner finds them. Some are replaced: == and !=, which the interpreter
-// has built in, and those whose work their price does not bound.
+// cel-go's planner finds them. Those whose work their price does not bound are
+// replaced.
 func bindingsOf(env *cel.Env) (map[string]*functions.Overload, error) {
 	bindings := map[string]*functions.Overload{}
 	for _, f := range env.Functions() {
@@ -25,8 +25,6 @@ func bindingsOf(env *cel.Env) (map[string]*functions.Overload, error) {
 			bindings[o.Operator] = o
 		}
 	}
-	bindings[operators.Equals] = &functions.Overload{Binary: types.Equal}
-	bindings[operators.NotEquals] = &functions.Overload{Binary: func(a, b ref.Val) ref.Val { return types.Bool(types.Equal(a, b) != types.True) }}
 	bindings[operators.Add] = copyingAdd(bindings[operators.Add])
 	for _, name := range []string{"join", "list_join", "list_join_string"} {
 		bindings[name] = joiningTexts(bindings[name])
@@ -49,6 +47,10 @@ func copyingAdd(add *functions.Overload) *functions.Overload {
 		}
 		members := make([]ref.Val, 0, length(x)+length(y))
 		for _, list := range []traits.Lister{x, y} {
+			if raw, ok := list.Value().([]ref.Val); ok {
+				members = append(members, raw...)
+				continue
+			}
 			for it := list.Iterator(); it.HasNext() == types.True; {
 				members = append(members, it.Next())
 			}

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"cel.dev/cel-go/common/functions"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
@@ -37,7 +39,7 @@ func (w *workCounter) charged(i interpreter.InterpretableV2) (interpreter.Interp
 		}
 		return &chargedConstructor{i}, nil
 	case interpreter.InterpretableCall:
-		p, _ := priceOf(i.Function())
+		p := priceOfCall(i)
 		if p == priceFlat || !slices.ContainsFunc(i.Args(), isComputed) {
 			return i, nil
 		}
@@ -53,7 +55,10 @@ func isComputed(i interpreter.InterpretableV2) bool {
 
 func (w *workCounter) call(i interpreter.InterpretableCall, p price) (interpreter.InterpretableV2, error) {
 	args := i.Args()
-	if p == priceMatched {
+	switch i.Function() {
+	case operators.Equals, operators.NotEquals:
+		return &chargedEquality{i, args[0], args[1], i.Function() == operators.NotEquals}, nil
+	case overloads.Matches:
 		return newChargedMatch(i)
 	}
 	if p == priceContained && !isComputed(args[1]) {

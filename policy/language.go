@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -229,6 +230,8 @@ func (l *language) forbidden(checked *cel.Ast) (problem string) {
 		case problem != "":
 		case e.Kind() == ast.IdentKind && e.AsIdent() == conditionVariable:
 			problem = "condition is no value: write condition.NAME"
+		case takesAnythingAsOptional(checked.NativeRep(), e):
+			problem = "[?x] and {?k: x} take an optional, and x may be anything: write [?optional.of(x)]"
 		case e.Kind() == ast.StructKind:
 			problem = fmt.Sprintf("%s{…}: rules do not build objects", e.AsStruct().TypeName())
 		case e.Kind() == ast.CallKind && e.AsCall().FunctionName() == pseudonymFunction && l.pseudonyms == nil:
@@ -238,6 +241,24 @@ func (l *language) forbidden(checked *cel.Ast) (problem string) {
 		}
 	}))
 	return problem
+}
+
+// takesAnythingAsOptional reports whether a list or map is made with ? of a value
+// that may be no optional. The message of that error would hold the value in full,
+// each time.
+func takesAnythingAsOptional(checked *ast.AST, e ast.Expr) bool {
+	isAnything := func(member ast.Expr) bool { return checked.GetType(member.ID()).Kind() == types.DynKind }
+	switch e.Kind() {
+	case ast.ListKind:
+		members := e.AsList().Elements()
+		return slices.ContainsFunc(e.AsList().OptionalIndices(), func(i int32) bool { return isAnything(members[i]) })
+	case ast.MapKind:
+		return slices.ContainsFunc(e.AsMap().Entries(), func(entry ast.EntryExpr) bool {
+			return entry.AsMapEntry().IsOptional() && isAnything(entry.AsMapEntry().Value())
+		})
+	default:
+		return false
+	}
 }
 
 var errNotBool = errors.New("the condition is neither true nor false")

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"runtime"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -63,6 +64,9 @@ func stoppedBy(err error) (limit, bool) {
 
 // endsRequest reports whether no further rule can be evaluated for the request.
 func endsRequest(err error) bool {
+	if err == nil {
+		return false
+	}
 	by, stopped := stoppedBy(err)
 	return stopped && by != limitExpression
 }
@@ -75,22 +79,27 @@ type meter struct {
 	stop    *stoppedError        // what stopped the evaluation under way
 }
 
-// begin begins an evaluation and notes its first work.
+// begin begins an evaluation and notes its first work, which is far below what an
+// evaluation may cost.
 func (m *meter) begin(units uint64) error {
-	m.spent, m.stop = 0, nil
-	if err := m.exhausted(); err != nil {
-		return err
+	m.spent, m.stop = units, nil
+	m.pending += units
+	if m.budget == nil || m.pending < reportEvery && m.budget.Err() == nil {
+		return nil
 	}
-	if stop := m.add(units); stop != nil {
+	if stop := m.report(); stop != nil {
 		return stop
 	}
 	return nil
 }
 
-// add notes work of the evaluation under way. Not nil: it must not be done, and
-// is not counted.
+// add notes work of the evaluation under way. Not nil: it must not be done. Then
+// all that the evaluation may cost counts as spent, because finding out what work
+// costs is work, too.
 func (m *meter) add(units uint64) *stoppedError {
-	if units > maxWork-m.spent {
+	if left := maxWork - m.spent; units > left {
+		m.spent = maxWork
+		m.note(left)
 		return &stoppedError{limitExpression, errExpressionWork}
 	}
 	m.spent += units
@@ -107,10 +116,12 @@ func (m *meter) note(units uint64) {
 	}
 }
 
-// report tells the budget what was not told yet.
+// report tells the budget what was not told yet, and lets other requests run: a
+// goroutine that computes without a pause is interrupted after 10 ms only.
 func (m *meter) report() *stoppedError {
 	units := m.pending
 	m.pending = 0
+	runtime.Gosched()
 	if m.budget == nil {
 		return nil
 	}

@@ -2,11 +2,15 @@ package policy
 
 import (
 	"math/bits"
+	"slices"
 	"strings"
 
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
+	"cel.dev/cel-go/interpreter"
 )
 
 // price is how the work of a function grows with its arguments.
@@ -37,11 +41,12 @@ const (
 	textUnit       = 10 // bytes of a text that are read and copied for one unit, as in CEL's cost
 	memoryUnit     = 64 // bytes of a text that are compared for one unit
 	searchUnit     = 100
-	regexUnit      = 32 // instructions of a regular expression, times bytes of text
-	zoneUnits      = 50
+	regexUnit      = 32  // instructions of a regular expression, times bytes of text
+	zoneUnits      = 500 // the file of a time zone is read each time
 	pseudonymPrice = 10
 	classUnit      = 3
 	maxPattern     = 1024 // bytes of a regular expression that is made at run time
+	patternUnits   = 8    // of a byte of a regular expression that is compiled
 	directivePart  = 10   // of a format: a number has at most a hundred digits
 )
 
@@ -49,6 +54,28 @@ const (
 func priceOf(function string) (price, bool) {
 	p, known := prices[function]
 	return p, known
+}
+
+// priceOfCall returns the price of a call whose overload may be known. Where the
+// checker knows the types of the arguments, operators and conversions of numbers
+// and times are flat.
+func priceOfCall(call interpreter.InterpretableCall) price {
+	p, _ := priceOf(call.Function())
+	overload := call.OverloadID()
+	if p == priceZoned && len(call.Args()) == 1 {
+		return priceFlat
+	}
+	if overload == "" || strings.Contains(overload, "string") || strings.Contains(overload, "bytes") {
+		return p
+	}
+	_, isOperator := operators.FindReverse(call.Function())
+	switch {
+	case (p == priceOrdered || p == priceAdded) && isOperator && overload != overloads.AddList:
+		return priceFlat
+	case p == priceScanned && (call.Function() == overloads.Size || overloads.IsTypeConversionFunction(call.Function())):
+		return priceFlat
+	}
+	return p
 }
 
 // prices has every function of the language (a test compares). A function that
@@ -293,13 +320,23 @@ func (s *scale) add(v ref.Val) bool {
 			}
 		}
 	case traits.Lister:
-		for it := v.Iterator(); it.HasNext() == types.True; {
-			if !s.add(it.Next()) {
-				return false
-			}
+		if !s.addList(v) {
+			return false
 		}
 	}
 	return s.weight <= s.most
+}
+
+func (s *scale) addList(list traits.Lister) bool {
+	if members, ok := list.Value().([]ref.Val); ok {
+		return !slices.ContainsFunc(members, func(v ref.Val) bool { return !s.add(v) })
+	}
+	for it := list.Iterator(); it.HasNext() == types.True; {
+		if !s.add(it.Next()) {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *scale) addMembers(m *sortedMap) bool {

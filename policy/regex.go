@@ -123,7 +123,7 @@ func (m *chargedMatch) match(frame *interpreter.ExecutionFrame, text, pattern re
 		if len(p) > maxPattern {
 			return types.NewErr("a regular expression of %d bytes: the limit is %d", len(p), maxPattern)
 		}
-		charge(frame, uint64(len(p))) // a microsecond for every twenty bytes
+		charge(frame, uint64(len(p))*patternUnits)
 		var err error
 		if re, err = compileRegex(string(p)); err != nil {
 			return types.WrapErr(err)
