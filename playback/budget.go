@@ -29,8 +29,20 @@ type RuleBudget struct {
 	limit  uint64
 	spent  uint64
 	shared *atomic.Uint64 // what all parts of a batch have spent; nil: there are no others
-	err    error          // why no more work is done
+	slots  RuleSlots
+	held   bool  // one of the slots
+	err    error // why no more work is done
 }
+
+// RuleSlots bound how many requests with expensive rules are worked on at a time,
+// so that processors are left for all others. nil: any number.
+type RuleSlots chan struct{}
+
+// NewRuleSlots returns n slots.
+func NewRuleSlots(n int) RuleSlots { return make(RuleSlots, n) }
+
+// expensive is the work from which on a request needs a slot, about 2.5 ms.
+const expensive = 50_000
 
 // NewRuleBudget returns a budget of limit units that ends with ctx. What is
 // spent is counted in shared, too, if it is not nil: then limit bounds the sum.
@@ -50,18 +62,43 @@ func (b *RuleBudget) Note(units uint64) {
 	}
 }
 
-// Spend counts work that is about to be done, and looks at the time. After an
-// error none must be done, and every later call returns the same error.
+// In makes the budget wait for a slot when its work becomes expensive. Release
+// gives the slot back.
+func (b *RuleBudget) In(slots RuleSlots) { b.slots = slots }
+
+// Release gives back the slot that the budget holds, if it does. The work is done.
+func (b *RuleBudget) Release() {
+	if b.held {
+		b.held = false
+		<-b.slots
+	}
+}
+
+// Spend counts work that is about to be done, looks at the time and may wait for a
+// slot. After an error no work must be done, and every later call returns the same
+// error.
 func (b *RuleBudget) Spend(units uint64) error {
 	b.Note(units)
 	if b.err != nil || b.ctx == nil {
 		return b.err
 	}
 	if err := b.ctx.Err(); err != nil {
-		b.err = fmt.Errorf("the request's time is over: %w", err)
+		b.end(err)
+		return b.err
+	}
+	if b.spent < expensive || b.held || b.slots == nil {
+		return nil
+	}
+	select {
+	case b.slots <- struct{}{}:
+		b.held = true
+	case <-b.ctx.Done():
+		b.end(b.ctx.Err())
 	}
 	return b.err
 }
+
+func (b *RuleBudget) end(err error) { b.err = fmt.Errorf("the request's time is over: %w", err) }
 
 // Err returns why no more work is done, nil if the budget is not exhausted.
 func (b *RuleBudget) Err() error { return b.err }
@@ -70,5 +107,6 @@ func (b *RuleBudget) Err() error { return b.err }
 func (b *RuleBudget) Spent() uint64 { return b.spent }
 
 // Apart returns a budget of the same size and end of which nothing is spent, for
-// work that must not use up the request's own.
+// work that must not use up the request's own. It needs no slot: whoever waits for
+// a second one while holding the first may wait for itself.
 func (b *RuleBudget) Apart() *RuleBudget { return &RuleBudget{ctx: b.ctx, limit: b.limit} }
