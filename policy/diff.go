@@ -35,7 +35,7 @@ type record struct {
 
 // Diff asks two documents about the decisions in a log, one JSON object a line,
 // and reports what differs. It uses every processor, and ends with the context.
-func Diff(ctx context.Context, before, after *Policy, log io.Reader, o DiffOptions) (*DiffReport, error) {
+func Diff(ctx context.Context, before, after *Policy, log io.Reader, o DiffOptions) (*DiffReport, error) { //nolint:revive // four, and the context
 	d := newDiffer(ctx, before, after, o)
 	batches := make(chan batch)
 	parts := make([]*diffPart, runtime.GOMAXPROCS(0))

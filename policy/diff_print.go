@@ -80,19 +80,23 @@ func (r *DiffReport) Print(w io.Writer) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	for i, e := range r.Examples {
-		if b.Len() > maxReport-maxExampleSize {
-			fmt.Fprintf(&b, "… and %s\n", playback.Count(len(r.Examples)-i, "example more", "examples more"))
-			break
-		}
-		fmt.Fprintf(&b, "%s, %s: %s → %s\n", e.Effect, e.Where, e.Old, e.New)
-		for _, c := range e.Changes {
-			fmt.Fprintf(&b, "  %s\n", shortened(c.String(), exampleText))
-		}
-		fmt.Fprintf(&b, "  %s\n", shortened(string(e.Inputs), exampleText))
-	}
+	r.writeExamples(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func (r *DiffReport) writeExamples(b *strings.Builder) {
+	for i, e := range r.Examples {
+		if b.Len() > maxReport-maxExampleSize {
+			fmt.Fprintf(b, "… and %s\n", playback.Count(len(r.Examples)-i, "example more", "examples more"))
+			break
+		}
+		fmt.Fprintf(b, "%s, %s: %s → %s\n", e.Effect, e.Where, e.Old, e.New)
+		for _, c := range e.Changes {
+			fmt.Fprintf(b, "  %s\n", shortened(c.String(), exampleText))
+		}
+		fmt.Fprintf(b, "  %s\n", shortened(string(e.Inputs), exampleText))
+	}
 }
 
 func shortened(text string, most int) string {

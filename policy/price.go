@@ -244,7 +244,7 @@ func listPrice(v ref.Val) uint64 {
 
 func length(list traits.Lister) uint64 {
 	n, _ := list.Size().(types.Int)
-	return uint64(max(0, n)) //nolint:gosec // not negative
+	return uint64(max(0, n))
 }
 
 // piecesPrice counts what replace and split make. Counting reads the text once,
