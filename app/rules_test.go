@@ -189,7 +189,7 @@ func readDecisions(t *testing.T, path string) {
 		}
 		return p
 	}
-	diff, err := policy.Diff(compile(rulesInForce), compile(rulesToCome), bytes.NewReader(log), policy.DiffOptions{})
+	diff, err := policy.Diff(t.Context(), compile(rulesInForce), compile(rulesToCome), bytes.NewReader(log), policy.DiffOptions{})
 	if err != nil || diff.Records != 5 || diff.Gained != 2 || diff.Lost != 0 || diff.Otherwise != 1 { // the last one is of the new rules
 		t.Errorf("Diff = %+v, %v, want 2 of 5 gained", diff, err)
 	}

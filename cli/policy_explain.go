@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/playgate/playgate/app"
 	"github.com/playgate/playgate/playback"
@@ -42,7 +44,9 @@ func (c *policyExplainCommand) Run(p *Process) error {
 		return err
 	}
 	return files.each(p, options, func(_ string, document []byte, o policy.Options) (bool, error) {
-		x, err := policy.ExplainGiven(document, given, o)
+		ctx, cancel := context.WithTimeout(context.Background(), questionTime)
+		defer cancel()
+		x, err := policy.ExplainGiven(ctx, document, given, o)
 		switch {
 		case err != nil:
 			return false, err
@@ -148,6 +152,8 @@ type policyDiffCommand struct {
 	Plan        string   `default:"plan" help:"The claim that names a viewer's plan."`
 	Config      string   `placeholder:"FILE" help:"Configuration whose environment the rules are for; only its decisions are replayed."`
 	Environment string   `help:"Environment in that configuration."`
+
+	Timeout time.Duration `default:"5s" help:"Give up after this time: a log of a million decisions takes longer than the default."`
 }
 
 // Run compiles both documents and replays the decisions, or the tests.
@@ -168,21 +174,35 @@ func (c *policyDiffCommand) Run(p *Process) error {
 		return err
 	}
 	o := policy.DiffOptions{Environment: playback.EnvironmentID(c.Environment), PlanClaim: c.Plan}
+	ctx, cancel := context.WithTimeout(context.Background(), c.Timeout)
+	defer cancel()
 	if len(c.Decisions) == 0 {
-		report, err := policy.DiffTests(documents[0], documents[1], o)
+		report, err := policy.DiffTests(ctx, documents[0], documents[1], o)
 		if err != nil {
-			return err
+			return c.tooLong(err)
 		}
 		return report.Print(p.Stdout)
 	}
 	return withLogs(p, c.Decisions, func(log io.Reader) error {
-		report, err := policy.Diff(both[0], both[1], log, o)
+		report, err := policy.Diff(ctx, both[0], both[1], log, o)
 		if err != nil {
-			return err
+			return c.tooLong(err)
 		}
 		return report.Print(p.Stdout)
 	})
 }
+
+// tooLong says what to do about an error that is the end of the time.
+func (c *policyDiffCommand) tooLong(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("not done after %s (%w): give it more time with --timeout", c.Timeout, err)
+	}
+	return err
+}
+
+// questionTime is how long an explanation or a comparison of rules may take, as
+// the gateway has it for every request.
+const questionTime = 5 * time.Second
 
 // writeJUnit writes the results of all documents into one file.
 func writeJUnit(name string, results *policy.JUnit) (err error) {

@@ -9,6 +9,7 @@ type desk struct {
 	unknown  playback.Object
 	trail    trail
 	question playback.Question
+	budget   playback.RuleBudget // of the rules
 	decision playback.Decision
 	answer   Answer
 	granted  [1]granted

@@ -83,12 +83,13 @@ func (i *Issuer) Explain(ctx context.Context, env *Environment, req *Request) (*
 		return nil, err
 	}
 	q := &inquiry{env: &quiet, object: object, req: req, now: i.cfg.Now()}
+	req.desk.budget = playback.NewRuleBudget(ctx, playback.RequestRuleWork, nil)
 	x := &Explanation{Object: object, Now: q.now, Revision: env.Revision}
 	held, err := i.explainRights(ctx, q, x)
 	if err != nil {
 		return nil, err
 	}
-	all := q.explain(x, held)
+	all := q.explain(ctx, x, held, i.slots)
 	if x.Refusal == nil {
 		x.Refusal = i.explainPlan(q, x, all)
 	}
@@ -96,20 +97,45 @@ func (i *Issuer) Explain(ctx context.Context, env *Environment, req *Request) (*
 }
 
 // explain asks the rules about every type, and keeps the first refusal.
-func (q *inquiry) explain(x *Explanation, held []playback.Held) []granted {
+// The decisions have the budget of a request, and are made first; then every type
+// has its share of the budget for explanations.
+func (q *inquiry) explain(ctx context.Context, x *Explanation, held []playback.Held, slots playback.RuleSlots) []granted {
 	explainer, _ := q.env.Rules.(Explainer)
+	q.req.desk.budget.In(slots)
+	all := q.consider(x, explainer)
+	for n := range x.Types {
+		if explainer == nil {
+			break
+		}
+		question := q.question(x.Types[n].Type)
+		budget := playback.NewRuleBudget(ctx, playback.ExplainRuleWork/uint64(len(x.Types)), nil)
+		budget.In(slots)
+		question.Budget = &budget
+		x.Types[n].Rules = explainWithin(explainer, &question, held)
+	}
+	return all
+}
+
+// explainWithin gives the slot of the question's budget back, also in a panic.
+func explainWithin(explainer Explainer, q *playback.Question, held []playback.Held) *playback.Explanation {
+	defer q.Budget.Release()
+	return explainer.Explain(q, held)
+}
+
+// consider asks the rules about every type without leaving anything behind. A nil
+// explainer cannot be asked so.
+func (q *inquiry) consider(x *Explanation, explainer Explainer) []granted {
+	defer q.req.desk.budget.Release()
 	var all []granted
 	for _, t := range q.req.Types {
 		question := q.question(t)
-		item := TypeExplanation{Type: t}
 		var d playback.Decision
 		if explainer != nil {
-			d, item.Rules = explainer.Consider(&question), explainer.Explain(&question, held)
+			d = explainer.Consider(&question)
 		} else {
 			d = q.env.Rules.Decide(&question)
 		}
-		item.Grant = d.Grant
-		x.Types = append(x.Types, item)
+		x.Types = append(x.Types, TypeExplanation{Type: t, Grant: d.Grant})
 		if d.Grant != nil {
 			all = append(all, grantedBy(&d, t))
 		} else if x.Refusal == nil {

@@ -2,6 +2,7 @@ package issuer
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -47,10 +48,15 @@ type Config struct {
 }
 
 // Issuer runs the pipeline.
-type Issuer struct{ cfg Config }
+type Issuer struct {
+	cfg   Config
+	slots playback.RuleSlots // half of the processors
+}
 
 // New returns an Issuer.
-func New(cfg Config) *Issuer { return &Issuer{cfg} }
+func New(cfg Config) *Issuer {
+	return &Issuer{cfg, playback.NewRuleSlots(max(1, runtime.GOMAXPROCS(0)/2))}
+}
 
 // Issue answers one request. The errors are *playback.Error and come in the
 // order of contract §8: playback ID 404, catalogue 400, rules 403, type and
@@ -72,6 +78,8 @@ func (i *Issuer) issue(ctx context.Context, env *Environment, req *Request) (*An
 		req.Now = i.cfg.Now()
 	}
 	req.desk.trail.inquiry = inquiry{env: env, object: object, req: req, now: req.Now}
+	req.desk.budget = playback.NewRuleBudget(ctx, playback.RequestRuleWork, req.RuleWork)
+	req.desk.budget.In(i.slots)
 	inquiry := &req.desk.trail.inquiry
 	granted, err := i.decide(ctx, inquiry)
 	if err != nil {
@@ -192,6 +200,7 @@ func (i *Issuer) decide(ctx context.Context, q *inquiry) ([]granted, error) {
 		return nil, err
 	}
 	q.rights.ctx, q.rights.holder = ctx, i.cfg.Grants
+	defer q.req.desk.budget.Release()
 	return q.decide(q.req.desk.forGranted(q.req))
 }
 
@@ -275,7 +284,7 @@ func (q *inquiry) ask(t playback.TokenType) *playback.Decision {
 func (q *inquiry) question(t playback.TokenType) playback.Question {
 	question := playback.Question{
 		Viewer: q.req.Viewer, Object: q.object, Client: q.req.Client, SessionID: q.req.SessionID,
-		Type: t, Params: q.req.Params[t], Now: q.now, Grants: q.rights.inForce,
+		Type: t, Params: q.req.Params[t], Now: q.now, Grants: q.rights.inForce, Budget: &q.req.desk.budget,
 	}
 	if !q.rights.read && (q.env.ReadsGrants || q.env.ShadowReadsGrants) {
 		question.Entitlements = q

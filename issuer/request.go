@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/playgate/playgate/playback"
@@ -90,6 +91,9 @@ type Request struct {
 	Patient bool
 	// Passive: the request begins no right that waits for the first play (HEAD).
 	Passive bool
+	// RuleWork counts the work of the rules for all requests of a batch, which
+	// have one budget together; nil: the request is none of a batch.
+	RuleWork *atomic.Uint64
 	// RequestID is for the journal.
 	RequestID string
 	// Charge is called once, after the rules and before anything is signed,

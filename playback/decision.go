@@ -21,6 +21,9 @@ type Question struct {
 	// Entitlements reads those rights when a rule first wants to know them. nil:
 	// Grants are all.
 	Entitlements EntitlementReader
+	// Budget bounds the work of the rules, over all questions of a request. nil:
+	// only single evaluations are bounded.
+	Budget *RuleBudget
 }
 
 // EntitlementReader reads the rights that a question's viewer holds for its

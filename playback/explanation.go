@@ -16,6 +16,8 @@ type Explanation struct {
 	Idle []IdleGrant `json:"grants_not_in_force,omitempty"`
 	// Partial: there were more changes to try than an explanation has time for.
 	Partial bool `json:"flips_partial"`
+	// Shortened: rules, or the given, were left out because there was no room.
+	Shortened bool `json:"shortened,omitempty"`
 }
 
 // Case is a test of a document: a question and its answer.
@@ -34,6 +36,8 @@ type RuleResult struct {
 	Decided bool      `json:"decided"` // it is the one that decided; those behind it were not asked
 	Error   string    `json:"error,omitempty"`
 	Values  []Reading `json:"values"` // what it reads
+	// Omitted: there was no room for its text, its error or all of its values.
+	Omitted bool `json:"omitted,omitempty"`
 }
 
 // Reading is a value that a rule reads.
@@ -41,6 +45,8 @@ type Reading struct {
 	Name  string `json:"name"` // viewer.claims.plan
 	Known bool   `json:"known"`
 	Value any    `json:"value"` // as JSON has it; nil if it is not known
+	// Omitted: the value is known, and too large to be shown.
+	Omitted bool `json:"omitted,omitempty"`
 }
 
 // Flip is a change, as small as possible, with which the answer is another one.

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
@@ -19,13 +18,13 @@ const maxBorders = 16
 // border is a moment that a rule compares now with. It may depend on the
 // question: a release date in the asset's meta, a claim.
 type border struct {
-	program cel.Program // what now, with the steps done to it, is compared with
-	undo    []step      // the steps backwards
+	program *program // what now, with the steps done to it, is compared with
+	undo    []step   // the steps backwards
 }
 
 // step is one addition or subtraction beside now.
 type step struct {
-	program cel.Program
+	program *program
 	add     bool // to be undone by adding
 }
 
@@ -119,8 +118,8 @@ func (b *border) moment(a *activation) (time.Time, bool) {
 	return at.Time, ok && isTime
 }
 
-func evaluate(p cel.Program, a *activation) (ref.Val, bool) {
-	v, _, err := p.Eval(a)
+func evaluate(p *program, a *activation) (ref.Val, bool) {
+	v, err := p.run(a, a.meter)
 	return v, err == nil && v != nil && !types.IsUnknownOrError(v)
 }
 
@@ -131,7 +130,8 @@ func (p *Policy) AvailableFrom(q *playback.Question) (time.Time, bool) {
 	if len(p.borders) == 0 {
 		return time.Time{}, false
 	}
-	w := &world{policy: p, question: *q, scene: scene{environment: p.environment, hurried: true}}
+	w := &world{policy: p, question: *q, scene: scene{environment: p.environment, hurried: true}, meter: &meter{budget: q.Budget}}
+	defer w.meter.settle()
 	a := w.activation()
 	var all []time.Time
 	for i := range p.borders {

@@ -15,6 +15,9 @@ import (
 const (
 	maxPerPlace = 200 // values that are tried for one place
 	maxMembers  = 64  // of a list that are tried
+	maxKept     = 512 // of a list that is tried with other members beside them
+	planPrice   = 200 // of planning a part of a condition
+	worldPrice  = 20  // of the variables of a changed question, beside what is copied
 )
 
 // domain is what could stand at one place as far as the conditions tell: the
@@ -84,6 +87,9 @@ func (c *collector) domain(at place) *domain {
 
 // walk looks at an expression and all its parts.
 func (c *collector) walk(e ast.Expr) {
+	if c.base.meter.exhausted() != nil {
+		return
+	}
 	switch e.Kind() {
 	case ast.ComprehensionKind:
 		loop := e.AsComprehension()
@@ -207,6 +213,10 @@ func (c *collector) include(list ast.Expr, members []ref.Val) {
 	old, _ := c.base.at(at)
 	with, without := []ref.Val{}, []ref.Val{}
 	if lister, isList := old.(traits.Lister); isList {
+		if length(lister) > maxKept {
+			return
+		}
+		c.base.meter.note(length(lister) * uint64(len(members)))
 		for it := lister.Iterator(); it.HasNext() == types.True; {
 			member := it.Next()
 			with = append(with, member)
@@ -242,6 +252,9 @@ func (c *collector) addMember(member *element) {
 	old, _ := c.base.at(member.list)
 	var kept []ref.Val
 	if lister, ok := old.(traits.Lister); ok {
+		if length(lister) > maxKept {
+			return
+		}
 		for it := lister.Iterator(); it.HasNext() == types.True; {
 			kept = append(kept, it.Next())
 		}
@@ -280,11 +293,12 @@ func (c *collector) value(e ast.Expr) (ref.Val, bool) {
 	if e.Kind() == ast.LiteralKind {
 		return e.AsLiteral(), true
 	}
+	c.base.meter.note(planPrice)
 	program, err := c.language.plan(c.checked, e)
 	if err != nil {
 		return nil, false
 	}
-	v, _, err := program.Eval(c.base)
+	v, err := program.run(c.base, c.base.meter)
 	if err != nil || v == nil || types.IsUnknownOrError(v) {
 		return nil, false
 	}
@@ -298,7 +312,7 @@ func (c *collector) value(e ast.Expr) (ref.Val, bool) {
 }
 
 // plan makes a program of a part of a checked expression.
-func (l *language) plan(checked *ast.AST, e ast.Expr) (cel.Program, error) {
+func (l *language) plan(checked *ast.AST, e ast.Expr) (*program, error) {
 	part := ast.NewCheckedAST(ast.NewAST(e, checked.SourceInfo()), checked.TypeMap(), checked.ReferenceMap())
-	return l.env.PlanProgram(part, cel.CostLimit(maxCost))
+	return l.program(part, cel.CostLimit(maxCost))
 }

@@ -156,7 +156,7 @@ func (c *Compiler) language(doc *document, files *sources, o *Options) (*languag
 		}
 		c.plain = made
 	}
-	return &language{env: c.plain.env, pseudonyms: own, conditions: named, functions: c.plain.functions}, nil
+	return &language{env: c.plain.env, pseudonyms: own, conditions: named, functions: c.plain.functions, bindings: c.plain.bindings}, nil
 }
 
 // forEnvironment returns the policy of an environment: what the document says is

@@ -30,6 +30,7 @@ func (p *Policy) decide(q *playback.Question, s scene) playback.Decision {
 	}
 	a.ask(q, s)
 	defer func() {
+		a.meter.settle()
 		a.forget()
 		p.activations.Put(a)
 	}()
@@ -49,8 +50,10 @@ func (p *Policy) decide(q *playback.Question, s scene) playback.Decision {
 		switch matches, err := r.holds(a, verdicts); {
 		case isUnread(err):
 			return p.undecided(r, err)
+		case endsRequest(err):
+			return p.broken(r, a, err)
 		case err != nil:
-			r.failed(a)
+			r.failed(a, err)
 		case matches:
 			if d, over := p.grant(r, a); !over {
 				return d
@@ -73,8 +76,12 @@ func (p *Policy) grant(r *rule, a *activation) (_ playback.Decision, over bool) 
 		return playback.Decision{}, true
 	}
 	d := p.decision(r, a)
-	if d.Grant != nil {
-		d.Until, d.Held = until, p.restsOn(r, a)
+	if d.Grant == nil {
+		return d, false
+	}
+	d.Until, d.Held = until, p.restsOn(r, a)
+	if err := a.meter.exhausted(); err != nil {
+		return p.broken(r, a, err), false // it may rest on less than was found
 	}
 	return d, false
 }
@@ -118,15 +125,20 @@ func (p *Policy) broken(r *rule, a *activation, cause error) playback.Decision {
 	if isUnread(cause) {
 		return p.undecided(r, cause)
 	}
-	r.failed(a)
+	r.failed(a, cause)
 	refusal := p.refusals.broken.Because(fmt.Errorf("evaluating rule %s: %w", r.id, cause))
 	return playback.Decision{Rule: r.id, Refusal: refusal, Counter: &r.counts.broken}
 }
 
-// failed counts an evaluation that failed.
-func (r *rule) failed(a *activation) {
-	if !a.aside {
-		r.counts.errors.Add(1)
+// failed counts an evaluation that failed, and what stopped it if that was a
+// limit.
+func (r *rule) failed(a *activation, cause error) {
+	if a.aside {
+		return
+	}
+	r.counts.errors.Add(1)
+	if by, stopped := stoppedBy(cause); stopped {
+		r.counts.stopped[by].Add(1)
 	}
 }
 
@@ -138,6 +150,9 @@ func (r *rule) claims(a *activation) (string, error) {
 		out, err := c.value.eval(a)
 		if err != nil {
 			return "", fmt.Errorf("custom.%s: %w", c.name, err)
+		}
+		if weigh(out, maxCustomBytes) > maxCustomBytes {
+			return "", fmt.Errorf("custom.%s: more than %d values", c.name, maxCustomBytes)
 		}
 		value, ok, err := toJSON(out)
 		if err != nil {

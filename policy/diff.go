@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,9 +34,9 @@ type record struct {
 }
 
 // Diff asks two documents about the decisions in a log, one JSON object a line,
-// and reports what differs. It uses every processor.
-func Diff(before, after *Policy, log io.Reader, o DiffOptions) (*DiffReport, error) {
-	d := newDiffer(before, after, o)
+// and reports what differs. It uses every processor, and ends with the context.
+func Diff(ctx context.Context, before, after *Policy, log io.Reader, o DiffOptions) (*DiffReport, error) { //nolint:revive // four, and the context
+	d := newDiffer(ctx, before, after, o)
 	batches := make(chan batch)
 	parts := make([]*diffPart, runtime.GOMAXPROCS(0))
 	var wg sync.WaitGroup
@@ -47,7 +48,7 @@ func Diff(before, after *Policy, log io.Reader, o DiffOptions) (*DiffReport, err
 			}
 		})
 	}
-	err := readBatches(log, batches)
+	err := readBatches(ctx, log, batches)
 	close(batches)
 	wg.Wait()
 	if err != nil {
@@ -71,13 +72,16 @@ type batch struct {
 	lines [][]byte
 }
 
-func readBatches(log io.Reader, out chan<- batch) error {
+func readBatches(ctx context.Context, log io.Reader, out chan<- batch) error {
 	lines := bufio.NewScanner(log)
 	lines.Buffer(make([]byte, 64<<10), maxRecord)
 	b := batch{first: 1}
 	for n := 1; lines.Scan(); n++ {
 		b.lines = append(b.lines, bytes.Clone(lines.Bytes()))
 		if len(b.lines) == diffBatch {
+			if err := ctx.Err(); err != nil {
+				return fmt.Errorf("at line %d: %w", n, err)
+			}
 			out <- b
 			b = batch{first: n + 1}
 		}
@@ -90,13 +94,26 @@ func readBatches(log io.Reader, out chan<- batch) error {
 }
 
 type differ struct {
+	ctx           context.Context //nolint:containedctx // of one run
 	before, after *Policy
 	options       DiffOptions
 }
 
-func newDiffer(before, after *Policy, o DiffOptions) *differ {
+func newDiffer(ctx context.Context, before, after *Policy, o DiffOptions) *differ {
 	o.PlanClaim = cmp.Or(o.PlanClaim, "plan")
-	return &differ{before: before, after: after, options: o}
+	return &differ{ctx: ctx, before: before, after: after, options: o}
+}
+
+// ask asks one of the documents, whose rules have the budget of a request. The
+// error says that the time is over.
+func (d *differ) ask(p *Policy, q *playback.Question, s scene) (playback.Decision, error) {
+	budget := playback.NewRuleBudget(d.ctx, playback.RequestRuleWork, nil)
+	s.budget = &budget
+	decision := p.decide(q, s)
+	if err := budget.Err(); err != nil && !errors.Is(err, playback.ErrRuleBudget) {
+		return decision, err
+	}
+	return decision, nil
 }
 
 // diffPart is what one worker found.
@@ -161,8 +178,14 @@ func (d *differ) line(p *diffPart, number int, line []byte) error {
 	if slices.Contains(r.Unread, playback.UnreadGrants) {
 		q.Entitlements = unrecorded{}
 	}
-	was := d.before.decide(q, scene{environment: d.before.environment})
-	is := d.after.decide(q, scene{environment: d.after.environment})
+	was, err := d.ask(d.before, q, scene{environment: d.before.environment})
+	if err != nil {
+		return err
+	}
+	is, err := d.ask(d.after, q, scene{environment: d.after.environment})
+	if err != nil {
+		return err
+	}
 	if anyUndecided(&was, &is) {
 		p.lacking[playback.UnreadGrants] += weight
 		p.Unknown += weight
@@ -226,6 +249,9 @@ func (d *differ) compare(p *diffPart, x *difference) {
 	}
 	decidedBefore, decidedAfter := decider(x.was), decider(x.is)
 	key := effect + "\x00" + decidedBefore + "\x00" + decidedAfter
+	if _, known := p.samples[key]; !known && len(p.samples) >= maxDiffGroups {
+		key = "others"
+	}
 	if p.samples[key]++; p.samples[key] <= diffExamples {
 		p.Examples = append(p.Examples, DiffExample{x.line, x.where, effect, decidedBefore, decidedAfter, changes, x.raw})
 	}

@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	diffRows    = 15  // of one table
-	exampleText = 300 // characters of an example's inputs
+	diffRows    = 15      // of one table
+	exampleText = 300     // characters of an example's inputs, and of a value
+	maxReport   = 1 << 20 // bytes of a report; examples beyond are counted
 )
 
 // asked says how much was asked again.
@@ -21,6 +22,10 @@ func (r *DiffReport) asked() string {
 	}
 	return playback.Count(r.Decisions, "decision", "decisions")
 }
+
+// maxExampleSize is what an example takes at most: a line for each way in which
+// grants differ, and two.
+const maxExampleSize = 64 << 10
 
 // Print writes the report as text for people.
 func (r *DiffReport) Print(w io.Writer) error {
@@ -59,7 +64,7 @@ func (r *DiffReport) Print(w io.Writer) error {
 			fmt.Fprintf(table, "  …\t\t\n")
 		}
 		if rows <= diffRows {
-			fmt.Fprintf(table, "  %s\t%d\t%d\n", g.Value, g.Gained, g.Lost)
+			fmt.Fprintf(table, "  %s\t%d\t%d\n", shortened(g.Value, exampleText), g.Gained, g.Lost)
 		}
 	}
 	if len(r.Changes) > 0 {
@@ -75,15 +80,23 @@ func (r *DiffReport) Print(w io.Writer) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	for _, e := range r.Examples {
-		fmt.Fprintf(&b, "%s, %s: %s → %s\n", e.Effect, e.Where, e.Old, e.New)
-		for _, c := range e.Changes {
-			fmt.Fprintf(&b, "  %s\n", shortened(c.String(), exampleText))
-		}
-		fmt.Fprintf(&b, "  %s\n", shortened(string(e.Inputs), exampleText))
-	}
+	r.writeExamples(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func (r *DiffReport) writeExamples(b *strings.Builder) {
+	for i, e := range r.Examples {
+		if b.Len() > maxReport-maxExampleSize {
+			fmt.Fprintf(b, "… and %s\n", playback.Count(len(r.Examples)-i, "example more", "examples more"))
+			break
+		}
+		fmt.Fprintf(b, "%s, %s: %s → %s\n", e.Effect, e.Where, e.Old, e.New)
+		for _, c := range e.Changes {
+			fmt.Fprintf(b, "  %s\n", shortened(c.String(), exampleText))
+		}
+		fmt.Fprintf(b, "  %s\n", shortened(string(e.Inputs), exampleText))
+	}
 }
 
 func shortened(text string, most int) string {

@@ -70,7 +70,7 @@ func TestDiffSaysWhoGainsAndWhoLoses(t *testing.T) {
 	t.Parallel()
 	before, after := compiled(t, diffBefore), compiled(t, diffAfter)
 	log := append(decisions(t, before, 600), "\n{\"environment\":\"acme-prod\",\"decision\":\"allow\"}\n"...)
-	r, err := policy.Diff(before, after, bytes.NewReader(log), policy.DiffOptions{Environment: "acme-prod"})
+	r, err := policy.Diff(t.Context(), before, after, bytes.NewReader(log), policy.DiffOptions{Environment: "acme-prod"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestDiffSaysWhatChanged(t *testing.T) {
 		{`{id: a, effect: deny, when: true, reason: one}`, `{id: b, effect: deny, when: true, reason: one}`, nil, 1},
 	} {
 		log := `{"decision":"allow","rule":"a","inputs":{` + held + `"request":{"type":"video"},"now":"2027-01-01T00:00:00Z"}}`
-		r, err := policy.Diff(compiled(t, "version: 1\nrules: ["+c.before+"]"), compiled(t, "version: 1\nrules: ["+c.after+"]"), strings.NewReader(log), policy.DiffOptions{})
+		r, err := policy.Diff(t.Context(), compiled(t, "version: 1\nrules: ["+c.before+"]"), compiled(t, "version: 1\nrules: ["+c.after+"]"), strings.NewReader(log), policy.DiffOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +159,7 @@ func TestDiffRefusesWhatIsNoDecisionLog(t *testing.T) {
 		"no address":          `{"inputs":{"request":{"ip":"here"}}}`,
 		"a broken parameter":  `{"inputs":{"request":{"type":"video","params":{"max_resolution":"9p"}}}}`,
 	} {
-		if _, err := policy.Diff(p, p, strings.NewReader("\n"+log), policy.DiffOptions{}); err == nil || !strings.HasPrefix(err.Error(), "line 2: ") {
+		if _, err := policy.Diff(t.Context(), p, p, strings.NewReader("\n"+log), policy.DiffOptions{}); err == nil || !strings.HasPrefix(err.Error(), "line 2: ") {
 			t.Errorf("%s: Diff = %v, want an error of line 2", name, err)
 		}
 	}
@@ -177,7 +177,7 @@ func TestDiffDoesNotCallUnknownWhatNobodyLoses(t *testing.T) {
 half a record
 {"decision":"allow","rule":"all","weight":10,"unread":["place"],"inputs":{"request":{"type":"video","country":"ZZ"}}}
 `
-		r, err := policy.Diff(open, compiled(t, document), strings.NewReader(log), policy.DiffOptions{})
+		r, err := policy.Diff(t.Context(), open, compiled(t, document), strings.NewReader(log), policy.DiffOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +191,7 @@ half a record
 func TestDiffTellsWhatTheLogCannot(t *testing.T) {
 	t.Parallel()
 	p := compiled(t, `{version: 1, rules: [{id: own, effect: allow, when: 'viewer.id == "u1"'}]}`)
-	r, err := policy.Diff(p, p, strings.NewReader(""), policy.DiffOptions{})
+	r, err := policy.Diff(t.Context(), p, p, strings.NewReader(""), policy.DiffOptions{})
 	if err != nil || !cmp.Equal(r.Notes, []string{"rule own reads viewer.id, of which the log has a pseudonym"}) {
 		t.Errorf("Diff = %+v, %v, want a note", r, err)
 	}
@@ -202,7 +202,7 @@ func BenchmarkDiff(b *testing.B) {
 	before, after := compiled(b, diffBefore), compiled(b, diffAfter)
 	log := decisions(b, before, 100_000)
 	for b.Loop() {
-		if _, err := policy.Diff(before, after, bytes.NewReader(log), policy.DiffOptions{}); err != nil {
+		if _, err := policy.Diff(b.Context(), before, after, bytes.NewReader(log), policy.DiffOptions{}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -223,7 +223,7 @@ func TestDiffOfTestsReplaysBothDocuments(t *testing.T) {
   - {name: basic but not that, given: {viewer: {claims: {plan: basic}}, asset: {id: A2}}, expect: {effect: deny}}
 `
 	before, after := policy.Document{Text: []byte(diffBefore + oldTests)}, policy.Document{Text: []byte(diffAfter + newTests)}
-	r, err := policy.DiffTests(before, after, policy.DiffOptions{})
+	r, err := policy.DiffTests(t.Context(), before, after, policy.DiffOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +244,7 @@ func TestDiffOfTestsReplaysBothDocuments(t *testing.T) {
 		}
 	}
 	none := policy.Document{Text: []byte(diffBefore)}
-	if _, err := policy.DiffTests(none, none, policy.DiffOptions{}); err == nil || !strings.Contains(err.Error(), "--decisions") {
+	if _, err := policy.DiffTests(t.Context(), none, none, policy.DiffOptions{}); err == nil || !strings.Contains(err.Error(), "--decisions") {
 		t.Errorf("without tests: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ var errNoTests = errors.New("neither document has tests to replay: name files of
 // DiffTests asks two documents what the tests of both give, and reports what
 // differs. A question that both have is asked once. The error is Problems where a
 // document does not compile.
-func DiffTests(before, after Document, o DiffOptions) (*DiffReport, error) {
+func DiffTests(ctx context.Context, before, after Document, o DiffOptions) (*DiffReport, error) {
 	old, oldTests, err := compile(before.Text, before.Options.withStandIn())
 	if err != nil {
 		return nil, err
@@ -30,7 +31,7 @@ func DiffTests(before, after Document, o DiffOptions) (*DiffReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := newDiffer(old, next, o)
+	d := newDiffer(ctx, old, next, o)
 	r := &testReplay{differ: d, part: newDiffPart(), asked: map[string]bool{}}
 	r.part.OfTests = true
 	if err := errors.Join(r.replay(oldTests, "the old document"), r.replay(nextTests, "the new document")); err != nil {
@@ -56,7 +57,14 @@ type testReplay struct {
 func (r *testReplay) replay(tests []testCase, document string) error {
 	for i := range tests {
 		t := &tests[i]
-		was, is := r.before.decide(&t.question, t.scene()), r.after.decide(&t.question, t.scene())
+		was, err := r.ask(r.before, &t.question, t.scene())
+		if err != nil {
+			return err
+		}
+		is, err := r.ask(r.after, &t.question, t.scene())
+		if err != nil {
+			return err
+		}
 		if t.passes(was, r.before) && !t.passes(is, r.after) {
 			r.broken = append(r.broken, t.name)
 		}

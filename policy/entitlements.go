@@ -47,7 +47,10 @@ func anyUndecided(a, b *playback.Decision) bool { return a.Undecided != nil || b
 // eval evaluates an expression for a question.
 func (e *expression) eval(a *activation) (ref.Val, error) {
 	a.unread, a.guessed = nil, false
-	out, _, err := e.program.Eval(a)
+	out, err := e.program.run(a, a.meter)
+	if endsRequest(err) {
+		return nil, err
+	}
 	if a.unread != nil && (err != nil || a.guessed) {
 		return nil, &unreadError{a.unread}
 	}

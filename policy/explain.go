@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -21,12 +22,14 @@ func (p *Policy) Explain(q *playback.Question, held []playback.Held) *playback.E
 	if held == nil {
 		held = q.Grants
 	}
-	return p.explain(&world{policy: p, question: *q, scene: scene{environment: p.environment}, rights: rightsOf(held)})
+	w := &world{policy: p, question: *q, scene: scene{environment: p.environment}, rights: rightsOf(held), meter: &meter{budget: q.Budget}}
+	return p.explain(w, &room{maxExplanation})
 }
 
 // ExplainGiven explains a document's answer to a question that is written like
-// the `given` of a test, as YAML or JSON. The error is Problems.
-func ExplainGiven(text, given []byte, o Options) (*playback.Explanation, error) {
+// the `given` of a test, as YAML or JSON. When the context ends, so does the search
+// for changes. The error is Problems.
+func ExplainGiven(ctx context.Context, text, given []byte, o Options) (*playback.Explanation, error) {
 	p, _, err := compile(text, o.withStandIn())
 	if err != nil {
 		return nil, err
@@ -44,7 +47,8 @@ func ExplainGiven(text, given []byte, o Options) (*playback.Explanation, error) 
 			t.question.Object = listed
 		}
 	}
-	x := p.explain(&world{policy: p, question: t.question, scene: t.scene(), rights: t.rights})
+	budget := playback.NewRuleBudget(ctx, playback.ExplainRuleWork, nil)
+	x := p.explain(&world{policy: p, question: t.question, scene: t.scene(), rights: t.rights, meter: &meter{budget: &budget}}, nil)
 	for i := range t.rights {
 		h := &t.rights[i].held
 		if why := h.Obstacles(t.question.Object, t.question.Now); len(why) > 0 {
@@ -64,32 +68,59 @@ func (p *Policy) Consider(q *playback.Question) playback.Decision {
 	return d
 }
 
-func (p *Policy) explain(w *world) *playback.Explanation {
+// explain explains the answer in a world. nil: there is room for everything.
+func (p *Policy) explain(w *world, left *room) *playback.Explanation {
 	v := w.ruling()
-	x := &playback.Explanation{Revision: p.revision, Effect: v.effect(), Rule: v.ruleID(), Code: v.code, Flips: []playback.Flip{}, Given: w.given()}
+	x := &playback.Explanation{Revision: p.revision, Effect: v.effect(), Rule: v.ruleID(), Code: v.code, Flips: []playback.Flip{}}
 	a := w.activation()
 	for _, list := range [...][]*rule{p.deny, p.allow} {
 		for _, r := range list {
-			x.Rules = append(x.Rules, r.explain(a, v.rule == r))
+			result, ok := r.explain(a, v.rule == r, left)
+			if x.Shortened = x.Shortened || !ok; ok {
+				x.Rules = append(x.Rules, result)
+			}
 		}
 	}
 	search := newSearch(w, v)
-	x.Flips = append(x.Flips, search.run()...)
+	flips := search.run()
 	x.Partial = search.spent()
+	for i := range flips {
+		if !left.takes(&flips[i]) {
+			x.Partial = true
+			continue
+		}
+		x.Flips = append(x.Flips, flips[i])
+	}
+	if given := w.given(); left.takes(given) {
+		x.Given = given
+	} else {
+		x.Shortened = true
+	}
 	return x
 }
 
-func (r *rule) explain(a *activation, decided bool) playback.RuleResult {
+// explain says what a rule makes of a question. false: there is no room for it,
+// and it did not decide.
+func (r *rule) explain(a *activation, decided bool, left *room) (playback.RuleResult, bool) {
 	result := playback.RuleResult{Rule: r.id, Effect: r.effect(), When: r.when.source, Decided: decided, Values: []playback.Reading{}}
 	var err error
 	result.Result, err = r.result(a)
 	if err != nil {
-		result.Error = err.Error()
+		result.Error = shortened(err.Error(), maxProblem) // it may hold a value in full
+	}
+	if !left.takes(&result) {
+		result.When, result.Error, result.Omitted = "", "", true
+		return result, left.takes(&result) || decided
 	}
 	for _, at := range placesOf(r.when.ast.NativeRep().Expr()) {
-		result.Values = append(result.Values, a.read(at))
+		reading := a.read(at, left)
+		if !left.takes(&reading) {
+			result.Omitted = true
+			break
+		}
+		result.Values = append(result.Values, reading)
 	}
-	return result
+	return result, true
 }
 
 // result says in a word what a rule makes of a question.
@@ -129,10 +160,12 @@ func (r *rule) over(a *activation) (bool, error) {
 	return ok && until.Unix() <= at.Unix(), nil
 }
 
-func (a *activation) read(at place) playback.Reading {
+func (a *activation) read(at place, left *room) playback.Reading {
 	reading := playback.Reading{Name: at.String()}
 	if val, ok := a.at(at); ok {
-		if out, known, err := toJSON(val); err == nil && known {
+		if left != nil && !fits(val) {
+			reading.Known, reading.Omitted = true, true
+		} else if out, known, err := toJSON(val); err == nil && known {
 			reading.Value, reading.Known = out, len(at.keys) > 0 || !isZero(val)
 		}
 	}
@@ -146,6 +179,7 @@ type world struct {
 	scene    scene
 	rights   []givenGrant // what the viewer holds, in force or not
 	changes  []assignment
+	meter    *meter // of all activations; nil: each has its own
 }
 
 // assignment is one change: a value for a place, nil for none.
@@ -164,6 +198,10 @@ func (w *world) with(changes ...assignment) *world {
 func (w *world) activation() *activation {
 	a := &activation{constants: w.policy.constants}
 	a.ask(&w.question, w.scene)
+	if w.meter != nil {
+		a.meter = w.meter
+	}
+	a.meter.note(worldPrice)
 	for _, c := range w.changes {
 		a.put(c.at, c.value)
 	}

@@ -60,7 +60,7 @@ func (g given) explain(t *testing.T, document string) *playback.Explanation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := policy.ExplainGiven([]byte(document), text, policy.Options{})
+	x, err := policy.ExplainGiven(t.Context(), []byte(document), text, policy.Options{})
 	if err != nil {
 		t.Fatalf("ExplainGiven(%s): %v", text, err)
 	}

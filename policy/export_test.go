@@ -27,10 +27,13 @@ func (p *Policy) Bare(q *playback.Question) ([]cel.Program, cel.Activation) {
 	}
 	var programs []cel.Program
 	for _, r := range p.deny {
-		programs = append(programs, r.when.program)
+		programs = append(programs, r.when.program.Program)
 	}
 	for _, r := range p.allow {
-		programs = append(programs, r.when.program)
+		programs = append(programs, r.when.program.Program)
 	}
 	return programs, vars
 }
+
+// MaxWork bounds one evaluation.
+const MaxWork = maxWork

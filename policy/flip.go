@@ -64,7 +64,9 @@ func (c *collector) rule(r *rule) {
 	}
 }
 
-func (s *search) spent() bool { return s.tries >= maxTries }
+func (s *search) spent() bool { return s.tries >= maxTries || s.world.exhausted() }
+
+func (w *world) exhausted() bool { return w.meter != nil && w.meter.exhausted() != nil }
 
 // run returns the flips: those of one change, and for each allow rule that none
 // of them leads to the fewest changes that do.

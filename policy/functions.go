@@ -11,9 +11,9 @@ import (
 	"cel.dev/cel-go/common/types/ref"
 )
 
-// functions are what the rule language has beyond CEL and its extensions, for
+// ownFunctions are what the rule language has beyond CEL and its extensions, for
 // the questions that rights ask. They know no clock and touch nothing.
-type functions struct {
+type ownFunctions struct {
 	sets  map[string]*set
 	zones *zones
 }
@@ -32,7 +32,7 @@ const (
 )
 
 // options declares the functions to CEL, each with what it costs.
-func (f *functions) options() []cel.EnvOption {
+func (f *ownFunctions) options() []cel.EnvOption {
 	text, flag := cel.StringType, cel.BoolType
 	declare := func(name string, in []*cel.Type, out *cel.Type, call func([]string) ref.Val, costs ...cost.OverloadModelOption) []cel.EnvOption {
 		overload := name + "_overload"
@@ -71,7 +71,7 @@ func (f *functions) options() []cel.EnvOption {
 }
 
 // window declares inWindow(), the one that takes a time.
-func (f *functions) window() []cel.EnvOption {
+func (f *ownFunctions) window() []cel.EnvOption {
 	const overload = inWindowFunction + "_overload"
 	in := []*cel.Type{cel.TimestampType, cel.StringType, cel.StringType, cel.StringType}
 	return []cel.EnvOption{
@@ -95,7 +95,7 @@ func (f *functions) window() []cel.EnvOption {
 
 // misuse says what is wrong with a call of one of the functions that can be told
 // before anybody asks: a set that does not exist, a zone or time that is none.
-func (f *functions) misuse(call ast.CallExpr) string {
+func (f *ownFunctions) misuse(call ast.CallExpr) string {
 	args := call.Args()
 	switch call.FunctionName() {
 	case inSetFunction:

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/cost"
+	"cel.dev/cel-go/common/functions"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/ext"
 	"cel.dev/cel-go/interpreter"
@@ -21,7 +23,7 @@ const (
 	maxDepth       = 64     // of the syntax tree
 	maxRegex       = 200    // instructions of the compiled regular expression
 	maxNesting     = 2      // comprehensions within comprehensions
-	maxCost        = 10_000 // CEL's cost units, about half a millisecond (contract §5)
+	maxCost        = 10_000 // CEL's cost units, about half a millisecond (contract §5); see meter.go
 	maxCustomBytes = 1024   // all custom claims of a token (contract §4)
 )
 
@@ -30,13 +32,14 @@ type language struct {
 	env        *cel.Env
 	pseudonyms *pseudonyms
 	conditions *conditions
-	functions  *functions
+	functions  *ownFunctions
 	issuers    []string // the aliases that viewer.issuer can be; nil: not known
 	asked      []setUse // of named sets, by all expressions
+	bindings   map[string]*functions.Overload
 }
 
 func newLanguage(p *pseudonyms, named *conditions, sets map[string]*set) (*language, error) {
-	own := &functions{sets, &zones{}}
+	own := &ownFunctions{sets, &zones{}}
 	opts := []cel.EnvOption{
 		cel.OptionalTypes(),
 		cel.CrossTypeNumericComparisons(true),
@@ -69,14 +72,18 @@ func newLanguage(p *pseudonyms, named *conditions, sets map[string]*set) (*langu
 	if err != nil {
 		return nil, fmt.Errorf("setting up the rule language: %w", err)
 	}
-	return &language{env: env, pseudonyms: p, conditions: named, functions: own}, nil
+	bindings, err := bindingsOf(env)
+	if err != nil {
+		return nil, fmt.Errorf("setting up the rule language: %w", err)
+	}
+	return &language{env: env, pseudonyms: p, conditions: named, functions: own, bindings: bindings}, nil
 }
 
 // expression is a compiled CEL expression. Immutable.
 type expression struct {
-	source  string      // as it was written
-	ast     *cel.Ast    // with the named conditions in their places
-	program cel.Program // stops at maxCost where the cost has no static bound
+	source  string   // as it was written
+	ast     *cel.Ast // with the named conditions in their places
+	program *program // stops at maxCost where the cost has no static bound, and at maxWork
 	// readsGrants: it can see viewer.grants.
 	readsGrants bool
 	readsPlace  bool // request.country, region or asn
@@ -154,11 +161,11 @@ func (l *language) compile(source string) (*expression, []finding) {
 	if bounded && estimate.Max > maxCost || estimate.Min > maxCost {
 		return nil, whole("may cost %d, the limit is %d: shorten the lists it walks through", max(estimate.Min, estimate.Max), maxCost)
 	}
-	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(foldNetworks)}
+	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if !bounded {
 		opts = append(opts, cel.CostLimit(maxCost))
 	}
-	program, err := l.env.Program(checked, opts...)
+	program, err := l.program(checked.NativeRep(), opts...)
 	if err != nil {
 		return nil, whole("%s", err)
 	}
@@ -223,6 +230,8 @@ func (l *language) forbidden(checked *cel.Ast) (problem string) {
 		case problem != "":
 		case e.Kind() == ast.IdentKind && e.AsIdent() == conditionVariable:
 			problem = "condition is no value: write condition.NAME"
+		case takesAnythingAsOptional(checked.NativeRep(), e):
+			problem = "[?x] and {?k: x} take an optional, and x may be anything: write [?optional.of(x)]"
 		case e.Kind() == ast.StructKind:
 			problem = fmt.Sprintf("%s{…}: rules do not build objects", e.AsStruct().TypeName())
 		case e.Kind() == ast.CallKind && e.AsCall().FunctionName() == pseudonymFunction && l.pseudonyms == nil:
@@ -232,6 +241,24 @@ func (l *language) forbidden(checked *cel.Ast) (problem string) {
 		}
 	}))
 	return problem
+}
+
+// takesAnythingAsOptional reports whether a list or map is made with ? of a value
+// that may be no optional. The message of that error would hold the value in full,
+// each time.
+func takesAnythingAsOptional(checked *ast.AST, e ast.Expr) bool {
+	isAnything := func(member ast.Expr) bool { return checked.GetType(member.ID()).Kind() == types.DynKind }
+	switch e.Kind() {
+	case ast.ListKind:
+		members := e.AsList().Elements()
+		return slices.ContainsFunc(e.AsList().OptionalIndices(), func(i int32) bool { return isAnything(members[i]) })
+	case ast.MapKind:
+		return slices.ContainsFunc(e.AsMap().Entries(), func(entry ast.EntryExpr) bool {
+			return entry.AsMapEntry().IsOptional() && isAnything(entry.AsMapEntry().Value())
+		})
+	default:
+		return false
+	}
 }
 
 var errNotBool = errors.New("the condition is neither true nor false")
@@ -254,7 +281,7 @@ func (e *expression) holds(a *activation) (bool, error) {
 // is: it is evaluated with no variables at all, so that reading one is an
 // error.
 func (e *expression) constant() (value, ok bool) {
-	out, _, err := e.program.Eval(cel.NoVars())
+	out, err := e.program.runAlone()
 	b, isBool := out.(types.Bool)
 	return bool(b), err == nil && isBool
 }

@@ -179,7 +179,7 @@ func (f *formulas) outcome(e ast.Expr, a *activation) (logical, error) {
 	if err != nil {
 		return isError, err
 	}
-	v, _, err := program.Eval(a)
+	v, err := program.run(a, a.meter)
 	switch {
 	case err != nil:
 		return isError, err

@@ -18,7 +18,7 @@ type Metrics struct {
 	mu           sync.Mutex
 	environments map[playback.EnvironmentID]*published
 
-	decisions, errors, info, shadow *prometheus.Desc
+	decisions, errors, stopped, info, shadow *prometheus.Desc
 }
 
 // published is what an environment has in force.
@@ -29,10 +29,11 @@ type published struct {
 
 // counts is what is counted of one rule, or of questions that no rule decides.
 type counts struct {
-	decided    atomic.Uint64 // as the rule says: an allow rule's grants, a deny rule's refusals
-	notGranted atomic.Uint64 // refusals of types that the rule does not grant
-	broken     atomic.Uint64 // refusals because the rule could not be evaluated
-	errors     atomic.Uint64 // evaluations that failed, whatever became of the question
+	decided    atomic.Uint64             // as the rule says: an allow rule's grants, a deny rule's refusals
+	notGranted atomic.Uint64             // refusals of types that the rule does not grant
+	broken     atomic.Uint64             // refusals because the rule could not be evaluated
+	errors     atomic.Uint64             // evaluations that failed, whatever became of the question
+	stopped    [limitCount]atomic.Uint64 // those of them that a limit ended
 }
 
 // countsKey is what a rule's counts are found by when its document is replaced.
@@ -61,6 +62,10 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		errors: prometheus.NewDesc("playgate_policy_rule_errors_total",
 			"Evaluations of rules that failed. Then a deny rule refuses, an allow rule does not match, and a custom claim or an until refuses.",
 			[]string{"environment", "rule"}, nil),
+		stopped: prometheus.NewDesc("playgate_policy_stopped_total",
+			"Evaluations of rules that were ended by a limit, which are among playgate_policy_rule_errors_total: expression (one evaluation cost too much), "+
+				"request (all of a request together did; it is refused with policy_error) or deadline (the request's time was over; likewise).",
+			[]string{"environment", "rule", "limit"}, nil),
 		info: prometheus.NewDesc("playgate_policy_info",
 			"Always 1. The label revision is that of the rules in force, by role: policy or shadow.",
 			[]string{"environment", "role", "revision"}, nil),
@@ -162,7 +167,7 @@ func (m *Metrics) shadowOf(env playback.EnvironmentID) *shadowCounts {
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(out chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{m.decisions, m.errors, m.info, m.shadow} {
+	for _, desc := range []*prometheus.Desc{m.decisions, m.errors, m.stopped, m.info, m.shadow} {
 		out <- desc
 	}
 }
@@ -200,6 +205,9 @@ func (m *Metrics) collect(out chan<- prometheus.Metric, env string, e *published
 			occurred(m.decisions, r.counts.notGranted.Load(), r.id, "deny", string(playback.CodeTypeNotGranted))
 			occurred(m.decisions, r.counts.broken.Load(), r.id, "deny", string(playback.CodePolicyError))
 			occurred(m.errors, r.counts.errors.Load(), r.id)
+			for by := range limitCount {
+				occurred(m.stopped, r.counts.stopped[by].Load(), r.id, by.String())
+			}
 		}
 	}
 	if e.shadow != nil {

@@ -19,7 +19,7 @@ import (
 type part struct {
 	expr    ast.Expr
 	of      *cel.Ast
-	program cel.Program
+	program *program
 }
 
 // parts takes a condition apart. One whose parts cannot be evaluated by

@@ -159,6 +159,9 @@ func (a *activation) put(p place, v ref.Val) {
 	if !ok {
 		return
 	}
+	if m, isMap := o.member(p.field).(*sortedMap); isMap {
+		a.meter.note(uint64(len(m.vals)))
+	}
 	copied := *o
 	copied.members[p.field] = putMember(o.member(p.field), p.keys, v)
 	switch p.shape {

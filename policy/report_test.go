@@ -225,7 +225,7 @@ func TestCountsAgreeWithTheirNouns(t *testing.T) {
 		fmt.Sprintf(record, 2) + "x\ny\n": ": 2 decisions in 1 record, 2 lines that are no records left out\n",
 		fmt.Sprintf(record, 1):            "note: 1 was answered otherwise",
 	} {
-		report, err := policy.Diff(p, p, strings.NewReader(log), policy.DiffOptions{})
+		report, err := policy.Diff(t.Context(), p, p, strings.NewReader(log), policy.DiffOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"cmp"
+
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
@@ -99,6 +101,8 @@ type activation struct {
 	guessed     bool            // it was told something all the same
 	request     request
 	requested   object // the variable request
+	meter       *meter // counts what the evaluations cost
+	own         meter  // the meter, unless several activations share one
 
 	// What was made for this question; nil until a rule names it.
 	viewer, playback, asset, liveStream *object
@@ -115,7 +119,8 @@ type scene struct {
 	aside       bool
 	hurried     bool // nobody depends on the answer: what is read for it must not take long
 	environment *object
-	grants      []ref.Val // of a test that gives grants; nil: made from the question
+	grants      []ref.Val            // of a test that gives grants; nil: made from the question
+	budget      *playback.RuleBudget // nil: the question's
 }
 
 func (a *activation) ask(q *playback.Question, s scene) {
@@ -123,6 +128,8 @@ func (a *activation) ask(q *playback.Question, s scene) {
 	if q.Entitlements == nil {
 		a.rights = q.Grants
 	}
+	a.own = meter{budget: cmp.Or(s.budget, q.Budget)}
+	a.meter = &a.own
 	a.request = request{q, a.constants}
 	a.requested = object{shape: &shapes[requestShape], source: a}
 }
@@ -155,6 +162,8 @@ func (a *activation) ResolveName(name string) (any, bool) {
 		return a.liveStream, true
 	case "environment":
 		return a.environment, true
+	case meterVariable:
+		return a.meter, true
 	case "now":
 		if a.now == nil {
 			a.now = timestamp(a.question.Now)

@@ -295,4 +295,4 @@ func readMembers(text []byte) (members []string, numbers []int, problem string) 
 // can be in it.
 func (s *set) isTexts() bool { return len(s.texts) > 0 }
 
-func (f *functions) names() []string { return slices.Sorted(maps.Keys(f.sets)) }
+func (f *ownFunctions) names() []string { return slices.Sorted(maps.Keys(f.sets)) }

@@ -59,7 +59,7 @@ func NewShadowed(cfg ShadowConfig) *Shadowed {
 // Decide answers as the policy does.
 func (s *Shadowed) Decide(q *playback.Question) playback.Decision {
 	d := s.Policy.Decide(q)
-	other := s.cfg.Shadow.decide(q, scene{environment: s.cfg.Shadow.environment, aside: true, hurried: true})
+	other := s.cfg.Shadow.decide(q, scene{environment: s.cfg.Shadow.environment, aside: true, hurried: true, budget: apart(q.Budget)})
 	if anyUndecided(&d, &other) {
 		s.countResult(ShadowSkipped)
 		return d
@@ -70,6 +70,14 @@ func (s *Shadowed) Decide(q *playback.Question) playback.Decision {
 		s.log(q, result, d, other)
 	}
 	return d
+}
+
+// apart returns the shadow's own budget: it must not use up the request's.
+func apart(b *playback.RuleBudget) *playback.RuleBudget {
+	if b == nil {
+		return nil
+	}
+	return b.Apart()
 }
 
 func (s *Shadowed) countResult(result string) {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
@@ -335,7 +334,7 @@ func (r *textReader) constant(e ast.Expr) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	v, _, err := program.Eval(cel.NoVars())
+	v, err := program.runAlone()
 	text, ok := v.(types.String)
 	return string(text), ok && err == nil
 }
@@ -349,7 +348,7 @@ func (r *textReader) constantList(e ast.Expr) (list []string, ok bool) {
 	if err != nil {
 		return nil, false
 	}
-	v, _, err := program.Eval(cel.NoVars())
+	v, err := program.runAlone()
 	lister, isList := v.(traits.Lister)
 	if err != nil || !isList {
 		return nil, false

@@ -57,7 +57,11 @@ func (p *Policy) verdictsFor(a *activation) []verdict {
 	k := a.constants.standingOf(v)
 	if k.edition != p.edition {
 		a.viewer = k.viewer
-		k = &standing{k.viewer, p.edition, p.judge(a)}
+		verdicts := p.judge(a)
+		if a.meter.exhausted() != nil {
+			return nil // what was not asked must not be kept as open
+		}
+		k = &standing{k.viewer, p.edition, verdicts}
 		v.Memo.Keep(k)
 	}
 	if a.viewer = k.viewer; a.question.Entitlements != nil || len(a.grants()) > 0 {
@@ -74,6 +78,8 @@ func (p *Policy) judge(a *activation) []verdict {
 			continue
 		}
 		switch matches, err := r.when.holds(a); {
+		case endsRequest(err):
+			return verdicts
 		case err != nil:
 		case matches:
 			verdicts[r.index] = matched

@@ -134,11 +134,13 @@ func readBatch(c *fiber.Ctx, x *middleware.Exchange, v *jsonValue) (items []batc
 func (s *Server) issueAll(x *middleware.Exchange, items []batchItem) {
 	end := time.Now().Add(issueTimeout) //nolint:forbidigo // what waits runs on the real clock, whatever the tests inject
 	var next atomic.Int64
+	ruleWork := new(atomic.Uint64)
 	var workers sync.WaitGroup
 	for range min(batchWorkers, len(items)) {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(items); i = int(next.Add(1)) - 1 {
 				if items[i].k != nil {
+					items[i].k.RuleWork = ruleWork
 					s.issueItem(x, &items[i], time.Until(end))
 				}
 			}

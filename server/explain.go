@@ -31,13 +31,55 @@ func postExplain(s *Server, _ *compiled, c *fiber.Ctx, x *middleware.Exchange) e
 		return err
 	}
 	defer k.release()
+	done, refusal := s.beginExplaining(x.Environment.ID)
+	if refusal != nil {
+		return refusal
+	}
+	defer done()
 	ctx, cancel := context.WithTimeout(context.Background(), issueTimeout)
 	defer cancel()
 	explained, err := s.cfg.Explainer.Explain(ctx, mintingOf(x), &k.Request)
 	if err != nil {
 		return err
 	}
-	return sendData(c, x, explanationOf(x, k.Viewer, explained))
+	return sendExplanation(c, x, explanationOf(x, k.Viewer, explained))
+}
+
+// maxExplanation bounds the answer of POST /v1/explain, in bytes.
+const maxExplanation = 1 << 20
+
+// beginExplaining allows one explanation at a time in an environment: each takes
+// as much of a processor as thousands of requests for tokens.
+func (s *Server) beginExplaining(env playback.EnvironmentID) (done func(), refusal *playback.Error) {
+	if _, busy := s.explaining.LoadOrStore(env, true); busy {
+		return nil, playback.Errorf(playback.CodeRateLimited, "Another request of this environment is being explained: one at a time.").After(time.Second)
+	}
+	return func() { s.explaining.Delete(env) }, nil
+}
+
+// sendExplanation leaves out what is not needed to understand the answer where it
+// would be too long: first the viewer's grants, then the rules.
+func sendExplanation(c *fiber.Ctx, x *middleware.Exchange, e *explanation) error {
+	shorten := [...]func(){
+		func() { e.Grants, e.Idle = []heldJSON{}, []idleGrant{} },
+		func() {
+			for i := range e.Types {
+				e.Types[i].Rules = nil
+			}
+		},
+	}
+	for i := 0; ; i++ {
+		text, err := json.Marshal(map[string]any{"data": e})
+		if err != nil {
+			return fmt.Errorf("writing an answer: %w", err)
+		}
+		if len(text) <= maxExplanation || i == len(shorten) {
+			x.Buf = append(x.Buf[:0], text...)
+			return send(c, x)
+		}
+		shorten[i]()
+		e.Shortened = true
+	}
 }
 
 // readExplained reads the body of POST /v1/explain.
@@ -85,6 +127,8 @@ type explanation struct {
 	Notes       []string               `json:"notes,omitempty"`
 	Types       []explainedType        `json:"types"`
 	Plan        *explainedPlan         `json:"plan"`
+	// Shortened: the grants, or the rules of the types, were left out.
+	Shortened bool `json:"shortened,omitempty"`
 }
 
 // idleGrant is a grant that the viewer holds, and why the rules did not see it.

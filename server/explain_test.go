@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,7 +16,13 @@ import (
 )
 
 // Explain answers as an issuer does whose rules refuse video and nothing else.
-func (f *fakeIssuer) Explain(_ context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Explanation, error) {
+func (f *fakeIssuer) Explain(ctx context.Context, _ *issuer.Environment, req *issuer.Request) (*issuer.Explanation, error) {
+	f.mu.Lock()
+	explain := f.explain
+	f.mu.Unlock()
+	if explain != nil {
+		return explain(ctx, req)
+	}
 	if req.PlaybackID == "NONE" {
 		return nil, playback.Errorf(playback.CodeUnknownPlaybackID, "There is no such playback ID.")
 	}
@@ -41,6 +48,80 @@ func (f *fakeIssuer) Explain(_ context.Context, _ *issuer.Environment, req *issu
 		x.Plan = &issuer.Plan{Key: "K1", Lifetime: playback.Lifetime{L: 3600, Exp: 1_900_003_700}, Bound: issuer.BoundRule}
 	}
 	return x, nil
+}
+
+// explains replaces the explanation; nil takes that back.
+func (f *fakeIssuer) explains(explain func(context.Context, *issuer.Request) (*issuer.Explanation, error)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.explain = explain
+}
+
+// TestAnEnvironmentExplainsOneThingAtATime. Attack: many explanations at once,
+// each as expensive as thousands of requests.
+func TestAnEnvironmentExplainsOneThingAtATime(t *testing.T) {
+	t.Parallel()
+	k := start(t, options{})
+	operator := basicAuth(acmeOperator, secret)
+	begun, end := make(chan struct{}), make(chan struct{})
+	k.issuer.explains(func(ctx context.Context, req *issuer.Request) (*issuer.Explanation, error) {
+		if _, limited := ctx.Deadline(); !limited {
+			t.Error("an explanation has no deadline")
+		}
+		close(begun)
+		<-end
+		return &issuer.Explanation{Object: &playback.Object{ID: req.PlaybackID}}, nil
+	})
+	first := make(chan response, 1)
+	go func() { first <- k.post("/v1/explain", `{"playback_id":"PID1"}`, operator) }()
+	<-begun
+	second := k.post("/v1/explain", `{"playback_id":"PID1"}`, operator)
+	k.want(second, http.StatusTooManyRequests, playback.CodeRateLimited)
+	if second.Header.Get("Retry-After") != "1" {
+		t.Errorf("Retry-After %q, want 1", second.Header.Get("Retry-After"))
+	}
+	k.want(k.post("/v1/tokens", `{"playback_id":"PID1"}`, bearer(acmeViewer)), http.StatusOK, "")
+	close(end)
+	k.want(<-first, http.StatusOK, "")
+	k.issuer.explains(nil)
+	k.want(k.post("/v1/explain", `{"playback_id":"PID1"}`, operator), http.StatusOK, "")
+}
+
+// TestExplanationsAreAtMostOneMebibyte: what is not needed to understand the answer
+// is left out, and the answer says so.
+func TestExplanationsAreAtMostOneMebibyte(t *testing.T) {
+	t.Parallel()
+	k := start(t, options{})
+	operator := basicAuth(acmeOperator, secret)
+	var grants, rules int
+	k.issuer.explains(func(_ context.Context, req *issuer.Request) (*issuer.Explanation, error) {
+		x := &issuer.Explanation{Object: &playback.Object{ID: req.PlaybackID}}
+		for range grants {
+			x.Grants = append(x.Grants, playback.Held{ID: "g", Type: playback.HeldTicket, Attributes: map[string]any{"note": strings.Repeat("x", 2000)}})
+		}
+		explained := &playback.Explanation{Effect: "allow"}
+		for range rules {
+			explained.Rules = append(explained.Rules, playback.RuleResult{Rule: "r", When: strings.Repeat("x", 2000)})
+		}
+		x.Types = []issuer.TypeExplanation{{Type: playback.Video, Rules: explained}}
+		return x, nil
+	})
+	for _, c := range []struct {
+		grants, rules      int
+		shortened, noRules bool
+	}{{10, 10, false, false}, {1000, 10, true, false}, {1000, 1000, true, true}} {
+		grants, rules = c.grants, c.rules
+		r := k.post("/v1/explain", `{"playback_id":"PID1"}`, operator)
+		k.want(r, http.StatusOK, "")
+		if len(r.body) > 1<<20 {
+			t.Errorf("%d grants, %d rules: %d bytes", c.grants, c.rules, len(r.body))
+		}
+		data, _ := r.decode(t)["data"].(map[string]any)
+		kind, _ := data["types"].([]any)[0].(map[string]any)
+		if shortened := data["shortened"] == true; shortened != c.shortened || (kind["rules"] == nil) != c.noRules {
+			t.Errorf("%d grants, %d rules: shortened %v, rules %v", c.grants, c.rules, shortened, kind["rules"] != nil)
+		}
+	}
 }
 
 // fakePolicies has a shadow that may be put in force once.

@@ -187,6 +187,8 @@ type fakeIssuer struct {
 	// guarded by mu; the detector of races does not see that a request comes after what
 	// was set before it was sent: sockets are read behind its back
 	answer func(ctx context.Context, env *issuer.Environment, req *issuer.Request) (*issuer.Answer, error)
+	// explain replaces the explanation, likewise.
+	explain func(ctx context.Context, req *issuer.Request) (*issuer.Explanation, error)
 }
 
 func (f *fakeIssuer) Issue(ctx context.Context, env *issuer.Environment, req *issuer.Request) (*issuer.Answer, error) {

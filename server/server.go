@@ -141,6 +141,10 @@ type Server struct {
 	// warned is the configuration under which warnOfProxy has warned.
 	warned atomic.Pointer[Snapshot]
 
+	// explaining has the environments for which something is being explained, by
+	// playback.EnvironmentID.
+	explaining sync.Map
+
 	draining atomic.Bool
 	sampling atomic.Uint64 // a middleware.Sampling
 
