@@ -24,13 +24,13 @@ const (
 // answers with.
 func transportCodes() []playback.CodeDoc {
 	return []playback.CodeDoc{
-		{Code: codeInvalidRequest, Kind: playback.InvalidParameters, Meaning: "What was sent is not a complete HTTP/1.1 request."},
+		{Code: codeInvalidRequest, Kind: playback.InvalidParameters, Meaning: "What was sent is not one complete and well-formed HTTP/1.1 request. The connection is closed."},
 		{Code: codeRequestTimeout, Kind: kindRequestTimeout, Meaning: "The request did not arrive within 5 seconds."},
 	}
 }
 
 func invalidRequest() *playback.Error {
-	return &playback.Error{Kind: playback.InvalidParameters, Code: codeInvalidRequest, Message: "This is not a complete HTTP/1.1 request."}
+	return &playback.Error{Kind: playback.InvalidParameters, Code: codeInvalidRequest, Message: "This is not a complete and well-formed HTTP/1.1 request."}
 }
 
 func requestTimeout() *playback.Error {
