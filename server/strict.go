@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -73,7 +74,7 @@ type strictTLSConn struct {
 	secure *tls.Conn
 }
 
-func (c *strictTLSConn) Handshake() error { return c.secure.Handshake() }
+func (c *strictTLSConn) Handshake() error { return c.secure.HandshakeContext(context.Background()) }
 
 func (c *strictTLSConn) ConnectionState() tls.ConnectionState { return c.secure.ConnectionState() }
 
@@ -82,7 +83,7 @@ func (c *strictTLSConn) ConnectionState() tls.ConnectionState { return c.secure.
 func checkTarget(h *fasthttp.RequestHeader) error {
 	host, target := h.Host(), h.RequestURI()
 	if len(host) > 0 && !isHost(host) {
-		return invalidRequest().Because(errors.New("Host is not a name or an address with an optional port"))
+		return invalidRequest().Because(errors.New("the field Host is not a name or an address with an optional port"))
 	}
 	if target[0] == '/' || len(target) == 1 { // fasthttp allows "*" for OPTIONS alone
 		return nil
@@ -110,28 +111,16 @@ func checkTarget(h *fasthttp.RequestHeader) error {
 // digits, "-", "_", "~" and ".", an IPv4 address, or an IPv6 address in brackets.
 // RFC 3986 has names of other characters too, none of which is in DNS.
 func isHost(text []byte) bool {
-	name, port := text, []byte(nil)
-	if text = bytes.TrimPrefix(text, []byte("[")); len(text) < len(name) {
-		end := bytes.IndexByte(text, ']')
-		if end < 0 {
-			return false
-		}
-		address, err := netip.ParseAddr(string(text[:end]))
-		if err != nil || !address.Is6() || address.Zone() != "" {
-			return false
-		}
-		port = text[end+1:]
-	} else {
-		n := 0
-		for n < len(text) && isNameByte(text[n]) {
-			n++
-		}
-		if n == 0 {
-			return false
-		}
-		port = text[n:]
+	if inner, bracket := bytes.CutPrefix(text, []byte("[")); bracket {
+		literal, port, closed := bytes.Cut(inner, []byte("]"))
+		address, err := netip.ParseAddr(string(literal))
+		return closed && err == nil && address.Is6() && address.Zone() == "" && isPort(port)
 	}
-	return isPort(port)
+	n := 0
+	for n < len(text) && isNameByte(text[n]) {
+		n++
+	}
+	return n > 0 && isPort(text[n:])
 }
 
 func isNameByte(c byte) bool {
