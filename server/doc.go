@@ -7,16 +7,18 @@
 // (middleware), what they may watch (policy, behind the issuer) or how a token
 // is made. It opens no listener: the app does, and passes it to Serve.
 //
+// What fasthttp parses has been checked before: bytes that RFC 9112 gives more than
+// one reading are refused (framing, checkTarget).
+//
 // A Server is safe for concurrent use. Each request works on one Snapshot and
 // on memory of its own; what is handed to the issuer is copied out of fiber's
 // buffers, which are reused as soon as the handler returns.
 //
-// If an attacker controls the request (they do), it is refused unless its bytes
-// have one reading by RFC 9112. They can make the server read 16 KiB of headers
-// and the route's limit of body, parse it in time linear in its size with bounded
-// nesting, and get one refusal with a fixed text. No byte of theirs reaches a
-// Location, a token or a log line unless it passed a closed grammar or an
-// encoder. With an access token that has system permissions they can make,
-// switch and delete the signing keys of its one environment; pages of other
-// origins cannot do that in an operator's name.
+// If an attacker controls the request (they do), they can make the server read
+// 16 KiB of headers and the route's limit of body, parse it in time linear in
+// its size with bounded nesting, and get one refusal with a fixed text. No
+// byte of theirs reaches a Location, a token or a log line unless it passed a
+// closed grammar or an encoder. With an access token that has system permissions
+// they can make, switch and delete the signing keys of its one environment;
+// pages of other origins cannot do that in an operator's name.
 package server

@@ -86,6 +86,9 @@ func ourReadings(s *server.Server, sent []byte) (out []reading) {
 func theirReadings(sent []byte) (out []reading, stopped bool) {
 	r := bufio.NewReader(bytes.NewReader(sent))
 	for {
+		if blank, _ := r.Peek(2); string(blank) == "\r\n" { // RFC 9112 §2.2, which net/http leaves to its callers
+			_, _ = r.Discard(len(blank))
+		}
 		req, err := http.ReadRequest(r)
 		if err != nil {
 			return out, errors.As(err, new(*url.Error))
