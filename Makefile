@@ -9,6 +9,7 @@ PKGS     ?= ./...
 CONFIG   ?= configs/playgate.yaml
 CONFIGS  ?= configs/*.yaml
 FUZZTIME ?= 10s
+SOAK     ?= 10m
 OUT      ?= bin/playgate
 # What `playgate version` says; empty where there is no git, and then Go's own stamp counts.
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
@@ -63,6 +64,14 @@ race: ## Test PKGS with the race detector; installs nothing
 .PHONY: fuzz
 fuzz: ## Run each fuzz target in PKGS for FUZZTIME (10s)
 	tools/fuzz.sh $(FUZZTIME) $(PKGS)
+
+.PHONY: soak
+soak: ## Load the real binary for SOAK (10m) and fail if it grows; SOAK_STORE=postgres for the other store
+	SOAK=$(SOAK) $(GO) test ./e2e -run '^TestSoak$$' -count=1 -v -timeout 0 $(TESTFLAGS)
+
+.PHONY: chaos
+chaos: ## Run the fault tests of the real binary alone
+	$(GO) test ./e2e -run '^TestChaos' -count=1 -v -timeout 20m $(TESTFLAGS)
 
 .PHONY: leak
 leak: ## Look for a dependence of signing times on keys (a quiet machine, 20 minutes)

@@ -17,11 +17,9 @@ import (
 func Host(c *fiber.Ctx, x *Exchange) {
 	x.Secure = c.Context().IsTLS()
 	// In absolute form the target's host wins over the header's (RFC 9112
-	// §3.2.2); fasthttp has decided that here.
+	// §3.2.2); fasthttp has decided that here, and the server has refused a
+	// request in which they differ or one of them has user information.
 	x.Authority = utils.UnsafeString(c.Request().URI().Host())
-	if bytes.IndexByte(c.Request().Header.Host(), '@') >= 0 {
-		x.Authority = "" // fasthttp drops user information (RFC 9110 §4.2.4); what is left names nobody
-	}
 	if x.Proxied {
 		if host := rightmost(c, fiber.HeaderXForwardedHost); host != "" {
 			x.Authority = host

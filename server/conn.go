@@ -66,6 +66,12 @@ func newConn(inner net.Conn, patience time.Duration) *conn {
 
 // timed returns the connection that keeps the timeouts, nil if there is none.
 func timed(c net.Conn) *conn {
+	switch strict := c.(type) {
+	case *strictConn:
+		c = strict.Conn
+	case *strictTLSConn:
+		c = strict.Conn
+	}
 	if secure, ok := c.(*tls.Conn); ok {
 		c = secure.NetConn()
 	}

@@ -38,6 +38,11 @@ func (s *Server) dispatch(c *fiber.Ctx, x *middleware.Exchange) error {
 // request is answered already.
 func (s *Server) route(c *fiber.Ctx, x *middleware.Exchange) (*compiled, error) {
 	middleware.ClientIP(c, x)
+	if err := checkTarget(&c.Request().Header); err != nil {
+		c.Context().SetConnectionClose()
+		timed(c.Context().Conn()).linger()
+		return nil, err
+	}
 	s.warnOfProxy(c, x)
 	middleware.Host(c, x)
 	r, values := s.routes.find(c.Path(), x.Root)

@@ -7,6 +7,9 @@
 // (middleware), what they may watch (policy, behind the issuer) or how a token
 // is made. It opens no listener: the app does, and passes it to Serve.
 //
+// What fasthttp parses has been checked before: bytes that RFC 9112 gives more than
+// one reading are refused (framing, checkTarget).
+//
 // A Server is safe for concurrent use. Each request works on one Snapshot and
 // on memory of its own; what is handed to the issuer is copied out of fiber's
 // buffers, which are reused as soon as the handler returns.

@@ -25,14 +25,14 @@ const (
 // answers with.
 func transportCodes() []playback.CodeDoc {
 	return []playback.CodeDoc{
-		{Code: codeInvalidRequest, Kind: playback.InvalidParameters, Meaning: "What was sent is not a complete HTTP/1.1 request."},
+		{Code: codeInvalidRequest, Kind: playback.InvalidParameters, Meaning: "What was sent is not one complete and well-formed HTTP/1.1 request. The connection is closed."},
 		{Code: codeRequestTimeout, Kind: kindRequestTimeout, Meaning: "The request did not arrive within 5 seconds."},
 		{Code: codeOverloaded, Kind: playback.ServiceUnavailable, Meaning: "The memory limit has no room for the request's body beside those of others; wait for Retry-After."},
 	}
 }
 
 func invalidRequest() *playback.Error {
-	return &playback.Error{Kind: playback.InvalidParameters, Code: codeInvalidRequest, Message: "This is not a complete HTTP/1.1 request."}
+	return &playback.Error{Kind: playback.InvalidParameters, Code: codeInvalidRequest, Message: "This is not a complete and well-formed HTTP/1.1 request."}
 }
 
 func requestTimeout() *playback.Error {

@@ -3,6 +3,8 @@ package server
 import (
 	"net"
 	"time"
+
+	"github.com/valyala/fasthttp"
 )
 
 // Nonblocking is what becomes of a connection that was accepted.
@@ -41,4 +43,21 @@ func (c Conn) Rest(now time.Time) { c.rest(now, 0) }
 func (c Conn) Linger(half interface{ CloseWrite() error }) {
 	c.half = half
 	c.linger()
+}
+
+// NewStrictConn returns a connection that is read from as far as it is well-formed.
+func NewStrictConn(inner net.Conn) net.Conn { return newStrictConn(inner) }
+
+// ServeRequests gives a handler the requests of a connection in place of the server's
+// own, those that the server would refuse for their target or Host left out.
+func (s *Server) ServeRequests(c net.Conn, handle func(*fasthttp.RequestCtx)) error {
+	fast := s.app.Server()
+	fast.Handler = func(rc *fasthttp.RequestCtx) {
+		if checkTarget(&rc.Request.Header) != nil {
+			rc.SetConnectionClose()
+			return
+		}
+		handle(rc)
+	}
+	return fast.ServeConn(newStrictConn(c))
 }

@@ -215,9 +215,9 @@ func New(cfg Config) *Server {
 func (s *Server) Serve(l net.Listener, secure *tls.Config) error {
 	l = s.connections.Listen(l)
 	if secure == nil {
-		return s.serve(timedListener{l, readTimeout})
+		return s.serve(strictListener{timedListener{l, readTimeout}})
 	}
-	return s.serve(tls.NewListener(timedListener{l, handshakeTimeout + readTimeout}, secure))
+	return s.serve(strictListener{tls.NewListener(timedListener{l, handshakeTimeout + readTimeout}, secure)})
 }
 
 func (s *Server) serve(l net.Listener) error {

@@ -20,8 +20,9 @@ programs=(
 	node=nodejs          # the client SDKs that must accept our tokens
 	chromium=chromium    # the demo page with its player
 	wrk=wrk              # load for the benchmarks
-	nginx=nginx          # a file that the benchmarks measure against
-	haproxy=haproxy      # checks viewer tokens in the benchmarks
+	nginx=nginx          # a proxy in front, in tests; a file that the benchmarks measure against
+	haproxy=haproxy      # the same; checks viewer tokens in the benchmarks
+	caddy=caddy          # a proxy in front, in tests
 	initdb=postgresql    # the store of many replicas
 	shellcheck=shellcheck # lint of the scripts
 )
