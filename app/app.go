@@ -138,9 +138,7 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 			return a.state.Load().keepRetired(env, key)
 		},
 	})
-	pool := signer.NewPool(signer.Config{
-		Ring: a.ring, Concurrency: cfg.Signer.Concurrency, Queue: cfg.Signer.Queue, Now: a.clock.Steady, Registerer: registry,
-	})
+	pool := signer.NewPool(signer.Config{Ring: a.ring, Concurrency: cfg.Signer.Concurrency, Queue: cfg.Signer.Queue, Now: a.clock.Steady, Registerer: registry})
 	a.life.onStop("the signer", func(context.Context) error { pool.Stop(); return nil })
 
 	if err := a.openGeo(cfg, registry); err != nil {

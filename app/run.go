@@ -34,6 +34,31 @@ func Signals() (signals <-chan os.Signal, stop func()) {
 	}
 }
 
+// NewUnlessSignalled is New, and returns ErrStopped when SIGTERM or SIGINT comes
+// first: a file system or a database that is asked may not answer. Nothing has
+// been acknowledged by then, so what was begun is left to the end of the process.
+func NewUnlessSignalled(opts Options, signals <-chan os.Signal) (*App, error) {
+	type result struct {
+		app *App
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		a, err := New(opts)
+		done <- result{a, err}
+	}()
+	for {
+		select {
+		case r := <-done:
+			return r.app, r.err
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				return nil, ErrStopped
+			}
+		}
+	}
+}
+
 // Run starts the gateway, reloads on SIGHUP, and stops it on SIGTERM, SIGINT,
 // the end of ctx, or a listener's failure. A second SIGTERM or SIGINT stops it at
 // once: neither drain_delay nor requests under way hold it up any longer. nil

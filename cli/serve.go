@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/playgate/playgate/app"
@@ -17,7 +18,10 @@ func (c *serveCommand) Run(p *Process) error {
 	defer stop()
 	log := p.lastWords()
 	p.preventCoreDumps()
-	gateway, err := app.New(app.Options{Path: c.Config, Environ: p.Environ, Log: log, Build: build()})
+	gateway, err := app.NewUnlessSignalled(app.Options{Path: c.Config, Environ: p.Environ, Log: log, Build: build()}, signals)
+	if errors.Is(err, app.ErrStopped) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -189,8 +189,7 @@ func (g *gateway) wait() error {
 		return err
 	case <-time.After(40 * time.Second):
 		g.signal(syscall.SIGQUIT) // for the stacks
-		<-g.exited
-		g.t.Fatalf("the gateway does not end\n%s", g.log)
+		g.t.Fatalf("the gateway does not end, and then with %v\n%s", <-g.exited, g.log)
 		return nil
 	}
 }

@@ -23,8 +23,10 @@ func TestRefusalsHaveACause(t *testing.T) {
 		"a rule that cannot be evaluated": {func(w *world, _ *issuer.Request) {
 			w.rules[playback.Video] = playback.Decision{Rule: "r", Refusal: playback.Errorf(playback.CodePolicyError, "No.").Because(errors.New("division by zero"))}
 		}, "division by zero"},
-		"a parameter that is not granted": {func(_ *world, r *issuer.Request) { r.Params = params(t, playback.Video, "max_resolution", "720p") },
-			"rule allow: max_resolution: cannot be chosen here"},
+		"a parameter that is not granted": {
+			func(_ *world, r *issuer.Request) { r.Params = params(t, playback.Video, "max_resolution", "720p") },
+			"rule allow: max_resolution: cannot be chosen here",
+		},
 		"a file that is not granted": {func(w *world, r *issuer.Request) {
 			w.rules[playback.Video], r.File = allow(playback.Grant{Renditions: []string{"audio.m4a"}}), "720p.mp4"
 		}, `rule allow grants the renditions ["audio.m4a"], not 720p.mp4`},

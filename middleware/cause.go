@@ -73,7 +73,7 @@ func (x *Exchange) unlisted(origin string) error {
 		more = fmt.Sprintf(" and %d more", len(listed)-most)
 		listed = listed[:most]
 	}
-	return fmt.Errorf("Origin is %.200q; want %.200q, or one of cors_origins %q%s", origin, x.ownOrigin(), listed, more)
+	return fmt.Errorf("the Origin is %.200q; want %.200q, or one of cors_origins %q%s", origin, x.ownOrigin(), listed, more)
 }
 
 // ownOrigin returns the origin of the request's own URL.

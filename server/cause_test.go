@@ -24,12 +24,18 @@ func TestRefusalsAreLoggedWithTheirCause(t *testing.T) {
 		status int
 		cause  string
 	}{
-		{"a listed origin is wanted", message("GET", token, "", []string{"Cookie: vc=" + acmeViewer, evil}), 403,
-			`Origin is "https://evil.example"; want "http://play.acme.example", or one of cors_origins ["https://www.acme.example"]`},
-		{"a browser that says cross-site", message("GET", token, "", []string{"Cookie: vc=" + acmeViewer, "Sec-Fetch-Site: cross-site"}), 403,
-			`there is no Origin, and Sec-Fetch-Site is "cross-site"; want same-origin, same-site or none`},
-		{"no browser", message("GET", token, "", []string{"Cookie: vc=" + acmeViewer}), 403,
-			"there is no Origin, and there is no Sec-Fetch-Site; want same-origin, same-site or none"},
+		{
+			"a listed origin is wanted", message("GET", token, "", []string{"Cookie: vc=" + acmeViewer, evil}), 403,
+			`the Origin is "https://evil.example"; want "http://play.acme.example", or one of cors_origins ["https://www.acme.example"]`,
+		},
+		{
+			"a browser that says cross-site", message("GET", token, "", []string{"Cookie: vc=" + acmeViewer, "Sec-Fetch-Site: cross-site"}), 403,
+			`there is no Origin, and Sec-Fetch-Site is "cross-site"; want same-origin, same-site or none`,
+		},
+		{
+			"no browser", message("GET", token, "", []string{"Cookie: vc=" + acmeViewer}), 403,
+			"there is no Origin, and there is no Sec-Fetch-Site; want same-origin, same-site or none",
+		},
 		{"two origins", message("GET", token, "", []string{"Cookie: vc=" + acmeViewer, evil, evil}), 403, "there are several Origin headers"},
 		{"management from another page", message("GET", "/v1/signing-keys", "", []string{basicAuth(acmeOperator, secret), "Sec-Fetch-Site: same-site"}), 403, `Sec-Fetch-Site is "same-site"`},
 

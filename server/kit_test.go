@@ -362,7 +362,7 @@ func start(t testing.TB, o options) *kit {
 // checkCauses checks that every refusal of a test has its cause in the log.
 func (k *kit) checkCauses() {
 	k.t.Helper()
-	for _, line := range strings.Split(strings.TrimSpace(k.log.text()), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(k.log.text()), "\n") {
 		var l struct {
 			Message string `json:"msg"`
 			Status  int    `json:"status"`

@@ -242,6 +242,9 @@ func (s *Server) serve(l net.Listener) error {
 // connection. The server goes on answering.
 func (s *Server) Drain() { s.draining.Store(true) }
 
+// lastRequests is how long a stop waits for requests whose header is on its way.
+const lastRequests = 500 * time.Millisecond
+
 // Shutdown stops accepting, lets the requests under way finish until the
 // context ends, and returns the context's error if some did not. It may be
 // called before Serve and more than once.
@@ -257,6 +260,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		_ = l.Close() // fasthttp closes it again and returns the error
 	}
 	defer s.log.Flush()
+	// fasthttp waits for new connections until they have sent a request or five
+	// seconds are over. Browsers and balancers open some that they do not use.
+	silent := time.AfterFunc(lastRequests, s.connections.CloseIdle)
+	defer silent.Stop()
 	if err := s.app.ShutdownWithContext(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("waiting for requests under way: %w", err)
 	}

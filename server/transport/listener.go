@@ -55,6 +55,10 @@ func New(cfg Config) *Connections {
 	}
 }
 
+// CloseIdle closes the connections on which no request is under way: those without
+// one, and those that have sent a part of a header.
+func (c *Connections) CloseIdle() { c.table.closeIdle() }
+
 // Listen returns a Listener over another one, which it closes.
 func (c *Connections) Listen(inner net.Listener) *Listener {
 	l := &Listener{Listener: inner, connections: c, closed: make(chan struct{})}

@@ -169,6 +169,13 @@ func (t *table) evictLocked(may func(c *Conn, since int64) bool, least int, need
 	}
 }
 
+// closeIdle closes the connections on which no request is under way.
+func (t *table) closeIdle() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.evictLocked(func(c *Conn, _ int64) bool { return !c.receiving.Load() }, len(t.conns), func() bool { return false })
+}
+
 func (t *table) remove(c *Conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
