@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -49,6 +50,7 @@ func TestTheAdminListenerOnLoopbackIsForItsOwnNames(t *testing.T) {
 		{":9090", everywhere, "metrics.example", 200},
 	} {
 		server := newAdminServer(adminConfig{
+			log: slog.New(slog.DiscardHandler),
 			ready: func() readiness { return readiness{Status: statusReady} }, gatherer: prometheus.NewRegistry(), pprof: true,
 			hosts: adminHosts(test.listen, test.bound),
 		})
@@ -67,7 +69,7 @@ func TestTheAdminListenerOnLoopbackIsForItsOwnNames(t *testing.T) {
 // TestTheAdminListenerWaitsForNobody: every direction has its timeout.
 func TestTheAdminListenerWaitsForNobody(t *testing.T) {
 	t.Parallel()
-	server := newAdminServer(adminConfig{gatherer: prometheus.NewRegistry()})
+	server := newAdminServer(adminConfig{log: slog.New(slog.DiscardHandler), gatherer: prometheus.NewRegistry()})
 	for name, timeout := range map[string]time.Duration{
 		"header": server.ReadHeaderTimeout, "request": server.ReadTimeout, "answer": server.WriteTimeout, "idle": server.IdleTimeout,
 	} {
@@ -79,7 +81,7 @@ func TestTheAdminListenerWaitsForNobody(t *testing.T) {
 
 // TestATraceMayTakeLongerThanTheReadTimeout, which would end its request.
 func TestATraceMayTakeLongerThanTheReadTimeout(t *testing.T) { //nolint:paralleltest // the process has one execution trace
-	server := newAdminServer(adminConfig{gatherer: prometheus.NewRegistry(), pprof: true})
+	server := newAdminServer(adminConfig{log: slog.New(slog.DiscardHandler), gatherer: prometheus.NewRegistry(), pprof: true})
 	server.ReadTimeout = time.Second
 	var ended error
 	inner := server.Handler
