@@ -50,7 +50,7 @@ func TestTheAdminListenerOnLoopbackIsForItsOwnNames(t *testing.T) {
 		{":9090", everywhere, "metrics.example", 200},
 	} {
 		server := newAdminServer(adminConfig{
-			log: slog.New(slog.DiscardHandler),
+			log:   slog.New(slog.DiscardHandler),
 			ready: func() readiness { return readiness{Status: statusReady} }, gatherer: prometheus.NewRegistry(), pprof: true,
 			hosts: adminHosts(test.listen, test.bound),
 		})

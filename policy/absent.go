@@ -23,21 +23,43 @@ func (p *Policy) absentWarnings(r *rule) []string {
 		return nil
 	}
 	checked := r.when.ast.NativeRep()
-	members := membersRead(checked.Expr())
-	if len(members) == 0 {
-		return nil
-	}
 	f := &formulas{language: p.language, checked: checked}
-	root := f.parse(checked.Expr())
-	a := &activation{constants: p.constants}
-	a.ask(&playback.Question{Object: &playback.Object{}, Now: testNow()}, scene{environment: p.environment})
 	var found []string
-	for _, at := range members {
-		if text := f.absentWarning(root, at, a); text != "" {
-			found = append(found, text)
+	if members := membersRead(checked.Expr()); len(members) > 0 {
+		root := f.parse(checked.Expr())
+		a := &activation{constants: p.constants}
+		a.ask(&playback.Question{Object: &playback.Object{}, Now: testNow()}, scene{environment: p.environment})
+		for _, at := range members {
+			if text := f.absentWarning(root, at, a); text != "" {
+				found = append(found, text)
+			}
 		}
 	}
-	return found
+	if len(found) > 0 {
+		return found
+	}
+	return p.bareWarning(f)
+}
+
+// bareWarning says that a condition cannot be evaluated for a question that has
+// nothing but what every question has, whatever the reason.
+func (p *Policy) bareWarning(f *formulas) []string {
+	known := &playback.Object{ID: "x", Known: true, Policy: playback.PolicySigned, Asset: &playback.Asset{ID: "x", Status: playback.AssetReady}}
+	for _, bare := range []struct {
+		whose  string
+		viewer *playback.Viewer
+		object *playback.Object
+	}{
+		{"an anonymous viewer without an address, for a playback ID that is not in the catalogue", &playback.Viewer{}, &playback.Object{ID: "x", Policy: playback.PolicySigned}},
+		{"a viewer without claims and address, for an asset without meta", &playback.Viewer{Issuer: "x", ID: "x", Authenticated: true}, known},
+	} {
+		a := &activation{constants: p.constants}
+		a.ask(&playback.Question{Viewer: bare.viewer, Object: bare.object, Client: &playback.Client{}, Now: testNow()}, scene{environment: p.environment})
+		if _, err := f.outcome(f.checked.Expr(), a); err != nil {
+			return []string{fmt.Sprintf("refuses %s, because it cannot be evaluated then (%.200s): a deny rule that cannot be evaluated denies", bare.whose, err)}
+		}
+	}
+	return nil
 }
 
 // membersRead lists the members of maps that an expression reads, each by its

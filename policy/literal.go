@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -89,12 +90,39 @@ func (c *literalCheck) comparison(e ast.Expr, s scope) {
 		c.predicate(e, s)
 	case "orValue", "hasValue", "value":
 		c.absentOf(e)
+	case "getHours", "getMinutes", "getSeconds", "getMilliseconds", "getDayOfWeek", "getDate", "getDayOfMonth", "getDayOfYear", "getMonth", "getFullYear":
+		c.zone(e)
 	case inSetFunction:
 		if name, ok := literalText(args[0]); ok {
 			what := c.texts(args[1], s)
 			c.asked = append(c.asked, setUse{name, what, c.source(args[1])})
 		}
 	}
+}
+
+// zone reports a time zone that does not exist: the call fails whoever asks. One
+// with a colon is an offset from UTC.
+func (c *literalCheck) zone(e ast.Expr) {
+	call := e.AsCall()
+	if !call.IsMemberFunction() || len(call.Args()) != 1 {
+		return
+	}
+	name, ok := literalText(call.Args()[0])
+	if !ok || strings.Contains(name, ":") {
+		return
+	}
+	if _, err := c.language.functions.zones.find(name); err != nil {
+		c.findings = append(c.findings, c.at(e, fmt.Sprintf("%s(): %s", call.FunctionName(), err)))
+	}
+}
+
+// at is a finding about an expression.
+func (c *literalCheck) at(e ast.Expr, message string) finding {
+	f := finding{message: message}
+	if start := c.checked.SourceInfo().GetStartLocation(e.ID()); start.Line() > 0 {
+		f.line, f.column = start.Line(), start.Column()+1
+	}
+	return f
 }
 
 // absentOf reports orValue() of a claim that is read as if it were always there:
@@ -115,11 +143,7 @@ func (c *literalCheck) absentOf(e ast.Expr) {
 	if len(call.Args()) == 1 {
 		args = "(" + c.source(call.Args()[0]) + ")"
 	}
-	f := finding{message: fmt.Sprintf("%s() is of what may be absent: write %s.%s%s", call.FunctionName(), optionalPlace(at), call.FunctionName(), args)}
-	if start := c.checked.SourceInfo().GetStartLocation(e.ID()); start.Line() > 0 {
-		f.line, f.column = start.Line(), start.Column()+1
-	}
-	c.findings = append(c.findings, f)
+	c.findings = append(c.findings, c.at(e, fmt.Sprintf("%s() is of what may be absent: write %s.%s%s", call.FunctionName(), optionalPlace(at), call.FunctionName(), args)))
 }
 
 // compareLists compares two lists of one length, member by member.

@@ -164,3 +164,50 @@ func TestClaimsWithoutWhichADenyRuleCannotBeEvaluated(t *testing.T) {
 		}
 	}
 }
+
+// TestConditionsThatFailForABareQuestion: whatever it is that a deny rule needs, who
+// does not have it is refused, so the check says so.
+func TestConditionsThatFailForABareQuestion(t *testing.T) {
+	t.Parallel()
+	const note = "because it cannot be evaluated then"
+	for _, condition := range []string{
+		`viewer.claims.?org.orValue({}).banned == true`,
+		`viewer.claims.?age.orValue("") < 18`,
+		`timestamp(asset.meta.?release.orValue("")) > now`,
+		`cidr("10.0.0.0/8").containsIP(request.ip)`,
+		`ip(request.ip).isLoopback()`,
+		`playback.known && timestamp(asset.meta.?released.orValue("")) > now`,
+		`viewer.authenticated && ip(request.ip).isLoopback()`,
+	} {
+		if found := warningsOf(t, ruleOf("deny", condition), note, policy.Options{}); len(found) != 1 {
+			t.Errorf("deny %s: %q, want one warning", condition, found)
+		}
+		if found := warningsOf(t, ruleOf("allow", condition), note, policy.Options{}); len(found) > 0 {
+			t.Errorf("allow %s: %q", condition, found)
+		}
+	}
+	for _, condition := range []string{
+		`viewer.claims.?org.?banned.orValue(false) == true`, `isIP(request.ip) && cidr("10.0.0.0/8").containsIP(request.ip)`,
+		`has(asset.meta.release) && timestamp(asset.meta.release) > now`, `request.country == "KP"`, `asset.duration > 3600.0`,
+		`viewer.grants.exists(g, g.type == "rental")`, `request.user_agent.contains("bot")`, `live_stream.status == "idle"`,
+	} {
+		if found := warningsOf(t, ruleOf("deny", condition), note, policy.Options{}); len(found) > 0 {
+			t.Errorf("deny %s: %q", condition, found)
+		}
+	}
+}
+
+// TestTimeZonesAreCheckedAtLoad: a rule with one that does not exist fails whoever
+// asks.
+func TestTimeZonesAreCheckedAtLoad(t *testing.T) {
+	t.Parallel()
+	for condition, valid := range map[string]bool{
+		`now.getHours("Europe/Berlin") < 6`: true, `now.getHours("UTC") < 6`: true, `now.getHours("+02:00") < 6`: true, `now.getHours() < 6`: true,
+		`now.getHours("Europe/Berlim") < 6`: false, `now.getDayOfWeek("CET+1x") == 0`: false, `now.getMonth("Local") == 3`: false,
+	} {
+		_, err := policy.Compile([]byte(ruleOf("allow", condition)), policy.Options{})
+		if valid != (err == nil) || err != nil && !strings.Contains(err.Error(), "is not a time zone such as Europe/Berlin or UTC") {
+			t.Errorf("%s: %v, want valid: %v", condition, err, valid)
+		}
+	}
+}
