@@ -3,7 +3,8 @@ package transport
 // ConnectionCost is what a connection takes of Limits.Bytes while nothing is
 // reserved for it: the buffers of its header and of its answer, the first 4 KiB of
 // a body, what the header became when it was parsed, and its goroutine's stack.
-// TestChaosUnfinishedHeaders measures it.
+// It is an estimate: TestChaosUnfinishedHeaders sends as many headers as it lets in
+// and looks whether they fit into the memory.
 const ConnectionCost = 48 << 10
 
 // The descriptors that are kept for everything but connections of the listener:
