@@ -26,7 +26,7 @@ const container = 256 << 20
 func confined(t *testing.T, content files) *gateway {
 	t.Helper()
 	if raceEnabled {
-		t.Skip("the race detector takes several times the memory; the tests run without it, too")
+		t.Skip("NOT TESTED: the race detector takes several times the memory; `make chaos` runs it without")
 	}
 	script := `export GOMEMLIMIT=` + strconv.Itoa(container/10*9) + `; exec "$@"`
 	if group := memoryGroup(t); group != "" {
