@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/playgate/playgate/app"
 	"github.com/playgate/playgate/keystore/keystoretest"
@@ -106,7 +107,10 @@ func TestSettingsThatTakeARestartAreComparedWithTheStart(t *testing.T) {
 		if err := a.Reload(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		text := log.take()
+		text := ""
+		for deadline := time.Now().Add(30 * time.Second); !strings.Contains(text, `"reloaded"`) && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			text += log.take() // it is written beside
+		}
 		if got := strings.Count(text, "a changed setting takes a restart"); got != step.want {
 			t.Errorf("reload %d: %d warnings, want %d\n%s", n+1, got, step.want, text)
 		}
