@@ -293,6 +293,7 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.serving.Go(func() { a.watch.run(background, func() { _ = a.Reload(background) }) })
 	a.logStart()
+	a.serving.Go(collector.Release)
 	return nil
 }
 

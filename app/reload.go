@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/playgate/playgate/collector"
 	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/playback"
 )
@@ -130,6 +131,7 @@ func (a *App) reload(ctx context.Context) error {
 	for _, path := range configs.RestartOnly(a.started, next.loaded.Config) {
 		a.log.Warn("a changed setting takes a restart", "path", path)
 	}
+	a.serving.Go(collector.Release)
 	return nil
 }
 

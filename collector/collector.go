@@ -69,6 +69,10 @@ func Tune(ctx context.Context, environ []string) error {
 	}
 }
 
+// Release gives the system back what reading a configuration took and nothing
+// needs any more: as much again as what is kept, or more. It takes one collection.
+func Release() { debug.FreeOSMemory() }
+
 // Limit returns how many bytes of memory the process may have: the lower of
 // GOMEMLIMIT and the limit of the control group; 0: nobody says.
 func Limit() uint64 {
