@@ -36,6 +36,13 @@ func (s *safeBuffer) Write(p []byte) (int, error) {
 	return s.b.Write(p)
 }
 
+// count returns how often a text was written since the last take.
+func (s *safeBuffer) count(text string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Count(s.b.String(), text)
+}
+
 // take returns what was written since the last time.
 func (s *safeBuffer) take() string {
 	s.mu.Lock()
