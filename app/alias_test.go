@@ -29,14 +29,7 @@ organizations:
         playback_ids: [{id: FILM, asset: {id: A1}}]
         policy: {version: 1, rules: [{id: held, effect: allow, when: 'viewer.grants.size() > 0'}]}
 `, accessToken())
-	provider, err := identitytest.New(identitytest.Config{Issuer: "https://idp.acme.example", Algorithms: []string{"RS256"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	jwks, err := provider.JWKS()
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, jwks := identityProvider(t)
 	path := write(t, configuration)
 	put(t, filepath.Join(filepath.Dir(path), "jwks.json"), string(jwks))
 	a := started(t, path)
@@ -78,4 +71,18 @@ organizations:
 	if code, answer := backend(t, a, "GET", "/v1/grants?viewer=u1&issuer=partner", ""); code != http.StatusOK || !strings.Contains(fmt.Sprint(answer["data"]), "g1") {
 		t.Errorf("the grants of the old alias: %d %v", code, answer)
 	}
+}
+
+// identityProvider returns the identity provider of acme, with its key set.
+func identityProvider(t testing.TB) (*identitytest.Provider, []byte) {
+	t.Helper()
+	provider, err := identitytest.New(identitytest.Config{Issuer: "https://idp.acme.example", Algorithms: []string{"RS256"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwks, err := provider.JWKS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return provider, jwks
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/playgate/playgate/app"
-	"github.com/playgate/playgate/identity/identitytest"
 )
 
 // everythingOn is what a production environment has: an RS256 viewer, four
@@ -56,14 +55,7 @@ type hitter struct {
 
 func newHitter(t testing.TB, request [2]string) *hitter {
 	t.Helper()
-	provider, err := identitytest.New(identitytest.Config{Issuer: "https://idp.acme.example", Algorithms: []string{"RS256"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	jwks, err := provider.JWKS()
-	if err != nil {
-		t.Fatal(err)
-	}
+	provider, jwks := identityProvider(t)
 	dir := t.TempDir()
 	for name, content := range map[string]string{"playgate.yaml": everythingOn, "jwks.json": string(jwks)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
