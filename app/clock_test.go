@@ -17,7 +17,7 @@ const year = 365 * 24 * time.Hour
 type clocked struct {
 	*clocktest.Source
 
-	log   safeBuffer
+	log   gatewayLog
 	url   string
 	admin string
 }
@@ -29,6 +29,7 @@ func startClocked(t *testing.T, configuration string, wall time.Time) *clocked {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.log.gateway = a
 	t.Cleanup(func() { _ = a.Stop() })
 	if err := a.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -88,7 +89,7 @@ func TestATokenNeverOutlivesTheTimeThatHasPassed(t *testing.T) {
 		check("at once")
 		c.wait(t, "ahead of the time that has passed", true)
 		check("when it is known")
-		if errors := c.log.count(`"level":"ERROR","msg":"the system's clock jumped`); errors != i+1 {
+		if errors := c.log.count(t, `"level":"ERROR","msg":"the system's clock jumped`); errors != i+1 {
 			t.Errorf("%d ERROR lines after %d jumps", errors, i+1)
 		}
 		c.Set(-by)
@@ -99,7 +100,7 @@ func TestATokenNeverOutlivesTheTimeThatHasPassed(t *testing.T) {
 		t.Error("the metric does not count two jumps")
 	}
 	c.Suspend(3*time.Hour, true)
-	for deadline := time.Now().Add(60 * time.Second); c.log.count("the machine was suspended") == 0; {
+	for deadline := time.Now().Add(60 * time.Second); c.log.count(t, "the machine was suspended") == 0; {
 		if time.Now().After(deadline) {
 			t.Fatal("a suspension is not noticed")
 		}
@@ -130,7 +131,7 @@ func TestAClockThatIsSetBackNeedsNoRestart(t *testing.T) {
 			if left := time.Until(expires); status != http.StatusOK || left <= 0 || left > 24*time.Hour {
 				t.Errorf("after it was set back by %s: %d, a token that lives %s", by, status, left)
 			}
-			if warnings := c.log.count("the system's clock is believed"); warnings != 1 {
+			if warnings := c.log.count(t, "the system's clock is believed"); warnings != 1 {
 				t.Errorf("%d lines say that the clock is believed", warnings)
 			}
 		})

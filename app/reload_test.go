@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/playgate/playgate/app"
 	"github.com/playgate/playgate/keystore/keystoretest"
@@ -86,11 +85,12 @@ func TestContradictingKeysDoNotUndoAReload(t *testing.T) {
 func TestSettingsThatTakeARestartAreComparedWithTheStart(t *testing.T) {
 	t.Parallel()
 	path := write(t, configuration)
-	var log safeBuffer
+	var log gatewayLog
 	a, err := app.New(app.Options{Path: path, Log: &log})
 	if err != nil {
 		t.Fatal(err)
 	}
+	log.gateway = a
 	t.Cleanup(func() { _ = a.Stop() })
 	if err := a.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -107,10 +107,7 @@ func TestSettingsThatTakeARestartAreComparedWithTheStart(t *testing.T) {
 		if err := a.Reload(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		text := ""
-		for deadline := time.Now().Add(30 * time.Second); !strings.Contains(text, `"reloaded"`) && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-			text += log.take() // it is written beside
-		}
+		text := log.take(t)
 		if got := strings.Count(text, "a changed setting takes a restart"); got != step.want {
 			t.Errorf("reload %d: %d warnings, want %d\n%s", n+1, got, step.want, text)
 		}

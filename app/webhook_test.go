@@ -1,14 +1,12 @@
 package app_test
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,46 +20,7 @@ type hookWorld struct {
 	t   *testing.T
 	url string
 	a   *app.App
-	log *safeBuffer
-}
-
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-// count returns how often a text was written since the last take.
-func (s *safeBuffer) count(text string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return strings.Count(s.b.String(), text)
-}
-
-// take returns what was written since the last time.
-func (s *safeBuffer) take() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	text := s.b.String()
-	s.b.Reset()
-	return text
-}
-
-// takeLine waits until something was written, and returns it.
-func (s *safeBuffer) takeLine(t *testing.T) string {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if text := s.take(); text != "" {
-			return text
-		}
-	}
-	t.Fatal("nothing was logged")
-	return ""
+	log *gatewayLog
 }
 
 const (
@@ -95,7 +54,7 @@ organizations:
 			t.Fatal(err)
 		}
 	}
-	w := &hookWorld{t: t, log: &safeBuffer{}}
+	w := &hookWorld{t: t, log: &gatewayLog{}}
 	a, err := app.New(app.Options{Path: path, Log: w.log})
 	if err == nil {
 		err = a.Start(t.Context())
@@ -104,6 +63,7 @@ organizations:
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = a.Stop() })
+	w.log.gateway = a
 	w.a, w.url = a, "http://"+a.Addr().String()
 	return w
 }
@@ -172,7 +132,7 @@ func TestRefusedWebhooksSayWhyInTheLog(t *testing.T) {
 	now := time.Now()
 	good := muxsim.SignWebhook([]byte(body), now, newSecret)
 	stamp, mac, _ := strings.Cut(good, ",v1=")
-	w.log.take()
+	w.log.take(t)
 	answers := map[string]bool{}
 	cases := []struct{ name, env, signature, cause string }{
 		{"no header", "acme", "", "there is no Mux-Signature header"},
@@ -190,7 +150,7 @@ func TestRefusedWebhooksSayWhyInTheLog(t *testing.T) {
 	}
 	for _, c := range cases {
 		status, answer := w.post(c.env, c.signature, body)
-		line := w.log.takeLine(t)
+		line := w.log.take(t)
 		if status != http.StatusUnauthorized || !strings.Contains(answer, `"invalid_credentials"`) || !strings.Contains(line, c.cause) {
 			t.Errorf("%s: answered %d %s, logged %s, want 401 and the cause %q", c.name, status, answer, line, c.cause)
 		}
@@ -213,7 +173,7 @@ func TestRefusedWebhooksSayWhyInTheLog(t *testing.T) {
 	}
 	foreign := aboutAsset("e2", "video.asset.ready", "mux2", "A1", "P1")
 	status, answer := w.post("acme", muxsim.SignWebhook([]byte(foreign), now, newSecret), foreign)
-	if line := w.log.takeLine(t); status != http.StatusUnauthorized || !strings.Contains(line, `\"mux2\", mux.environment_id is \"mux1\"`) || w.minted("P1") != http.StatusNotFound {
+	if line := w.log.take(t); status != http.StatusUnauthorized || !strings.Contains(line, `\"mux2\", mux.environment_id is \"mux1\"`) || w.minted("P1") != http.StatusNotFound {
 		t.Errorf("of another environment of Mux: %d %s, logged %s", status, answer, line)
 	}
 }

@@ -172,6 +172,17 @@ func (g *gateway) await(what string, condition func() bool) {
 	}
 }
 
+// awaitLine waits for the first line of the log with a message. The gateway writes
+// its log beside what it does.
+func (g *gateway) awaitLine(msg string) (line map[string]any) {
+	g.t.Helper()
+	g.await("the line: "+msg, func() (ok bool) {
+		line, ok = g.find(msg)
+		return ok
+	})
+	return line
+}
+
 // signal sends a signal to the gateway.
 func (g *gateway) signal(s syscall.Signal) {
 	g.t.Helper()

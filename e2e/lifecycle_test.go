@@ -126,7 +126,8 @@ func TestReloadDropsNoRequest(t *testing.T) {
 	if got := rule(); got != "third" {
 		t.Errorf("after a bad file the rule is %q", got)
 	}
-	if line, ok := g.find("reload refused, the old configuration stays in force"); !ok || !strings.Contains(fmt.Sprint(line["error"]), "viewer.nobody") && !strings.Contains(fmt.Sprint(line["error"]), "nobody") {
+	line := g.awaitLine("reload refused, the old configuration stays in force")
+	if !strings.Contains(fmt.Sprint(line["error"]), "viewer.nobody") && !strings.Contains(fmt.Sprint(line["error"]), "nobody") {
 		t.Errorf("the log does not say what is wrong: %v", line)
 	}
 	// A new environment, with its key, and the key of the old one rotated.
