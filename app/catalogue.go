@@ -84,10 +84,7 @@ func (c *catalogues) prepare(ctx context.Context, next *state) (map[playback.Env
 			return nil, fmt.Errorf("reading the catalogue: %w", err)
 		}
 		e := next.configured[env]
-		view, err := live.View(e.Entries())
-		if err != nil {
-			return nil, fmt.Errorf("environment %s: %w", env, err)
-		}
+		view := live.View(next.known[env])
 		s, err := c.syncer(e, live)
 		if err != nil {
 			return nil, err

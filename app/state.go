@@ -29,6 +29,7 @@ type state struct {
 	environments []playback.EnvironmentID
 	configured   map[playback.EnvironmentID]*configs.Environment
 	shadows      map[playback.EnvironmentID]*policy.Policy            // nil: none
+	known        map[playback.EnvironmentID]*catalog.Catalog          // what the configuration says of playback IDs
 	inboxes      map[playback.EnvironmentID]*catalog.Inbox            // filled before the state is in force
 	jobs         map[playback.EnvironmentID]map[string]outbox.Handler // who does what is left to be done; the same
 	certificate  *tls.Certificate                                     // nil: plain HTTP
@@ -73,14 +74,14 @@ type compiled struct {
 }
 
 func loadWith(reader *fileReader, path string, environ []string, from *inherited) (*state, error) {
-	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}, configured: map[playback.EnvironmentID]*configs.Environment{}, inboxes: map[playback.EnvironmentID]*catalog.Inbox{}, jobs: map[playback.EnvironmentID]map[string]outbox.Handler{}, shadows: map[playback.EnvironmentID]*policy.Policy{}}
+	s := &state{minting: map[playback.EnvironmentID]*issuer.Environment{}, configured: map[playback.EnvironmentID]*configs.Environment{}, inboxes: map[playback.EnvironmentID]*catalog.Inbox{}, jobs: map[playback.EnvironmentID]map[string]outbox.Handler{}, shadows: map[playback.EnvironmentID]*policy.Policy{}, known: map[playback.EnvironmentID]*catalog.Catalog{}}
 	take := func(_ string, e *configs.Environment, kept any) {
 		made, ok := kept.(*compiled)
 		if !ok || made == nil { // it was reported as a problem
 			return
 		}
 		s.minting[e.ID] = mintingOf(e, made)
-		s.shadows[e.ID] = made.shadow
+		s.shadows[e.ID], s.known[e.ID] = made.shadow, made.known
 	}
 	sets := newKeySetChecker()
 	source := configs.Source{

@@ -22,7 +22,7 @@ func live(id playback.ID, stream *catalog.LiveStream) catalog.Entry {
 	return catalog.Entry{ID: id, Policy: playback.PolicySigned, LiveStream: stream}
 }
 
-func mustCatalog(t *testing.T, entries ...catalog.Entry) *catalog.Catalog {
+func mustCatalog(t testing.TB, entries ...catalog.Entry) *catalog.Catalog {
 	t.Helper()
 	c, err := catalog.New(entries)
 	if err != nil {

@@ -83,8 +83,7 @@ func lookUps(t *testing.T, mux *paced, env playback.EnvironmentID) *catalog.Find
 	must(t, err)
 	live, err := library.Live(t.Context(), env)
 	must(t, err)
-	view, err := live.View(nil)
-	must(t, err)
+	view := live.View(mustCatalog(t))
 	syncer := catalog.NewSyncer(catalog.SyncConfig{
 		Environment: env, Library: library, Live: live, Mux: mux, MaxAge: time.Hour, Lookup: true,
 		Logger: slog.New(slog.DiscardHandler), Now: time.Now,

@@ -72,11 +72,7 @@ func newWorld(t *testing.T, records store.Store) *world {
 
 func (w *world) view(t *testing.T, entries ...catalog.Entry) *catalog.View {
 	t.Helper()
-	v, err := w.live.View(entries)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return w.live.View(mustCatalog(t, entries...))
 }
 
 // hear makes the catalogue take a webhook about an object as it is now.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -189,5 +188,3 @@ func (l *Library) Write(ctx context.Context, event *store.Event, objects []store
 	}
 	return fresh, l.Follow(ctx)
 }
-
-func sameEntries(a, b []Entry) bool { return reflect.DeepEqual(a, b) }

@@ -19,11 +19,9 @@ type Live struct {
 	synced  atomic.Bool // a Syncer looks after it
 	gone    *node       // stands behind the playback IDs that are no more
 
-	mu      sync.Mutex // one writer at a time; guards tied
-	tied    map[target]struct{}
-	overMu  sync.Mutex
-	entries []Entry // of the last View
-	over    atomic.Pointer[overlay]
+	mu   sync.Mutex // one writer at a time; guards tied
+	tied map[target]struct{}
+	over atomic.Pointer[Catalog] // of the last View
 }
 
 func newLive(env playback.EnvironmentID) *Live {
@@ -154,21 +152,14 @@ func (l *Live) ties() map[target]struct{} {
 	return maps.Clone(l.tied)
 }
 
-// View lays a configuration's entries over what was learned. The error is that
-// of New.
-func (l *Live) View(entries []Entry) (*View, error) {
-	l.overMu.Lock()
-	defer l.overMu.Unlock()
-	over := l.over.Load()
-	if over == nil || !sameEntries(l.entries, entries) { // else what was built under it stays good
-		made, err := newOverlay(entries)
-		if err != nil {
-			return nil, err
-		}
-		over, l.entries = made, entries
-		l.over.Store(over)
+// View lays what a configuration says over what was learned: what an entry states
+// wins, what it leaves out is taken from Mux.
+func (l *Live) View(known *Catalog) *View {
+	if last := l.over.Load(); last != nil && last.same(known) {
+		known = last // what was built under it stays good
 	}
-	return &View{live: l, over: over}, nil
+	l.over.Store(known)
+	return &View{live: l, over: known}
 }
 
 // View is one environment's catalogue: what its configuration states, and what
@@ -176,14 +167,14 @@ func (l *Live) View(entries []Entry) (*View, error) {
 // for the first of an object in a while.
 type View struct {
 	live *Live
-	over *overlay
+	over *Catalog
 }
 
 // Lookup returns the object of a playback ID.
 func (v *View) Lookup(id playback.ID) (*playback.Object, bool) {
-	if len(v.over.pids) > 0 {
-		if p := v.over.pids[id]; p != nil {
-			return v.pinned(p), true
+	if len(v.over.objects) > 0 {
+		if o := v.over.objects[id]; o != nil {
+			return v.listed(o), true
 		}
 	}
 	n := v.live.pids.get(id)
@@ -198,24 +189,25 @@ func (v *View) Lookup(id playback.ID) (*playback.Object, bool) {
 // one that nothing is known of.
 func (v *View) Gone(id playback.ID) bool { return v.live.pids.get(id) == v.live.gone }
 
-// pinned returns a playback ID that the configuration lists.
-func (v *View) pinned(p *pinned) *playback.Object {
+// listed returns the object of a playback ID that the configuration lists; o is
+// the one by the configuration alone.
+func (v *View) listed(o *playback.Object) *playback.Object {
 	var n *node
 	switch {
-	case p.entry.Asset != nil && p.entry.LiveStream != nil:
-	case p.entry.Asset != nil:
-		n = v.live.assets.get(p.entry.Asset.ID)
-	case p.entry.LiveStream != nil:
-		n = v.live.streams.get(p.entry.LiveStream.ID)
+	case o.Asset != nil && o.LiveStream != nil:
+	case o.Asset != nil:
+		n = v.live.assets.get(o.Asset.ID)
+	case o.LiveStream != nil:
+		n = v.live.streams.get(o.LiveStream.ID)
 	default:
-		n = v.live.pids.get(p.entry.ID)
+		n = v.live.pids.get(o.ID)
 	}
 	if n != nil && n != v.live.gone {
-		if object := n.find(p.entry.ID, v.over); object != nil {
+		if object := n.find(o.ID, v.over); object != nil {
 			return object
 		}
 	}
-	return p.object
+	return o
 }
 
 // ByAsset returns the objects of an asset, those that the configuration lists
@@ -224,7 +216,7 @@ func (v *View) ByAsset(id playback.AssetID) []*playback.Object {
 	if n := v.live.assets.get(id); n != nil {
 		return n.under(v.over)
 	}
-	return v.over.known.ByAsset(id)
+	return v.over.ByAsset(id)
 }
 
 // ByLiveStream returns the objects of a live stream, those that the
@@ -233,5 +225,5 @@ func (v *View) ByLiveStream(id playback.LiveStreamID) []*playback.Object {
 	if n := v.live.streams.get(id); n != nil {
 		return n.under(v.over)
 	}
-	return v.over.known.ByLiveStream(id)
+	return v.over.ByLiveStream(id)
 }

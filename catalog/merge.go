@@ -21,48 +21,28 @@ func (e *EntryError) Error() string { return e.Path + ": " + e.Message }
 
 // merger brings together what the entries say of each asset and live stream.
 type merger struct {
-	first    map[playback.ID]int
+	objects  map[playback.ID]*playback.Object
+	first    map[playback.ID]int32 // the entry that listed each
 	assets   map[playback.AssetID]*asset
 	streams  map[playback.LiveStreamID]*liveStream
 	problems []*EntryError
 }
 
-// asset is one asset with the entry that gave each field first, -1 for none.
-type asset struct {
-	playback.Asset
-
-	given [assetFields]int
-}
-
-const (
-	durationField = iota
-	statusField
-	passthroughField
-	metaField
-	createdAtField
-	assetFields
-)
-
-type liveStream struct {
-	playback.LiveStream
-
-	status int
-}
-
 func newMerger(size int) *merger {
 	return &merger{
-		first:   make(map[playback.ID]int, size),
+		objects: make(map[playback.ID]*playback.Object, size),
+		first:   make(map[playback.ID]int32, size),
 		assets:  map[playback.AssetID]*asset{},
 		streams: map[playback.LiveStreamID]*liveStream{},
 	}
 }
 
-func (m *merger) add(i int, member, format string, args ...any) {
+func (m *merger) add(i int32, member, format string, args ...any) {
 	m.problems = append(m.problems, &EntryError{fmt.Sprintf("playback_ids[%d].%s", i, member), fmt.Sprintf(format, args...)})
 }
 
 // entry checks one entry and returns what it is.
-func (m *merger) entry(i int, e *Entry) *playback.Object {
+func (m *merger) entry(i int32, e *Entry) *playback.Object {
 	if !e.ID.Valid() {
 		m.add(i, "id", "%.80q is not a playback ID: want 1 to 255 letters and digits", string(e.ID))
 	}
@@ -78,21 +58,24 @@ func (m *merger) entry(i int, e *Entry) *playback.Object {
 	}
 	o := &playback.Object{ID: e.ID, Policy: e.Policy, Known: true, Memo: new(playback.Memo)}
 	if e.Asset != nil {
-		o.Asset = m.asset(i, e.Asset)
+		a := m.asset(i, e.Asset)
+		o.Asset, a.objects = &a.Asset, append(a.objects, o)
 	}
 	if e.LiveStream != nil {
-		o.LiveStream = m.liveStream(i, e.LiveStream)
+		s := m.liveStream(i, e.LiveStream)
+		o.LiveStream, s.objects = &s.LiveStream, append(s.objects, o)
 	}
+	m.objects[o.ID] = o
 	return o
 }
 
-func (m *merger) asset(i int, given *Asset) *playback.Asset {
+func (m *merger) asset(i int32, given *Asset) *asset {
 	if !given.ID.Valid() {
 		m.add(i, "asset.id", "%.80q is not an asset ID: want 1 to 255 letters and digits", string(given.ID))
 	}
 	a, ok := m.assets[given.ID]
 	if !ok {
-		a = &asset{Asset: playback.Asset{ID: given.ID}, given: [assetFields]int{-1, -1, -1, -1, -1}}
+		a = &asset{Asset: playback.Asset{ID: given.ID}, given: [assetFields]int32{-1, -1, -1, -1, -1}}
 		m.assets[given.ID] = a
 	}
 	if d := given.Duration; d != nil && (*d < 0 || math.IsNaN(*d) || math.IsInf(*d, 0)) {
@@ -103,10 +86,10 @@ func (m *merger) asset(i int, given *Asset) *playback.Asset {
 	share(m, field{i, "asset.passthrough", &a.given[passthroughField]}, &a.Passthrough, given.Passthrough)
 	m.meta(i, a, given.Meta)
 	m.createdAt(i, a, given.CreatedAt)
-	return &a.Asset
+	return a
 }
 
-func (m *merger) meta(i int, a *asset, given map[string]any) {
+func (m *merger) meta(i int32, a *asset, given map[string]any) {
 	if given == nil {
 		return
 	}
@@ -118,7 +101,7 @@ func (m *merger) meta(i int, a *asset, given map[string]any) {
 	}
 }
 
-func (m *merger) createdAt(i int, a *asset, given *time.Time) {
+func (m *merger) createdAt(i int32, a *asset, given *time.Time) {
 	if given == nil {
 		return
 	}
@@ -130,7 +113,7 @@ func (m *merger) createdAt(i int, a *asset, given *time.Time) {
 	}
 }
 
-func (m *merger) liveStream(i int, given *LiveStream) *playback.LiveStream {
+func (m *merger) liveStream(i int32, given *LiveStream) *liveStream {
 	if !given.ID.Valid() {
 		m.add(i, "live_stream.id", "%.80q is not a live stream ID: want 1 to 255 letters and digits", string(given.ID))
 	}
@@ -140,14 +123,14 @@ func (m *merger) liveStream(i int, given *LiveStream) *playback.LiveStream {
 		m.streams[given.ID] = l
 	}
 	share(m, field{i, "live_stream.status", &l.status}, &l.Status, given.Status)
-	return &l.LiveStream
+	return l
 }
 
 // field is one field of a shared thing, as entry i gives it.
 type field struct {
-	i     int
+	i     int32
 	name  string
-	first *int // the entry that gave it first
+	first *int32 // the entry that gave it first
 }
 
 // share takes over a field that is given for the first time, and refuses one

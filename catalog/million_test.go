@@ -50,8 +50,7 @@ func TestAMillionPlaybackIDs(t *testing.T) {
 	each := float64(heap()-before) / float64(n)
 	live, err := library.Live(t.Context(), env)
 	must(t, err)
-	view, err := live.View(nil)
-	must(t, err)
+	view := live.View(mustCatalog(t))
 	if live.Len() != n {
 		t.Fatalf("%d playback IDs, want %d", live.Len(), n)
 	}
@@ -118,7 +117,7 @@ func BenchmarkViewLookup(b *testing.B) {
 		b.Fatal(err)
 	}
 	live, _ := library.Live(b.Context(), env)
-	view, _ := live.View(nil)
+	view := live.View(mustCatalog(b))
 	ids := make([]playback.ID, 4096)
 	for i := range ids {
 		ids[i] = pid(i * 7919 % n)

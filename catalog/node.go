@@ -22,9 +22,9 @@ type node struct {
 	used    atomic.Bool // since the last sweep
 }
 
-// built is a node under one overlay. Immutable.
+// built is a node under what one configuration says. Immutable.
 type built struct {
-	over    *overlay
+	over    *Catalog
 	objects []*playback.Object // catalogue order
 }
 
@@ -70,8 +70,8 @@ func (n *node) kind() store.Kind {
 	return store.Asset
 }
 
-// under returns the node's objects under an overlay.
-func (n *node) under(o *overlay) []*playback.Object {
+// under returns the node's objects under what a configuration says.
+func (n *node) under(o *Catalog) []*playback.Object {
 	if !n.used.Load() {
 		n.used.Store(true) // a load first: readers share the line until the next sweep
 	}
@@ -84,7 +84,7 @@ func (n *node) under(o *overlay) []*playback.Object {
 }
 
 // find returns the object of a playback ID, nil if the node has none.
-func (n *node) find(id playback.ID, o *overlay) *playback.Object {
+func (n *node) find(id playback.ID, o *Catalog) *playback.Object {
 	for _, object := range n.under(o) {
 		if object.ID == id {
 			return object
@@ -105,15 +105,15 @@ type single struct {
 
 // build makes the objects: those that the configuration lists for this asset or
 // live stream first, in its order, then the learned ones in Mux's.
-func (n *node) build(o *overlay) *built {
+func (n *node) build(o *Catalog) *built {
 	d := parse(n.data)
 	room := new(single)
 	base := playback.Object{Known: true}
-	var listed []*pinned
+	var listed []*playback.Object
 	if n.live {
 		base.LiveStream = &playback.LiveStream{ID: playback.LiveStreamID(n.id), Status: d.Status}
 		o.overStream(base.LiveStream)
-		listed = o.byStream[base.LiveStream.ID]
+		listed = o.ByLiveStream(base.LiveStream.ID)
 	} else {
 		room.asset = playback.Asset{
 			ID: playback.AssetID(n.id), Duration: d.Duration, Status: d.Status, Passthrough: d.Passthrough, Meta: d.Meta,
@@ -121,15 +121,15 @@ func (n *node) build(o *overlay) *built {
 		}
 		base.Asset = &room.asset
 		o.overAsset(base.Asset)
-		listed = o.byAsset[base.Asset.ID]
+		listed = o.ByAsset(base.Asset.ID)
 	}
 	b := &room.built
 	b.over, b.objects = o, room.list[:0]
 	for _, p := range listed {
 		object := base
-		object.ID, object.Policy = p.entry.ID, p.entry.Policy
-		if p.entry.Asset != nil && p.entry.LiveStream != nil { // names both; the other half is the entries' own
-			object.Asset, object.LiveStream = p.object.Asset, p.object.LiveStream
+		object.ID, object.Policy = p.ID, p.Policy
+		if p.Asset != nil && p.LiveStream != nil { // names both; the other half is the entries' own
+			object.Asset, object.LiveStream = p.Asset, p.LiveStream
 		}
 		room.add(&object)
 	}
@@ -140,11 +140,11 @@ func (n *node) build(o *overlay) *built {
 		}
 		object := base
 		object.ID, object.Policy = id, d.Policies[i]
-		if p := o.pids[id]; p != nil {
-			if p.entry.Asset != nil || p.entry.LiveStream != nil {
+		if p := o.objects[id]; p != nil {
+			if p.Asset != nil || p.LiveStream != nil {
 				continue // the configuration says where it belongs
 			}
-			object.Policy = p.entry.Policy
+			object.Policy = p.Policy
 		}
 		room.add(&object)
 	}

@@ -51,6 +51,9 @@ func (l *loader) checkElsewhere(path string, e *Environment) {
 	}
 	found := l.source.Check(path, e, l.readFile)
 	l.current.kept = found.Kept
+	if found.Kept != nil {
+		e.PlaybackIDs = nil
+	}
 	for _, p := range found.Problems {
 		if p.Line == 0 {
 			p.Line = l.report.line(p.Path)

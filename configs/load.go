@@ -60,7 +60,9 @@ type ReadFunc func(path string) ([]byte, error)
 type Checked struct {
 	Problems, Warnings []Problem
 	// Kept is given to Source.Take when the environment is taken over. It must
-	// not depend on anything but the environment and the files that were read.
+	// not depend on anything but the environment and the files that were read. With
+	// it the environment loses its PlaybackIDs, which may be very many: Check has
+	// made something of them.
 	Kept any
 }
 

@@ -261,3 +261,27 @@ func TestAMemoryIsOfOnePlace(t *testing.T) {
 		}
 	}
 }
+
+// TestPlaybackIDsAreHeldOnce: whoever has made something of them keeps that.
+func TestPlaybackIDsAreHeldOnce(t *testing.T) {
+	t.Parallel()
+	document := memoryDocument(memoryEnvironment("e", "        playback_ids: [{id: P1}, {id: P2}]\n"))
+	for kept, want := range map[any]int{nil: 2, "something": 0} {
+		seen := 0
+		loaded, err := configs.Source{
+			Path: home + "/playgate.yaml", Data: []byte(document),
+			Check: func(_ string, e *configs.Environment, _ configs.ReadFunc) configs.Checked {
+				seen = len(e.Entries())
+				return configs.Checked{Kept: kept}
+			},
+		}.Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range loaded.Config.Environments() {
+			if left := len(e.PlaybackIDs); seen != 2 || left != want {
+				t.Errorf("kept %v: Check saw %d playback IDs and %d are left, want 2 and %d", kept, seen, left, want)
+			}
+		}
+	}
+}
