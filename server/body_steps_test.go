@@ -27,7 +27,8 @@ func (*ready) SetDeadline(time.Time) error      { return nil }
 func (*ready) SetReadDeadline(time.Time) error  { return nil }
 func (*ready) SetWriteDeadline(time.Time) error { return nil }
 func (*ready) LocalAddr() net.Addr              { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80} }
-func (*ready) RemoteAddr() net.Addr             { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 2), Port: 4000} }
+
+func (*ready) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 2), Port: 4000} }
 
 // TestReadingALargeBodyLetsOthersRun: on one processor another goroutine runs while
 // a body is read that never has to be waited for, again and again.
