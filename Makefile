@@ -16,6 +16,9 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null)
 STAMP     = -X github.com/playgate/playgate/cli.version=$(VERSION) -X github.com/playgate/playgate/cli.commit=$(COMMIT)
 
+# The tests of what the race detector changes: memory, and what is allocated.
+UNRACED   = '^(TestChaos(UnfinishedHeaders|WebhookBodies|BatchBodies)|TestTheHitPathStaysLean)$$'
+
 tool = $$(tools/tool.sh $(1) $(2))
 
 ##@ Everyday
@@ -49,6 +52,7 @@ setup: ## Install what the tests need (quick when it is there)
 .PHONY: test
 test: setup ## Install what the tests need and run all of them
 	$(call tool,lint,gotestsum) --format pkgname-and-test-fails --format-hide-empty-pkg -- -race -shuffle=on -timeout 20m $(TESTFLAGS) ./...
+	$(call tool,lint,gotestsum) --format standard-verbose -- -run $(UNRACED) -count=1 -timeout 10m $(TESTFLAGS) ./e2e ./server
 	runner=$(call tool,lint,gotestsum) && cd benchmarks && "$$runner" --format pkgname-and-test-fails --format-hide-empty-pkg -- -shuffle=on -timeout 10m $(TESTFLAGS) ./...
 	@$(GO) run . version | sed -n 's/^signer */auto took the signer /p' # and what this processor has no tests for
 

@@ -1,20 +1,26 @@
+//go:build !race
+
+// The race detector takes several times the memory, so these tests are not part of
+// what is built with it: `make test` runs them in a second pass.
+
 package e2e_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/playgate/playgate/muxsim"
 )
 
 // container is the memory that the gateway of these tests may have.
@@ -22,12 +28,10 @@ const container = 256 << 20
 
 // confined starts a gateway that may have as much memory as the container: in a
 // control group where the test may make one, which kills what takes more, else
-// below GOMEMLIMIT, which is then nine tenths of it as it would be in a container.
+// below GOMEMLIMIT, which is then nine tenths of it as it would be in a container;
+// withstand looks at what is resident either way.
 func confined(t *testing.T, content files) *gateway {
 	t.Helper()
-	if raceEnabled {
-		t.Skip("NOT TESTED: the race detector takes several times the memory; `make chaos` runs it without")
-	}
 	script := `export GOMEMLIMIT=` + strconv.Itoa(container/10*9) + `; exec "$@"`
 	if group := memoryGroup(t); group != "" {
 		script = `echo $$ > ` + group + `/cgroup.procs && exec "$@"`
@@ -81,86 +85,19 @@ func (g *gateway) anonymous() int {
 	return kilobytes << 10
 }
 
-// attack is what strangers send, each on a connection of its own, until it is over.
-type attack struct {
-	t        testing.TB
-	target   string
-	over     chan struct{}
-	dialing  chan struct{} // a place for each that is connecting: the kernel's queue is not what is attacked
-	sending  sync.WaitGroup
-	opened   atomic.Int64
-	answered sync.Map // status line → *atomic.Int64
-}
-
-func newAttack(g *gateway) *attack {
-	a := &attack{t: g.t, target: strings.TrimPrefix(g.url, "http://"), over: make(chan struct{}), dialing: make(chan struct{}, 64)}
-	g.t.Cleanup(a.end)
-	return a
-}
-
-// end ends the attack, and returns when nobody sends any more.
-func (a *attack) end() {
-	select {
-	case <-a.over:
-	default:
-		close(a.over)
-	}
-	a.sending.Wait()
-}
-
-// strangers lets so many strangers, sixteen from an address, open connections and
-// send the text on each. Each waits for an answer or the end of the connection, and
-// then for the pause, before it opens the next.
-func (a *attack) strangers(count int, pause time.Duration, text string) {
-	for n := range count {
-		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 1, byte(n>>4>>8), byte(n>>4))}, Timeout: 10 * time.Second}
-		a.sending.Go(func() {
-			for {
-				a.send(&dialer, text)
-				select {
-				case <-a.over:
-					return
-				case <-time.After(pause):
-				}
-			}
-		})
-	}
-}
-
-func (a *attack) send(dialer *net.Dialer, text string) {
-	a.dialing <- struct{}{}
-	c, err := dialer.Dial("tcp", a.target)
-	<-a.dialing
-	if err != nil {
-		return // refused connections are as good
-	}
-	defer c.Close()
-	a.opened.Add(1)
-	gone := make(chan struct{})
-	defer close(gone)
-	go func() {
-		select {
-		case <-a.over:
-			_ = c.SetDeadline(time.Unix(1, 0))
-		case <-gone:
-		}
-	}()
-	_, _ = io.WriteString(c, text)
-	var line [12]byte // "HTTP/1.1 503"
-	if _, err := io.ReadFull(c, line[:]); err == nil {
-		count, _ := a.answered.LoadOrStore(string(line[9:]), new(atomic.Int64))
-		count.(*atomic.Int64).Add(1)
-	}
-}
-
-// good makes a good request on a connection of its own. It waits for longer than
-// anybody would: the test shares its machine.
+// good asks for a token, on a connection of its own.
 func good(url string) (status int, err error) {
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url+"/v1/playback-ids/PIDacme/token", nil)
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url+"/v1/playback-ids/PIDacme/token", http.NoBody)
 	if err != nil {
 		return 0, err
 	}
 	request.Header.Set("Authorization", basic("tok-acme"))
+	return alone(request)
+}
+
+// alone makes a request on a connection of its own. It waits for longer than anybody
+// would: the test shares its machine.
+func alone(request *http.Request) (status int, err error) {
 	request.Close = true
 	patient := http.Client{Timeout: time.Minute}
 	response, err := patient.Do(request)
@@ -172,35 +109,35 @@ func good(url string) (status int, err error) {
 	return response.StatusCode, err
 }
 
-// withstand checks that the gateway answers good requests while it is attacked, and
-// lives.
-func (g *gateway) withstand(a *attack) {
+// withstand checks that the gateway answers good requests of each kind while it is
+// attacked, and lives.
+func (g *gateway) withstand(a *attack, kinds map[string]func() (status int, err error)) {
 	g.t.Helper()
-	var slowest time.Duration
+	slowest := make(map[string]time.Duration)
 	failed, peak := 0, 0
-	const requests = 100
+	const rounds = 100
 	pace := time.NewTicker(50 * time.Millisecond)
 	defer pace.Stop()
-	for range requests {
+	for range rounds {
 		<-pace.C
-		began := time.Now()
-		status, err := good(g.url)
-		slowest, peak = max(slowest, time.Since(began)), max(peak, g.anonymous())
-		if err != nil || status != http.StatusOK {
-			failed++
-			g.t.Logf("a good request: status %d, %v", status, err)
+		for kind, request := range kinds {
+			began := time.Now()
+			status, err := request()
+			slowest[kind], peak = max(slowest[kind], time.Since(began)), max(peak, g.anonymous())
+			if err != nil || status != http.StatusOK {
+				failed++
+				g.t.Logf("%s: status %d, %v", kind, status, err)
+			}
 		}
 	}
-	a.end()
-	answers := ""
-	a.answered.Range(func(status, count any) bool {
-		answers += fmt.Sprintf(" %s: %d", status, count.(*atomic.Int64).Load())
-		return true
-	})
-	g.t.Logf("%d of %d good requests answered, the slowest in %v; %d connections of strangers, answers%s; at most %d MiB of its own resident",
-		requests-failed, requests, slowest, a.opened.Load(), answers, peak>>20)
+	said := a.end()
+	g.t.Logf("%d of %d good requests answered, the slowest in %v; %d connections of strangers, answers %v; at most %d MiB of its own resident",
+		rounds*len(kinds)-failed, rounds*len(kinds), slowest, said.Opened, said.Answered, peak>>20)
 	if failed > 0 {
-		g.t.Errorf("%d of %d good requests were not answered", failed, requests)
+		g.t.Errorf("%d of %d good requests were not answered", failed, rounds*len(kinds))
+	}
+	if said.Opened < a.Count {
+		g.t.Errorf("%d of %d strangers came: that is no attack", said.Opened, a.Count)
 	}
 	if peak > container {
 		g.t.Errorf("%d MiB were resident, more than %d", peak>>20, container>>20)
@@ -211,31 +148,53 @@ func (g *gateway) withstand(a *attack) {
 	}
 }
 
+// viewers are good requests for a token, each on a connection of its own.
+func (g *gateway) viewers() map[string]func() (int, error) {
+	return map[string]func() (int, error){"a token": func() (int, error) { return good(g.url) }}
+}
+
 // TestChaosUnfinishedHeaders sends 12,750 headers of nearly the greatest length that
 // never end.
 func TestChaosUnfinishedHeaders(t *testing.T) {
 	w := newWorld(t, "", "acme")
 	g := confined(t, w.files)
-	a := newAttack(g)
-	a.strangers(12_750, time.Minute, "GET /v1/playback-ids/PIDacme/token HTTP/1.1\r\nHost: acme.example\r\nX-Padding: "+strings.Repeat("x", 16_000))
-	g.withstand(a)
+	a := g.attack(12_750, time.Minute, "GET /v1/playback-ids/PIDacme/token HTTP/1.1\r\nHost: acme.example\r\nX-Padding: "+strings.Repeat("x", 16_000))
+	g.withstand(a, g.viewers())
 }
 
 // TestChaosWebhookBodies sends 400 webhooks of a megabyte at a time whose signature
-// might be right and is not, complete and not.
+// might be right and is not, complete and not. Those of Mux are taken meanwhile, also
+// ones that are longer than Mux's are.
 func TestChaosWebhookBodies(t *testing.T) {
 	for name, missing := range map[string]int{"complete": 0, "unfinished": 1} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, "", "acme")
+			w := newMuxWorld(t, "        mux: {environment_id: mux1}\n")
+			w.asset(t, "FilmA1", "", "FilmP1")
 			g := confined(t, w.files)
-			a := newAttack(g)
 			const size = 1_000_000
 			signature := fmt.Sprintf("t=%d,v1=%s", time.Now().Unix(), strings.Repeat("0", 64))
-			a.strangers(400, 5*time.Second, fmt.Sprintf("POST /v1/webhooks/mux/acme HTTP/1.1\r\nHost: acme.example\r\nMux-Signature: %s\r\nContent-Length: %d\r\n\r\n%s",
+			a := g.attack(400, 5*time.Second, fmt.Sprintf("POST /v1/webhooks/mux/acme HTTP/1.1\r\nHost: acme.example\r\nMux-Signature: %s\r\nContent-Length: %d\r\n\r\n%s",
 				signature, size, strings.Repeat(" ", size-missing)))
-			g.withstand(a)
+			kinds := g.viewers()
+			kinds["a webhook"] = func() (int, error) { return w.deliver(t, g, 0) }
+			kinds["a webhook of 16 KiB"] = func() (int, error) { return w.deliver(t, g, 16<<10) }
+			g.withstand(a, kinds)
 		})
 	}
+}
+
+// deliver sends a webhook as Mux would, on a connection of its own, with spaces up to
+// a length.
+func (w *muxWorld) deliver(t *testing.T, g *gateway, length int) (status int, err error) {
+	t.Helper()
+	body := w.webhook(t, "mux1", "video.asset.ready", "FilmA1")
+	body = append(body, strings.Repeat(" ", max(0, length-len(body)))...)
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, g.url+"/v1/webhooks/mux/acme", bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set("Mux-Signature", muxsim.SignWebhook(body, time.Now(), hookSecret))
+	return alone(request)
 }
 
 // TestChaosBatchBodies sends 600 batches of 500 kB at a time: of nobody, of somebody
@@ -257,10 +216,9 @@ func TestChaosBatchBodies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, c.extra, "acme")
 			g := confined(t, w.files)
-			a := newAttack(g)
-			a.strangers(600, 5*time.Second, fmt.Sprintf("POST /v1/tokens/batch HTTP/1.1\r\nHost: acme.example\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s",
+			a := g.attack(600, 5*time.Second, fmt.Sprintf("POST /v1/tokens/batch HTTP/1.1\r\nHost: acme.example\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s",
 				c.header, len(c.body)+c.missing, c.body))
-			g.withstand(a)
+			g.withstand(a, g.viewers())
 		})
 	}
 }

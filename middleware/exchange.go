@@ -109,7 +109,7 @@ type Exchange struct {
 }
 
 // The buffers that an Exchange brings back to the pool, bytes. Bodies are read
-// before anybody is known: a large one is gone with its request.
+// before anybody is known: the memory of a large one goes to whoever needs it next.
 const (
 	maxPooledBody   = 4 << 10
 	maxPooledAnswer = 64 << 10
@@ -127,6 +127,7 @@ func Open(now time.Time) *Exchange {
 
 // Close ends the exchange: its memory is another's from now on.
 func (x *Exchange) Close() {
+	giveBack(x.Body)
 	*x = Exchange{Body: recycled(x.Body, maxPooledBody), Buf: recycled(x.Buf, maxPooledAnswer), key: x.key[:0]}
 	exchanges.Put(x)
 }

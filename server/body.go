@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -19,6 +20,13 @@ const unprovenBody = 16 << 10
 // freeBody is how much of a body every connection may hold, bytes: it is part of
 // transport.ConnectionCost. What goes beyond is reserved.
 const freeBody = 4 << 10
+
+// bodyStep is how much of a body is read before other goroutines run, bytes. Each
+// goroutine that is ready waits for all the others: if hundreds read bodies of a
+// megabyte, each until it has to wait for its client, then every step of every
+// other request (a connection that is accepted, a lock that is handed over) takes
+// as long as all of those reads together.
+const bodyStep = 32 << 10
 
 // unproven returns how many bytes of a body are read before the sender is admitted.
 func (r *compiled) unproven() int {
@@ -88,24 +96,17 @@ func (b *body) read(limit int) error {
 	return nil
 }
 
-// fill reads the stream to its end, or to one byte beyond the limit. The buffer
+// fill reads the stream to its end, or to one byte beyond the limit. The memory
 // grows with what has arrived, not with what was announced, and as long as the
-// connection may take more memory.
+// connection may take more.
 func (b *body) fill(conn *conn, limit int) error {
-	most := limit + 1
-	if b.length >= 0 {
-		most = b.length + 1 // room to see the end
-	}
 	for len(b.x.Body) <= limit {
-		if old := cap(b.x.Body); len(b.x.Body) == old {
-			grown := min(most, max(freeBody, 2*old))
-			if grown > freeBody && !conn.reserve(grown-max(old, freeBody)) {
-				return errNoRoom
-			}
-			b.x.Body = append(make([]byte, 0, grown), b.x.Body...)
+		if err := b.makeRoom(conn); err != nil {
+			return err
 		}
-		n, err := b.stream.Read(b.x.Body[len(b.x.Body):min(cap(b.x.Body), limit+1)])
-		b.x.Body = b.x.Body[:len(b.x.Body)+n]
+		n := len(b.x.Body)
+		read, err := b.stream.Read(b.x.Body[n:min(cap(b.x.Body), limit+1, n+bodyStep)])
+		b.x.Body = b.x.Body[:n+read]
 		if errors.Is(err, io.EOF) {
 			b.ended = true
 			return nil
@@ -113,7 +114,23 @@ func (b *body) fill(conn *conn, limit int) error {
 		if err != nil {
 			return err
 		}
+		if len(b.x.Body) > freeBody {
+			runtime.Gosched()
+		}
 	}
+	return nil
+}
+
+// makeRoom grows the memory of a body that has filled it.
+func (b *body) makeRoom(conn *conn) error {
+	old := cap(b.x.Body)
+	if len(b.x.Body) < old {
+		return nil
+	}
+	if more := b.x.LargerBody() - max(old, freeBody); more > 0 && !conn.reserve(more) {
+		return errNoRoom
+	}
+	b.x.GrowBody()
 	return nil
 }
 

@@ -76,18 +76,18 @@ func TestTheSizeOfChunksAnswersBeforeTheCredential(t *testing.T) {
 	}
 }
 
-// TestBodiesBeyondTheMemoryAreRefused: one that has not arrived holds all the
-// memory that bodies may have.
+// TestBodiesBeyondTheMemoryAreRefused: one that has not arrived holds so much of the
+// memory that another as large would not leave four times as much.
 func TestBodiesBeyondTheMemoryAreRefused(t *testing.T) {
 	t.Parallel()
-	const half = 2 * transport.ConnectionCost
+	const half = 7 * transport.ConnectionCost
 	k := start(t, options{connections: transport.Limits{Bytes: 2 * half}})
 	dial := k.tcp()
 	greedy, other := dial(), dial()
 	post := func(length int) string {
 		return message("POST", "/v1/tokens/batch", "", []string{bearer(acmeViewer), "Content-Type: application/json", "Content-Length: " + itoa(length)})
 	}
-	// Buffers double: 64 KiB are reserved for more than 32, and 128 would be too many.
+	// 64 KiB are reserved for more than 20, and 256 would stay free beside one such.
 	greedy.send(post(400_000) + strings.Repeat(" ", 40<<10))
 	held := func() int { return k.gauge("playgate_in_flight_bytes") }
 	await(t, "the first body holds memory", func() bool { return held() > 2*transport.ConnectionCost+32<<10 })
@@ -104,7 +104,7 @@ func TestBodiesBeyondTheMemoryAreRefused(t *testing.T) {
 	_ = small.Close()
 	_ = greedy.Close()
 	await(t, "the memory is free", func() bool { return held() == 0 })
-	k.want(k.post("/v1/tokens/batch", `{"requests":[`+aBody+strings.Repeat(" ", 70<<10)+`]}`, bearer(acmeViewer)), 200, "")
+	k.want(k.post("/v1/tokens/batch", `{"requests":[`+aBody+strings.Repeat(" ", 40<<10)+`]}`, bearer(acmeViewer)), 200, "")
 }
 
 // TestLargeBodiesAreParsedOneForEachCore: what they become takes several times their

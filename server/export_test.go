@@ -48,6 +48,9 @@ func (c Conn) Linger(half interface{ CloseWrite() error }) {
 // NewStrictConn returns a connection that is read from as far as it is well-formed.
 func NewStrictConn(inner net.Conn) net.Conn { return newStrictConn(inner) }
 
+// ServeConn answers the requests of one connection, which has no timeouts or limits.
+func (s *Server) ServeConn(c net.Conn) error { return s.app.Server().ServeConn(newStrictConn(c)) }
+
 // ServeRequests gives a handler the requests of a connection in place of the server's
 // own, those that the server would refuse for their target or Host left out.
 func (s *Server) ServeRequests(c net.Conn, handle func(*fasthttp.RequestCtx)) error {

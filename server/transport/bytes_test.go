@@ -71,18 +71,18 @@ func TestBytesBoundConnections(t *testing.T) {
 func TestReservedBytesAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const half = 1 * transport.ConnectionCost // of two
+		const most = 1 * transport.ConnectionCost / 5 // of two; four times as much stays free
 		f := inFlight(t, 2)
 		_, c := f.accept()
 		c.Busy()
-		if !c.Reserve(half-1) || !c.Reserve(1) {
-			t.Fatal("half of the bytes cannot be reserved")
+		if !c.Reserve(most-1) || !c.Reserve(1) {
+			t.Fatal("a fifth of the bytes for requests cannot be reserved")
 		}
 		if c.Reserve(1) {
-			t.Fatal("more than half of the bytes were reserved")
+			t.Fatal("a request reserved more than a fifth of the bytes for requests")
 		}
 		c.Settle(0)
-		if !c.Reserve(half) {
+		if !c.Reserve(most) {
 			t.Error("what was settled cannot be reserved again")
 		}
 		_ = c.Close()
@@ -91,14 +91,47 @@ func TestReservedBytesAreBounded(t *testing.T) {
 		}
 		_, c = f.accept()
 		c.Busy()
-		if !c.Reserve(half) {
+		if !c.Reserve(most) {
 			t.Error("what a closed connection had cannot be reserved")
 		}
 		c.Settle(1 << 40) // an answer that is there already
-		if c.Settle(0); !c.Reserve(half) {
+		if c.Settle(0); !c.Reserve(most) {
 			t.Error("what was settled beyond the limit is not given back")
 		}
 	})
+}
+
+// TestASmallBodyHasRoomBesideManyLargeOnes: whatever the size of the bodies that
+// fill the memory, a few that are no larger find room.
+func TestASmallBodyHasRoomBesideManyLargeOnes(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{128 << 10, 256 << 10, 1 << 20} {
+		synctest.Test(t, func(t *testing.T) {
+			f := inFlight(t, 400)
+			admitted := 0
+			for {
+				_, c := f.accept()
+				c.Busy()
+				c.Receive()
+				if !c.Reserve(size) {
+					break
+				}
+				c.Busy() // it has arrived, and is never given up
+				admitted++
+			}
+			if admitted < 4 {
+				t.Errorf("there was room for %d bodies of %d bytes, want a few", admitted, size)
+			}
+			for n := range 4 {
+				_, c := f.accept()
+				c.Busy()
+				c.Receive()
+				if !c.Reserve(size / 4) {
+					t.Errorf("beside %d bodies of %d bytes there is no room for one of %d after %d such", admitted, size, size/4, n)
+				}
+			}
+		})
+	}
 }
 
 func TestABodyTakesTheMemoryOfTheLongestIdle(t *testing.T) {
@@ -126,6 +159,7 @@ func TestABodyThatStallsGivesItsMemoryAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := inFlight(t, 8)
 		const half = 4 * transport.ConnectionCost
+		const two, third = half / 6, half / 7 // with two of the first there is no room for the other, with one there is
 		stalled, stalledConn := f.accept()
 		answering, answeringConn := f.accept()
 		_, c := f.accept()
@@ -133,17 +167,17 @@ func TestABodyThatStallsGivesItsMemoryAway(t *testing.T) {
 			conn.Busy()
 			conn.Receive()
 		}
-		if !stalledConn.Reserve(half/2) || !answeringConn.Reserve(half/2) {
-			t.Fatal("half of the bytes cannot be reserved")
+		if !stalledConn.Reserve(two) || !answeringConn.Reserve(two) {
+			t.Fatal("a third of the bytes for requests cannot be reserved by two")
 		}
 		answeringConn.Busy() // the body has arrived
-		if c.Reserve(1) {
+		if c.Reserve(third) {
 			t.Fatal("a body took the memory of one that was waited for a moment ago")
 		}
 		time.Sleep(time.Second)
 		c.Busy()
 		c.Receive()
-		if !c.Reserve(1) || !stalledConn.Evicted() || !stalled.wasClosed() {
+		if !c.Reserve(third) || !stalledConn.Evicted() || !stalled.wasClosed() {
 			t.Errorf("a body that has stalled for a second keeps its memory")
 		}
 		if stalledConn.Reserve(1) {

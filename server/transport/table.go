@@ -32,6 +32,11 @@ const patience = time.Second
 // large bodies can ask for it as often as they like.
 const searchPause = 50 * time.Millisecond
 
+// spare is how many times what a request has reserved must stay free for others.
+// Whatever fills the memory, a request that wants less than the others finds room:
+// requests of a megabyte leave four, requests of 16 KiB leave 64 KiB.
+const spare = 4
+
 // table holds the open connections.
 type table struct {
 	limits Limits
@@ -100,7 +105,7 @@ func (t *table) inFlightLocked() int64 {
 
 // reserve takes n bytes for the request on a connection. Connections that wait
 // for a request are closed for it, and requests that have kept waiting for
-// patience; false: that is not enough, or the connection is closed itself.
+// patience; false: that leaves less than spare, or the connection is closed itself.
 func (t *table) reserve(c *Conn, n int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -109,7 +114,8 @@ func (t *table) reserve(c *Conn, n int64) bool {
 	}
 	now := t.elapsed()
 	stalled := func(since int64) bool { return now-since >= int64(patience) }
-	beyond := func() bool { return t.reserved > t.limits.Bytes/2-n }
+	left := func() int64 { return t.limits.Bytes/2 - t.reserved - n }
+	beyond := func() bool { return left() < spare*(c.reserved.Load()+n) }
 	if beyond() && now >= t.nextTrial {
 		t.evictLocked(func(c *Conn, since int64) bool { return c.reserved.Load() > 0 && stalled(since) }, 0, beyond)
 	}
