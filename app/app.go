@@ -100,6 +100,9 @@ func New(opts Options) (*App, error) {
 	a.started = cfg
 	a.logs = telemetry.Open(telemetry.Config{Writer: opts.Log, Format: cfg.Log.Format, Level: a.level, Now: time.Now, Registerer: registry})
 	a.log = a.logs.Logger()
+	if opts.Process {
+		logLibraries(a.log)
+	}
 	a.clock = clock.New(clock.Config{Source: opts.Clock, Logger: a.log, Registerer: registry, Changed: func(by time.Duration) { a.identity.ClockChanged(by) }})
 	a.muxes.clock = a.clock
 	if err := a.build(first, registry); err != nil {
@@ -323,9 +326,6 @@ func (a *App) logStart() {
 		a.log.Error("not ready", "reasons", r.Reasons)
 	}
 }
-
-// Log returns the gateway's logger.
-func (a *App) Log() *slog.Logger { return a.log }
 
 // Addr returns the address that viewers and backends reach.
 func (a *App) Addr() net.Addr { return a.listener.Addr() }
