@@ -197,7 +197,7 @@ func (a *App) buildCatalogue(cfg *configs.Config, registry *prometheus.Registry)
 		return err
 	}
 	a.outbox = outbox.New(outbox.Config{
-		Store: opened, Logger: a.log, Now: time.Now, Registerer: registry,
+		Store: opened, Logger: a.log, Now: a.clock.Steady, Registerer: registry,
 		Handlers: func(env playback.EnvironmentID) map[string]outbox.Handler { return a.state.Load().jobs[env] },
 	})
 	a.catalogues.wake = a.outbox.Wake
