@@ -235,7 +235,8 @@ func (a *App) listen(cfg *configs.Config) error {
 		return fmt.Errorf("listening on server.admin_listen: %w", err)
 	}
 	a.adminListener = transport.New(transport.Config{
-		Limits: transport.Limits{Total: adminConnections}, Logger: a.log.With("listener", "admin"),
+		Limits: transport.Limits{Total: adminConnections}, Logger: a.log.With("listener", transport.AdminListener),
+		Name: transport.AdminListener, Metrics: a.server.ConnectionMetrics(),
 	}).Listen(a.adminListener)
 	a.admin = newAdminServer(adminConfig{
 		ready: a.readiness, gatherer: a.registry, pprof: cfg.Server.AdminPprof, log: a.log, hosts: adminHosts(cfg.Server.AdminListen, a.adminListener.Addr()),
