@@ -44,6 +44,7 @@ type App struct {
 	clock     *clock.Clock
 	metrics   *metrics
 	inherited *inherited
+	allocated uint64 // collector.Allocated before the configuration was read
 
 	state     atomic.Pointer[state]
 	started   *configs.Config // what settings that take a restart have, whatever was loaded since
@@ -84,10 +85,11 @@ type App struct {
 // starts nothing that outlives it but the signing workers; Stop undoes it all,
 // and New itself does when it fails.
 func New(opts Options) (*App, error) {
+	allocated := collector.Allocated()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a := &App{
-		opts: opts, registry: registry, level: new(slog.LevelVar), metrics: newMetrics(registry), inherited: &inherited{metrics: policy.NewMetrics(registry)},
+		opts: opts, allocated: allocated, registry: registry, level: new(slog.LevelVar), metrics: newMetrics(registry), inherited: &inherited{metrics: policy.NewMetrics(registry)},
 		muxes: newMuxClients(), failed: make(chan error, 2), reloading: newExclusive(), loading: newExclusive(),
 	}
 	a.life.init()
@@ -297,7 +299,7 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.serving.Go(func() { a.watch.run(background, func() { _ = a.Reload(background) }) })
 	a.logStart()
-	a.serving.Go(collector.Release)
+	a.serving.Go(func() { collector.Release(a.allocated) })
 	return nil
 }
 
