@@ -30,7 +30,7 @@ func exposureOfSecrets() configs.ExposureFunc {
 		known[place] = e
 		return e
 	}
-	return func(path string) (refused error, warnings []error) { //nolint:revive // there are several warnings, and one refusal
+	return func(path string) (warnings []error, refused error) {
 		places := []string{path, filepath.Dir(path)}
 		if target, err := filepath.EvalSymlinks(path); err == nil && !slices.Contains(places, filepath.Dir(target)) {
 			places = append(places, filepath.Dir(target))
@@ -38,11 +38,11 @@ func exposureOfSecrets() configs.ExposureFunc {
 		for _, place := range places {
 			switch e := at(place); {
 			case e.refused != nil:
-				return fmt.Errorf("%s %w", place, e.refused), nil
+				return nil, fmt.Errorf("%s %w", place, e.refused)
 			case e.warning != nil:
 				warnings = append(warnings, fmt.Errorf("%s %w", place, e.warning))
 			}
 		}
-		return nil, warnings
+		return warnings, nil
 	}
 }

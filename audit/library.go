@@ -19,7 +19,7 @@ func LogTo(log *slog.Logger) {
 		log.Warn("OpenTelemetry reports an error", "error", shown(err))
 	}))
 	// gRPC writes errors to all three; the default is errors only, too.
-	errors := slog.NewLogLogger(log.With("library", "grpc").Handler(), slog.LevelWarn).Writer()
+	errors := slog.NewLogLogger(log.With("library", "grpc").Handler(), slog.LevelWarn).Writer() //nolint:forbidigo // gRPC wants a writer
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, errors))
 }
 

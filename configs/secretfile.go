@@ -7,15 +7,15 @@ import (
 )
 
 // ExposureFunc says what others than its owner may do to a file that holds a
-// secret: why it is refused, and what else there is to warn of. Both are nil for
-// a file that cannot be looked at: whoever reads it says so.
-type ExposureFunc func(path string) (refused error, warnings []error)
+// secret: what there is to warn of, or why it is refused. Both are nil for a file
+// that cannot be looked at: whoever reads it says so.
+type ExposureFunc func(path string) (warnings []error, refused error)
 
 // exposure is what an ExposureFunc said, comparable.
 type exposure struct{ refused, warnings string }
 
 func exposureOf(judge ExposureFunc, path string) exposure {
-	refused, warnings := judge(path)
+	warnings, refused := judge(path)
 	return exposure{fmt.Sprint(refused), fmt.Sprint(warnings)}
 }
 
@@ -63,7 +63,7 @@ func (l *loader) judge(at string, file Path) {
 	if file == "" {
 		return
 	}
-	refused, warnings := l.source.Exposure(string(file))
+	warnings, refused := l.source.Exposure(string(file))
 	if l.current != nil {
 		l.current.exposures[string(file)] = exposure{fmt.Sprint(refused), fmt.Sprint(warnings)}
 	}

@@ -39,12 +39,12 @@ func TestEveryFileIsPublicOrASecret(t *testing.T) {
 func judged(text string, around files) (*configs.Loaded, error) {
 	return configs.Source{
 		Path: home + "/playgate.yaml", Data: []byte(text), ReadFile: around.read,
-		Exposure: func(path string) (error, []error) {
+		Exposure: func(path string) ([]error, error) {
 			switch name := filepath.Base(path); {
 			case strings.HasPrefix(name, "write"):
-				return fmt.Errorf("%s may be written to", name), nil
+				return nil, fmt.Errorf("%s may be written to", name)
 			case strings.HasPrefix(name, "read"):
-				return nil, []error{fmt.Errorf("%s may be read", name)}
+				return []error{fmt.Errorf("%s may be read", name)}, nil
 			}
 			return nil, nil
 		},
@@ -103,11 +103,12 @@ func TestFilesWithSecretsAreJudged(t *testing.T) {
 			strict := strings.Replace(document("#"), "driver: vault", "driver: vault, file: {strict_permissions: true}", 1)
 			loaded, err := judged(document("#"), around)
 			_, strictErr := judged(strict, around)
-			if kind == "write" {
+			switch {
+			case kind == "write":
 				samePlaces(t, auth, want, problemsIn(t, err), "may be written to")
-			} else if err != nil {
+			case err != nil:
 				t.Errorf("%s: files that may be read are refused: %v", auth, err)
-			} else {
+			default:
 				samePlaces(t, auth, want, about(loaded.Warnings), "may be read")
 				samePlaces(t, auth, want, problemsIn(t, strictErr), "strict_permissions refuses that")
 			}
@@ -155,7 +156,7 @@ func TestAMemoryNoticesPermissions(t *testing.T) {
 		return configs.Source{
 			Path: home + "/playgate.yaml", Data: []byte(environment("token: {pseudonym_key_file: key}")), Memory: &memory,
 			ReadFile: files{home + "/key": strings.Repeat("k", 20)}.read,
-			Exposure: func(string) (error, []error) { return refused, warnings },
+			Exposure: func(string) ([]error, error) { return warnings, refused },
 		}.Load()
 	}
 	for range 2 {

@@ -29,7 +29,7 @@ func TestReplicasWhoseClocksDifferLoseNothing(t *testing.T) {
 		var mu sync.Mutex
 		done := map[string]int{}
 		failed := map[string]bool{}
-		run := func(ctx context.Context, ahead time.Duration) *outbox.Worker {
+		run := func(ctx context.Context, ahead time.Duration) {
 			do := func(_ context.Context, job *store.Job) error {
 				time.Sleep(10 * time.Second)
 				mu.Lock()
@@ -46,7 +46,6 @@ func TestReplicasWhoseClocksDifferLoseNothing(t *testing.T) {
 				Handlers: func(playback.EnvironmentID) map[string]outbox.Handler { return map[string]outbox.Handler{"test": do} },
 			})
 			go w.Run(ctx)
-			return w
 		}
 		ctx, end := context.WithCancel(t.Context())
 		run(ctx, 0)

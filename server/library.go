@@ -10,5 +10,5 @@ import (
 // holds for the whole process. fasthttp's of this package's servers is silent:
 // what goes wrong on connections is counted and logged here.
 func LogTo(log *slog.Logger) {
-	fiberlog.SetOutput(slog.NewLogLogger(log.With("library", "fiber").Handler(), slog.LevelWarn).Writer())
+	fiberlog.SetOutput(slog.NewLogLogger(log.With("library", "fiber").Handler(), slog.LevelWarn).Writer()) //nolint:forbidigo // fiber wants a writer
 }

@@ -2,7 +2,6 @@ package telemetry_test
 
 import (
 	"bytes"
-	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -26,8 +25,8 @@ func TestALimitedLoggerSaysWhatItLeftOut(t *testing.T) {
 	log := telemetry.NewLimited(slog.New(text), 2, func() time.Time { return now })
 	with := log.With("library", "l")
 	for n := range 3 {
-		log.Warn(fmt.Sprint(n))
-		with.Warn(fmt.Sprint("with ", n))
+		log.Warn("one", "n", n)
+		with.Warn("with", "n", n)
 	}
 	now = now.Add(time.Second)
 	with.Warn("a second later")
@@ -35,7 +34,7 @@ func TestALimitedLoggerSaysWhatItLeftOut(t *testing.T) {
 	now = now.Add(-time.Hour)
 	log.Warn("a clock that was set back")
 	want := []string{
-		`msg=0`, `msg="with 0" library=l`, `msg="a second later" library=l left_out=4`, `msg="and after it"`,
+		`msg=one n=0`, `msg=with library=l n=0`, `msg="a second later" library=l left_out=4`, `msg="and after it"`,
 		`msg="a clock that was set back"`,
 	}
 	if diff := cmp.Diff(want, strings.Split(strings.TrimSpace(out.String()), "\n")); diff != "" {
