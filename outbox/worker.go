@@ -143,14 +143,13 @@ func (w *Worker) countJobs(ctx context.Context) {
 	for {
 		waiting, err := w.cfg.Store.WaitingJobs(ctx, w.cfg.Now())
 		if err == nil {
-			for kind := range known {
-				w.count.WithLabelValues(kind).Set(0)
-				w.age.WithLabelValues(kind).Set(0)
-			}
+			now := map[string]store.Waiting{}
 			for _, of := range waiting {
-				known[of.Kind] = true
-				w.count.WithLabelValues(of.Kind).Set(float64(of.Jobs))
-				w.age.WithLabelValues(of.Kind).Set(of.Oldest.Seconds())
+				now[of.Kind], known[of.Kind] = of, true
+			}
+			for kind := range known { // those of which there are none any more, too
+				w.count.WithLabelValues(kind).Set(float64(now[kind].Jobs))
+				w.age.WithLabelValues(kind).Set(now[kind].Oldest.Seconds())
 			}
 		}
 		select {

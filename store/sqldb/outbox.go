@@ -29,8 +29,8 @@ const (
 			revision = outbox.revision + 1, attempts = 0,
 			due_at = CASE WHEN outbox.owner = '' AND excluded.due_at < outbox.due_at THEN excluded.due_at ELSE outbox.due_at END
 		RETURNING revision`
-	// What has been there the longest of a kind.
-	waitingJobs = `SELECT kind, COUNT(*), NOW - MIN(added_at) FROM outbox GROUP BY kind ORDER BY kind`
+	// added_at is 0 in what a replica of the release before adds.
+	waitingJobs = `SELECT kind, COUNT(*), NOW - COALESCE(MIN(NULLIF(added_at, 0)), NOW) FROM outbox GROUP BY kind ORDER BY kind`
 	countJobs   = `SELECT COUNT(*) FROM (SELECT 1 FROM outbox WHERE environment = $1 LIMIT $2) AS counted`
 
 	// Goes from one environment to the next by the index, however many jobs each
