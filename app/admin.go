@@ -77,7 +77,7 @@ func newAdminServer(cfg adminConfig) *http.Server {
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connectionKey{}, c)
 		},
-		ErrorLog: slog.NewLogLogger(cfg.log.Handler(), slog.LevelWarn), // the default writes to standard error, and waits
+		ErrorLog: slog.NewLogLogger(libraryLog(cfg.log).Handler(), slog.LevelWarn),
 	}
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -120,4 +122,20 @@ func TestATraceMayTakeLongerThanTheReadTimeout(t *testing.T) { //nolint:parallel
 	if ended != nil {
 		t.Errorf("the request ended before its time: %v", ended)
 	}
+}
+
+// TestLinesOfTheAdminServerAreFew: whoever reaches the listener can cause one of
+// net/http's with each request, for example by a semicolon in the query.
+func TestLinesOfTheAdminServerAreFew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := newAdminServer(adminConfig{log: slog.New(slog.NewTextHandler(&log, nil))})
+		for range 1000 {
+			s.ErrorLog.Print("http: URL query contains semicolon")
+		}
+		if n := strings.Count(log.String(), "semicolon"); n != libraryLines {
+			t.Errorf("%d lines in one second, want %d", n, libraryLines)
+		}
+	})
 }

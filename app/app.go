@@ -44,6 +44,7 @@ type App struct {
 	clock     *clock.Clock
 	metrics   *metrics
 	inherited *inherited
+	allocated uint64 // collector.Allocated before the configuration was read
 
 	state     atomic.Pointer[state]
 	started   *configs.Config // what settings that take a restart have, whatever was loaded since
@@ -84,10 +85,11 @@ type App struct {
 // starts nothing that outlives it but the signing workers; Stop undoes it all,
 // and New itself does when it fails.
 func New(opts Options) (*App, error) {
+	allocated := collector.Allocated()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a := &App{
-		opts: opts, registry: registry, level: new(slog.LevelVar), metrics: newMetrics(registry), inherited: &inherited{metrics: policy.NewMetrics(registry)},
+		opts: opts, allocated: allocated, registry: registry, level: new(slog.LevelVar), metrics: newMetrics(registry), inherited: &inherited{metrics: policy.NewMetrics(registry)},
 		muxes: newMuxClients(), failed: make(chan error, 2), reloading: newExclusive(), loading: newExclusive(),
 	}
 	a.life.init()
@@ -100,6 +102,9 @@ func New(opts Options) (*App, error) {
 	a.started = cfg
 	a.logs = telemetry.Open(telemetry.Config{Writer: opts.Log, Format: cfg.Log.Format, Level: a.level, Now: time.Now, Registerer: registry})
 	a.log = a.logs.Logger()
+	if opts.Process {
+		logLibraries(a.log)
+	}
 	a.clock = clock.New(clock.Config{Source: opts.Clock, Logger: a.log, Registerer: registry, Changed: func(by time.Duration) { a.identity.ClockChanged(by) }})
 	a.muxes.clock = a.clock
 	if err := a.build(first, registry); err != nil {
@@ -194,7 +199,7 @@ func (a *App) buildCatalogue(cfg *configs.Config, registry *prometheus.Registry)
 		return err
 	}
 	a.outbox = outbox.New(outbox.Config{
-		Store: opened, Logger: a.log, Now: time.Now, Registerer: registry,
+		Store: opened, Logger: a.log, Now: a.clock.Steady, Registerer: registry,
 		Handlers: func(env playback.EnvironmentID) map[string]outbox.Handler { return a.state.Load().jobs[env] },
 	})
 	a.catalogues.wake = a.outbox.Wake
@@ -232,7 +237,8 @@ func (a *App) listen(cfg *configs.Config) error {
 		return fmt.Errorf("listening on server.admin_listen: %w", err)
 	}
 	a.adminListener = transport.New(transport.Config{
-		Limits: transport.Limits{Total: adminConnections}, Logger: a.log.With("listener", "admin"),
+		Limits: transport.Limits{Total: adminConnections}, Logger: a.log.With("listener", transport.AdminListener),
+		Name: transport.AdminListener, Metrics: a.server.ConnectionMetrics(),
 	}).Listen(a.adminListener)
 	a.admin = newAdminServer(adminConfig{
 		ready: a.readiness, gatherer: a.registry, pprof: cfg.Server.AdminPprof, log: a.log, hosts: adminHosts(cfg.Server.AdminListen, a.adminListener.Addr()),
@@ -293,7 +299,7 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.serving.Go(func() { a.watch.run(background, func() { _ = a.Reload(background) }) })
 	a.logStart()
-	a.serving.Go(collector.Release)
+	a.serving.Go(func() { collector.Release(a.allocated) })
 	return nil
 }
 
@@ -323,9 +329,6 @@ func (a *App) logStart() {
 		a.log.Error("not ready", "reasons", r.Reasons)
 	}
 }
-
-// Log returns the gateway's logger.
-func (a *App) Log() *slog.Logger { return a.log }
 
 // Addr returns the address that viewers and backends reach.
 func (a *App) Addr() net.Addr { return a.listener.Addr() }

@@ -90,7 +90,7 @@ func (c *catalogues) prepare(ctx context.Context, next *state) (map[playback.Env
 			return nil, err
 		}
 		finder := &catalog.Finder{View: view}
-		inbox := &catalog.Inbox{Environment: env, MuxEnvironment: e.Mux.EnvironmentID, Library: c.library, Wake: c.wake, Now: c.clock.Now}
+		inbox := &catalog.Inbox{Environment: env, MuxEnvironment: e.Mux.EnvironmentID, Library: c.library, Wake: c.wake, Now: c.clock.Now, Steady: c.clock.Steady}
 		if s != nil {
 			wanted[env], finder.Syncer, inbox.Outbox = s, s.Syncer, c.outbox
 			next.jobs[env] = map[string]outbox.Handler{catalog.CheckJob: s.Do}

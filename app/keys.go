@@ -97,7 +97,10 @@ func (a *App) manage(keeper keystore.Keeper, ledger signingkey.Ledger, registry 
 	a.rotation = newRotation(&rotation{
 		manager: manager, log: a.log, keys: a.keys, inForce: a.state.Load, now: a.clock.Now,
 	}, registry)
-	a.recovery = &recovery{manager: manager, inForce: a.state.Load, log: a.log}
+	a.recovery = &recovery{
+		manager: manager, inForce: a.state.Load, log: a.log, now: a.clock.Steady,
+		silent: func(env playback.EnvironmentID) bool { _, failing := a.keys.LastRead(env); return failing },
+	}
 	registry.MustRegister(&signingLeft{a, prometheus.NewDesc("playgate_key_signing_left_seconds",
 		"Seconds for which a token signed now is sure to be honoured, even if the key store does not answer any more; 0: the environment cannot sign.",
 		[]string{"environment"}, nil)})

@@ -15,6 +15,9 @@ type Options struct {
 	Environ []string
 	// Log is where log lines go.
 	Log io.Writer
+	// Process says that the process is this gateway's: libraries that log by
+	// themselves log to its log from then on.
+	Process bool
 	// Clock has the machine's clocks; nil: the real ones.
 	Clock clock.Source
 	// Build says what is running.

@@ -117,6 +117,7 @@ func (e *KeysError) Error() string { return "reloading signing keys: " + e.Err.E
 func (e *KeysError) Unwrap() error { return e.Err }
 
 func (a *App) reload(ctx context.Context) error {
+	allocated := collector.Allocated()
 	next, err := a.loadNext(ctx)
 	if err != nil {
 		return err
@@ -131,7 +132,7 @@ func (a *App) reload(ctx context.Context) error {
 	for _, path := range configs.RestartOnly(a.started, next.loaded.Config) {
 		a.log.Warn("a changed setting takes a restart", "path", path)
 	}
-	a.serving.Go(collector.Release)
+	a.serving.Go(func() { collector.Release(allocated) })
 	return nil
 }
 

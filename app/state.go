@@ -5,14 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/playgate/playgate/catalog"
 	"github.com/playgate/playgate/configs"
 	"github.com/playgate/playgate/identity"
 	"github.com/playgate/playgate/issuer"
-	"github.com/playgate/playgate/keystore/file"
 	"github.com/playgate/playgate/outbox"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/policy"
@@ -85,7 +83,7 @@ func loadWith(reader *fileReader, path string, environ []string, from *inherited
 	}
 	sets := newKeySetChecker()
 	source := configs.Source{
-		Path: path, Environ: environ, ReadFile: reader.read, Sum: reader.sum, Memory: &from.memory, Take: take,
+		Path: path, Environ: environ, ReadFile: reader.read, Sum: reader.sum, Memory: &from.memory, Take: take, Exposure: exposureOfSecrets(),
 		Check: func(at string, e *configs.Environment, read configs.ReadFunc) configs.Checked {
 			made, found := compile(at, e, func(document []byte, file string, o policy.Options) (*policy.Policy, error) {
 				o.ReadFile, o.File = read, cmp.Or(file, path)
@@ -130,21 +128,11 @@ func loadWith(reader *fileReader, path string, environ []string, from *inherited
 	return s, nil
 }
 
-// loadCertificate reads the certificate and its key, which others than its owner
-// must not be able to write to or replace.
+// loadCertificate reads the certificate and its key.
 func (s *state) loadCertificate(files configs.TLS) error {
 	pair, err := tls.LoadX509KeyPair(string(files.CertFile), string(files.KeyFile))
 	if err != nil {
 		return configs.Problems{{Path: "server.tls", Message: err.Error()}}
-	}
-	for _, path := range []string{string(files.KeyFile), filepath.Dir(string(files.KeyFile))} {
-		refused, warning, err := file.Exposure(path)
-		if err = cmp.Or(err, refused); err != nil {
-			return configs.Problems{{Path: "server.tls.key_file", Message: fmt.Sprintf("%s %v", path, err)}}
-		}
-		if warning != nil {
-			s.loaded.Warnings = append(s.loaded.Warnings, configs.Problem{Path: "server.tls.key_file", Message: fmt.Sprintf("%s %v", path, warning)})
-		}
 	}
 	s.certificate = &pair
 	return nil

@@ -71,6 +71,8 @@ type Inbox struct {
 	// Wake tells who does the jobs that there is one; nil: they look for themselves.
 	Wake func()
 	Now  func() time.Time
+	// Steady is a clock that nobody sets, for Outbox.
+	Steady func() time.Time
 }
 
 // Take takes one webhook over. It is durable when Take returns, with what is left
@@ -138,7 +140,7 @@ func (b *Inbox) write(ctx context.Context, event *store.Event, kind store.Kind, 
 		// A tie is durable by itself, and asked about with every sweep; the job is for
 		// an answer at once. So one that does not fit is no reason to refuse what the
 		// webhook says.
-		err := b.Outbox.AddJobs(ctx, b.check(object, e.CreatedAt), b.Now())
+		err := b.Outbox.AddJobs(ctx, b.check(object, e.CreatedAt))
 		if err != nil && !errors.Is(err, store.ErrOutboxFull) {
 			return "", err
 		}
@@ -155,7 +157,7 @@ func (b *Inbox) write(ctx context.Context, event *store.Event, kind store.Kind, 
 
 // check has Mux asked about an object.
 func (b *Inbox) check(t target, since time.Time) store.JobBatch {
-	return store.JobBatch{Jobs: []store.Job{checkJob(b.Environment, t, since)}, Max: maxJobs}
+	return store.JobBatch{Jobs: []store.Job{checkJob(b.Environment, t, since)}, Max: maxJobs, Now: b.Steady()}
 }
 
 func (b *Inbox) wake() {

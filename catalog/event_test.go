@@ -189,11 +189,11 @@ func TestAnEventWithoutRoomIsNotTaken(t *testing.T) {
 	w := newWorld(t, nil)
 	w.inbox.Outbox = w.records
 	at := time.Unix(1_700_000_000, 0)
-	full := store.JobBatch{Max: 1 << 30}
+	full := store.JobBatch{Max: 1 << 30, Now: time.Now()}
 	for n := range 10_000 {
 		full.Jobs = append(full.Jobs, store.Job{Environment: env, Kind: catalog.CheckJob, Key: fmt.Sprint("asset B", n)})
 	}
-	must(t, w.records.AddJobs(t.Context(), full, time.Now()))
+	must(t, w.records.AddJobs(t.Context(), full))
 	track := event("e1", "video.asset.track.ready", "A1", at, map[string]any{"id": "T1"})
 	if got, err := w.inbox.Take(t.Context(), track); !errors.Is(err, store.ErrOutboxFull) {
 		t.Errorf("Take = %s, %v, want ErrOutboxFull", got, err)

@@ -66,7 +66,7 @@ func newWorld(t *testing.T, records store.Store) *world {
 	if w.live, err = w.library.Live(t.Context(), env); err != nil {
 		t.Fatal(err)
 	}
-	w.inbox = &catalog.Inbox{Environment: env, MuxEnvironment: "mux1", Library: w.library, Now: time.Now}
+	w.inbox = &catalog.Inbox{Environment: env, MuxEnvironment: "mux1", Library: w.library, Now: time.Now, Steady: time.Now}
 	return w
 }
 

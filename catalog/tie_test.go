@@ -241,7 +241,7 @@ func worldOf(t *testing.T, records store.Store, of playback.EnvironmentID) *worl
 	must(t, err)
 	return &world{
 		records: records, library: library, live: live,
-		inbox: &catalog.Inbox{Environment: of, MuxEnvironment: "mux1", Library: library, Now: time.Now},
+		inbox: &catalog.Inbox{Environment: of, MuxEnvironment: "mux1", Library: library, Now: time.Now, Steady: time.Now},
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -65,7 +64,6 @@ func (c *demoCommand) Run(p *Process) (err error) {
 
 Stop it with Ctrl-C.
 `, url, url, others.url, url)
-	slog.SetDefault(gateway.Log()) // for libraries that know no other
 	return gateway.Run(context.Background(), signals)
 }
 
@@ -99,7 +97,7 @@ func (c *demoCommand) gateway(log io.Writer, dir string, others *others) (*app.A
 		return nil, err
 	}
 	gateway, err = app.New(app.Options{
-		Path: path, Log: log, Build: build(), Pages: map[string]http.Handler{"/demo/": page},
+		Path: path, Log: log, Process: true, Build: build(), Pages: map[string]http.Handler{"/demo/": page},
 		// The demo's own settings: nobody's environment, a quiet log, an admin
 		// port that cannot be taken already, and no wait when it stops.
 		Environ: []string{

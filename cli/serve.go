@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"log/slog"
 
 	"github.com/playgate/playgate/app"
 )
@@ -18,13 +17,12 @@ func (c *serveCommand) Run(p *Process) error {
 	defer stop()
 	log := p.lastWords()
 	p.preventCoreDumps()
-	gateway, err := app.NewUnlessSignalled(app.Options{Path: c.Config, Environ: p.Environ, Log: log, Build: build()}, signals)
+	gateway, err := app.NewUnlessSignalled(app.Options{Path: c.Config, Environ: p.Environ, Log: log, Process: true, Build: build()}, signals)
 	if errors.Is(err, app.ErrStopped) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	slog.SetDefault(gateway.Log()) // for libraries that know no other
 	return gateway.Run(context.Background(), signals)
 }

@@ -69,9 +69,34 @@ func Tune(ctx context.Context, environ []string) error {
 	}
 }
 
-// Release gives the system back what reading a configuration took and nothing
-// needs any more: as much again as what is kept, or more. It takes one collection.
-func Release() { debug.FreeOSMemory() }
+// Allocated returns how many bytes were ever allocated on the heap.
+func Allocated() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// A release is worth a collection, and the faults of the pages that are taken
+// again, if so much was allocated, and so much of what lives: less is within what
+// the heap may grow by anyway (GCPercent). Reading a configuration allocates
+// 2 MB at start and 0.1 MB at a reload that changes little, 14 MB with 1,000
+// playback IDs and 1.3 GB with 100,000; a collection of the first took 75 ms on two
+// busy cores.
+const (
+	worthBytes = 64 << 20
+	worthPart  = 4
+)
+
+// Release gives the system back what was allocated and nothing needs any more,
+// such as what reading a configuration took, since Allocated returned a number. It
+// reports whether that was worth a collection.
+func Release(since uint64) bool {
+	if Allocated()-since < max(worthBytes, Live()/worthPart) {
+		return false
+	}
+	debug.FreeOSMemory()
+	return true
+}
 
 // Limit returns how many bytes of memory the process may have: the lower of
 // GOMEMLIMIT and the limit of the control group; 0: nobody says.

@@ -97,3 +97,44 @@ func percent() int {
 	debug.SetGCPercent(got)
 	return got
 }
+
+// TestOnlyMuchIsReleased: a collection of a large heap costs all cores some time,
+// and small configurations take little.
+func TestOnlyMuchIsReleased(t *testing.T) { //nolint:paralleltest // the collector belongs to the process
+	keep(t)
+	debug.SetGCPercent(-1) // nobody else collects
+	forced := func() uint32 {
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return stats.NumForcedGC
+	}
+	allocate := func(bytes int) (garbage []byte) {
+		for ; bytes > 0; bytes -= 1 << 20 {
+			garbage = make([]byte, 1<<20)
+		}
+		return garbage
+	}
+	runtime.GC()
+	tests := []struct {
+		name      string
+		live      int
+		allocated int
+		want      bool
+	}{
+		{"a small configuration", 0, 8 << 20, false},
+		{"a large one", 0, 80 << 20, true},
+		{"a large one beside a large heap", 400 << 20, 80 << 20, false},
+		{"a larger one beside a large heap", 400 << 20, 120 << 20, true},
+	}
+	for _, test := range tests {
+		live := make([]byte, test.live)
+		runtime.GC()
+		since, before := collector.Allocated(), forced()
+		runtime.KeepAlive(allocate(test.allocated))
+		released := collector.Release(since)
+		if ran := forced() != before; released != test.want || ran != test.want {
+			t.Errorf("%s: released %v, collected %v, want %v", test.name, released, ran, test.want)
+		}
+		runtime.KeepAlive(live)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
+	"reflect"
 	"slices"
 
 	"github.com/playgate/playgate/playback"
@@ -20,6 +21,7 @@ func (l *loader) check() {
 	l.checkStore()
 	l.checkGeo()
 	l.checkDecisions()
+	l.checkSecretFiles(reflect.ValueOf(l.config).Elem(), "")
 	for i := range l.config.Organizations {
 		o := &l.config.Organizations[i]
 		for j := range o.Environments {
@@ -31,10 +33,11 @@ func (l *loader) check() {
 			l.takeOver(path, e, known)
 			continue
 		}
-		l.current = &reading{files: map[string][sha256.Size]byte{}}
+		l.current = &reading{files: map[string][sha256.Size]byte{}, exposures: map[string]exposure{}}
 		before := len(l.report.warnings)
 		l.checkEnvironment(path, e)
 		l.checkElsewhere(path, e)
+		l.checkSecretFiles(reflect.ValueOf(e).Elem(), path)
 		l.current.warnings = slices.Clone(l.report.warnings[before:])
 		l.readings[path], l.current = l.current, nil
 	}

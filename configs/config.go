@@ -53,7 +53,7 @@ type Server struct {
 // TLS names a certificate and its key.
 type TLS struct {
 	CertFile Path `yaml:"cert_file" default:"" doc:"PEM file of the certificate chain."`
-	KeyFile  Path `yaml:"key_file" default:"" doc:"PEM file of its private key."`
+	KeyFile  Path `yaml:"key_file" secret:"true" default:"" doc:"PEM file of its private key."`
 }
 
 // Enabled reports whether HTTPS is served.
@@ -76,7 +76,7 @@ type Keystore struct {
 // FileStore configures keys in files.
 type FileStore struct {
 	Dir               Path `yaml:"dir" default:"keys" doc:"Directory of <environment>/<key id>.pem, with an optional state beside it, <key id>.json."`
-	StrictPermissions bool `yaml:"strict_permissions" default:"false" doc:"Refuse keys that their group or every user may read, of which there is a warning otherwise. Keys that these may write to or replace are always refused."`
+	StrictPermissions bool `yaml:"strict_permissions" default:"false" doc:"Refuse keys, and files with secrets that other members name, that their group or every user may read, of which there is a warning otherwise. What these may write to or replace is always refused."`
 }
 
 // Signer configures signing.

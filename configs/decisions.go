@@ -18,7 +18,7 @@ type Decisions struct {
 	Rules            []RuleSampling  `yaml:"rules" doc:"Other samplings for single rules."`
 	Inputs           string          `yaml:"inputs" default:"full" enum:"full,digest" doc:"full: what the rules saw is kept, as policy diff needs it: claims, address, referrer and user agent are personal data, though the viewer's ID is a pseudonym. digest: only a keyed hash of it."`
 	Queue            int             `yaml:"queue" default:"8192" min:"1" doc:"Records that may wait to be written; beyond it they are dropped and counted."`
-	PseudonymKeyFile Path            `yaml:"pseudonym_key_file" default:"" doc:"File with the key of viewers' pseudonyms; required with an output. All replicas must share it."`
+	PseudonymKeyFile Path            `yaml:"pseudonym_key_file" secret:"true" default:"" doc:"File with the key of viewers' pseudonyms; required with an output. All replicas must share it."`
 	PseudonymKey     playback.Secret // what pseudonym_key_file holds
 }
 

@@ -45,7 +45,7 @@ type Environment struct {
 type Mux struct {
 	EnvironmentID   string          `yaml:"environment_id" default:"" doc:"Mux's own ID of the environment; if given, an access token of another one is refused."`
 	TokenID         string          `yaml:"token_id" default:"" doc:"ID of an access token of Mux with System Write; \"\" means none."`
-	TokenSecretFile Path            `yaml:"token_secret_file" default:"" doc:"File with its secret."`
+	TokenSecretFile Path            `yaml:"token_secret_file" secret:"true" default:"" doc:"File with its secret."`
 	BaseURL         string          `yaml:"base_url" default:"https://api.mux.com" doc:"Base URL of the API."`
 	TokenSecret     playback.Secret // what token_secret_file holds
 }
@@ -82,7 +82,7 @@ type Token struct {
 	MaxTTL           time.Duration         `yaml:"max_ttl" default:"24h" doc:"No token lives longer."`
 	Kid              playback.KidPlacement `yaml:"kid" default:"claim" enum:"claim,header,both" doc:"Where the key ID stands."`
 	Traceable        bool                  `yaml:"traceable" default:"false" later:"true" doc:"true is not available in this version."`
-	PseudonymKeyFile Path                  `yaml:"pseudonym_key_file" default:"" doc:"File with the key of pseudonym(); required when a rule uses it. All replicas must share it."`
+	PseudonymKeyFile Path                  `yaml:"pseudonym_key_file" secret:"true" default:"" doc:"File with the key of pseudonym(); required when a rule uses it. All replicas must share it."`
 	PseudonymKey     playback.Secret       // what pseudonym_key_file holds
 }
 

@@ -48,6 +48,8 @@ type Source struct {
 	// Take is called in place of Check for each of them, with what Check kept.
 	Memory *Memory
 	Take   func(path string, e *Environment, kept any)
+	// Exposure judges files with secrets; nil: they are not looked at.
+	Exposure ExposureFunc
 	// Sum returns the SHA-256 of a file's content, for Memory; nil: the file is
 	// read for it.
 	Sum func(path string) ([sha256.Size]byte, error)
@@ -109,7 +111,7 @@ func (s *Source) loadWithMemory(raw []byte, cwd string) (*Loaded, error) {
 	s.Memory.forget(s.Path, cwd, around(raw, list), s.Environ)
 	if ok && len(s.Memory.known) > 0 {
 		l := newLoader(s, cwd)
-		chosen := s.Memory.choose(list, l.sumOf)
+		chosen := s.Memory.choose(list, l)
 		if loaded, err := l.load(reduced(raw, list, chosen), chosen); err == nil {
 			s.Memory.keep(l, list)
 			return loaded, nil

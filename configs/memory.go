@@ -39,6 +39,8 @@ type reading struct {
 	named    []string                     // of these, what the environment names
 	warnings []Problem
 	kept     any // see Checked
+
+	exposures map[string]exposure // of the files with secrets
 }
 
 // forget drops everything if environments depend on something else than they did.
@@ -53,7 +55,7 @@ func (m *Memory) forget(path, cwd, around string, environ []string) {
 
 // choose returns, by segment, what is known of it and still holds; nil for all
 // others.
-func (m *Memory) choose(list []segment, sumOf func(string) ([sha256.Size]byte, error)) []*remembered {
+func (m *Memory) choose(list []segment, l *loader) []*remembered {
 	times := map[[sha256.Size]byte]int{}
 	for i := range list {
 		times[list[i].sum]++
@@ -66,8 +68,11 @@ func (m *Memory) choose(list []segment, sumOf func(string) ([sha256.Size]byte, e
 		}
 		stands := true
 		for path, sum := range known.files {
-			now, err := sumOf(path)
+			now, err := l.sumOf(path)
 			stands = stands && err == nil && now == sum
+		}
+		for path, exposed := range known.exposures {
+			stands = stands && exposureOf(l.source.Exposure, path) == exposed
 		}
 		if stands {
 			chosen[i] = known

@@ -31,7 +31,7 @@ func TestEveryMemberHasAMeaningAndADefaultThatFits(t *testing.T) {
 	t.Parallel()
 	reference := configs.Reference()
 	tags := map[string]bool{
-		"yaml": true, "default": true, "required": true, "enum": true, "later": true, "min": true, "zero": true, "restart": true, "grammar": true, "shown": true, "doc": true,
+		"yaml": true, "default": true, "required": true, "enum": true, "later": true, "min": true, "zero": true, "restart": true, "grammar": true, "shown": true, "secret": true, "doc": true,
 	}
 	walk(reflect.TypeFor[configs.Config](), "", func(path string, f reflect.StructField) {
 		doc := f.Tag.Get("doc")

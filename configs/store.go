@@ -15,14 +15,14 @@ import (
 type Store struct {
 	Driver  string          `yaml:"driver" default:"sqlite" enum:"memory,sqlite,postgres" doc:"memory: lost at stop. sqlite: one file, for one machine. postgres: for many replicas."`
 	DSN     DSN             `yaml:"dsn" default:"playgate.db" doc:"sqlite: the file. postgres: postgres://user:password@host/database, or key=value pairs as libpq has them."`
-	DSNFile Path            `yaml:"dsn_file" default:"" doc:"File with the DSN, instead of dsn: the one of PostgreSQL holds a password."`
+	DSNFile Path            `yaml:"dsn_file" secret:"true" default:"" doc:"File with the DSN, instead of dsn: the one of PostgreSQL holds a password."`
 	Source  playback.Secret // the DSN in force, from dsn or dsn_file
 }
 
 // Webhooks configures the webhooks that Mux sends to
 // /v1/webhooks/mux/<environment>.
 type Webhooks struct {
-	SecretFiles []Path            `yaml:"secret_files" doc:"Files with the endpoints' signing secrets; any of them will do. Without one, webhooks are refused."`
+	SecretFiles []Path            `yaml:"secret_files" secret:"true" doc:"Files with the endpoints' signing secrets; any of them will do. Without one, webhooks are refused."`
 	Tolerance   time.Duration     `yaml:"tolerance" default:"300s" doc:"How old a signature may be."`
 	Secrets     []playback.Secret // what secret_files hold
 }

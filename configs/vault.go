@@ -26,16 +26,16 @@ type Vault struct {
 // VaultAuth configures the login to Vault.
 type VaultAuth struct {
 	Method              string          `yaml:"method" default:"token" enum:"token,approle,kubernetes,jwt,cert" doc:"How to log in. Files are read again at each log-in."`
-	TokenFile           Path            `yaml:"token_file" default:"/run/secrets/vault-token" doc:"File with the token, for the method token. \"\": none is sent, because a Vault Agent or Proxy at the address adds its own (auto-auth)."`
+	TokenFile           Path            `yaml:"token_file" secret:"token" default:"/run/secrets/vault-token" doc:"File with the token, for the method token. \"\": none is sent, because a Vault Agent or Proxy at the address adds its own (auto-auth)."`
 	Mount               string          `yaml:"mount" default:"" doc:"Where the method is mounted; \"\" means at its own name."`
 	Role                string          `yaml:"role" default:"" doc:"The role, for the methods kubernetes and jwt; for cert, \"\" lets Vault choose by the certificate."`
 	RoleID              string          `yaml:"role_id" default:"" doc:"The role ID, for the method approle."`
-	RoleIDFile          Path            `yaml:"role_id_file" default:"" doc:"File with the role ID, instead of role_id."`
-	SecretIDFile        Path            `yaml:"secret_id_file" default:"" doc:"File with the secret ID, for the method approle."`
-	WrappedSecretIDFile Path            `yaml:"wrapped_secret_id_file" default:"" doc:"File with a response-wrapping token around the secret ID, instead of secret_id_file. It works once, for one process."`
-	JWTFile             Path            `yaml:"jwt_file" default:"" doc:"File with the JWT, for the methods jwt and kubernetes; for kubernetes, \"\" means the pod's own service account token."`
+	RoleIDFile          Path            `yaml:"role_id_file" secret:"approle" default:"" doc:"File with the role ID, instead of role_id."`
+	SecretIDFile        Path            `yaml:"secret_id_file" secret:"approle" default:"" doc:"File with the secret ID, for the method approle."`
+	WrappedSecretIDFile Path            `yaml:"wrapped_secret_id_file" secret:"approle" default:"" doc:"File with a response-wrapping token around the secret ID, instead of secret_id_file. It works once, for one process."`
+	JWTFile             Path            `yaml:"jwt_file" secret:"jwt,kubernetes" default:"" doc:"File with the JWT, for the methods jwt and kubernetes; for kubernetes, \"\" means the pod's own service account token."`
 	CertFile            Path            `yaml:"cert_file" default:"" doc:"PEM file of the client certificate, for the method cert."`
-	KeyFile             Path            `yaml:"key_file" default:"" doc:"PEM file of its private key."`
+	KeyFile             Path            `yaml:"key_file" secret:"cert" default:"" doc:"PEM file of its private key."`
 	Token               playback.Secret // what token_file held when the configuration was loaded
 	SecretID            playback.Secret // what secret_id_file held then
 }

@@ -20,7 +20,9 @@ const (
 	// those of other processes, and those that have waited for their next attempt.
 	lookEvery = time.Second
 	// jobTime bounds one attempt at a job. Its claim lasts longer, so no two
-	// processes are at it unless their clocks differ by the rest.
+	// processes are at it. Where the store has no clock of its own (SQLite, whose
+	// file only processes of one machine share) two may be, if their clocks differ
+	// by the rest: the job is done twice, and kept until one of them has done it.
 	jobTime = 20 * time.Second
 	lease   = 30 * time.Second
 	// turnTime is how long one environment's jobs are done while others wait.
@@ -32,6 +34,8 @@ const (
 	longestDelay = 5 * time.Minute
 	// settleTime bounds what is still written when the worker has been told to end.
 	settleTime = 2 * time.Second
+	// countEvery is how often the jobs that wait are counted.
+	countEvery = 15 * time.Second
 )
 
 // Handler does a job. An error means that it is tried again later. It must end
@@ -45,7 +49,7 @@ type Config struct {
 	// jobs are left to others, or until there is one.
 	Handlers   func(playback.EnvironmentID) map[string]Handler
 	Logger     *slog.Logger
-	Now        func() time.Time
+	Now        func() time.Time      // a clock that nobody sets
 	Registerer prometheus.Registerer // nil: counts nothing that is published
 }
 
@@ -55,6 +59,8 @@ type Worker struct {
 	owner string
 	wake  chan struct{}
 	jobs  *prometheus.CounterVec // kind, result
+	count *prometheus.GaugeVec   // kind
+	age   *prometheus.GaugeVec   // kind
 
 	mu     sync.Mutex
 	turns  map[playback.EnvironmentID]*turn
@@ -76,9 +82,17 @@ func New(cfg Config) *Worker {
 			Name: "playgate_outbox_attempts_total",
 			Help: "Attempts at work that was acknowledged and had to be done afterwards, by kind and result: done or retry (it failed and is tried again).",
 		}, []string{"kind", "result"}),
+		count: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "playgate_outbox_jobs",
+			Help: "Work in the store that was acknowledged and is not done yet, by kind, counted every 15 s. Replicas that share a store count the same.",
+		}, []string{"kind"}),
+		age: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "playgate_outbox_oldest_seconds",
+			Help: "For how long the oldest work in the store has waited that was acknowledged and is not done yet, by kind, looked at every 15 s; 0: there is none.",
+		}, []string{"kind"}),
 	}
 	if cfg.Registerer != nil {
-		cfg.Registerer.MustRegister(w.jobs)
+		cfg.Registerer.MustRegister(w.jobs, w.count, w.age)
 	}
 	return w
 }
@@ -96,6 +110,7 @@ func (w *Worker) Wake() {
 // finished then.
 func (w *Worker) Run(ctx context.Context) {
 	defer w.work.Wait()
+	w.work.Go(func() { w.countJobs(ctx) })
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	failing := false
@@ -115,6 +130,32 @@ func (w *Worker) Run(ctx context.Context) {
 			return
 		case <-ticker.C:
 		case <-w.wake:
+		}
+	}
+}
+
+// countJobs keeps the gauges until the context ends. While the store cannot be
+// asked they stay: that it is down is said by look.
+func (w *Worker) countJobs(ctx context.Context) {
+	ticker := time.NewTicker(countEvery)
+	defer ticker.Stop()
+	known := map[string]bool{}
+	for {
+		waiting, err := w.cfg.Store.WaitingJobs(ctx, w.cfg.Now())
+		if err == nil {
+			now := map[string]store.Waiting{}
+			for _, of := range waiting {
+				now[of.Kind], known[of.Kind] = of, true
+			}
+			for kind := range known { // those of which there are none any more, too
+				w.count.WithLabelValues(kind).Set(float64(now[kind].Jobs))
+				w.age.WithLabelValues(kind).Set(now[kind].Oldest.Seconds())
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
 		}
 	}
 }

@@ -71,11 +71,11 @@ func (o *office) handle(ctx context.Context, job *store.Job) error {
 
 func (o *office) add(env playback.EnvironmentID, keys ...string) {
 	o.Helper()
-	batch := store.JobBatch{Max: 1000}
+	batch := store.JobBatch{Max: 1000, Now: time.Now()}
 	for _, key := range keys {
 		batch.Jobs = append(batch.Jobs, store.Job{Environment: env, Kind: "test", Key: key})
 	}
-	if err := o.store.AddJobs(o.Context(), batch, time.Now()); err != nil {
+	if err := o.store.AddJobs(o.Context(), batch); err != nil {
 		o.Fatal(err)
 	}
 }

@@ -132,7 +132,8 @@ type Server struct {
 	metrics *metrics
 	log     *middleware.AccessLog
 
-	connections *transport.Connections
+	connections       *transport.Connections
+	connectionMetrics *transport.Metrics
 
 	parsing chan struct{} // a place for each large body that is being parsed
 
@@ -172,8 +173,9 @@ func New(cfg Config) *Server {
 		limits:  middleware.NewLimits(cfg.Now, cfg.Registerer),
 		parsing: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
+	s.connectionMetrics = transport.NewMetrics(cfg.Registerer)
 	s.connections = transport.New(transport.Config{
-		Limits: cfg.Connections, Logger: cfg.Logger, Registerer: cfg.Registerer,
+		Limits: cfg.Connections, Logger: cfg.Logger, Name: transport.PublicListener, Metrics: s.connectionMetrics,
 		Exempt: func(peer netip.Addr) bool { return cfg.Snapshot().edge.Trusts(peer) },
 	})
 	s.SetAccessLog(cfg.AccessLog)
@@ -208,6 +210,10 @@ func New(cfg Config) *Server {
 	fast.ErrorHandler = s.transportError
 	return s
 }
+
+// ConnectionMetrics returns what counts the server's connections, for those of
+// other listeners.
+func (s *Server) ConnectionMetrics() *transport.Metrics { return s.connectionMetrics }
 
 // Serve answers connections of the listener until Shutdown; it then returns
 // nil, as it does at once after Shutdown. The listener is without TLS, which

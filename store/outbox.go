@@ -35,6 +35,7 @@ type JobBatch struct {
 	// Max is how many jobs an environment may have, these included. Batches that
 	// are added at the same moment may exceed it by their own size.
 	Max int
+	Now time.Time // see JobClaim.Now
 }
 
 // JobClaim is the wish for one job that is due.
@@ -44,7 +45,10 @@ type JobClaim struct {
 	Owner       string   // who claims: one name for each process
 	// Lease is how long nobody else can claim the job.
 	Lease time.Duration
-	Now   time.Time // where the store has no clock of its own, which all agree on
+	// Now counts where the store has no clock of its own, which all replicas agree
+	// on. It is of a clock that nobody sets, or a job that is due in a second would
+	// wait an hour once the time was set back.
+	Now time.Time
 }
 
 // Outbox keeps jobs until they are done. A job that is claimed by a process that
@@ -53,8 +57,9 @@ type Outbox interface {
 	// AddJobs adds jobs that are due at once, all or none. One whose key is there
 	// already is the same job, due again. ErrOutboxFull: they are too many, and
 	// nothing has changed.
-	AddJobs(ctx context.Context, batch JobBatch, now time.Time) error
+	AddJobs(ctx context.Context, batch JobBatch) error
 	// DueJobs returns the environments that have jobs which are due, in any order.
+	// One that is due later than in MaxDelay is due, too.
 	DueJobs(ctx context.Context, now time.Time) ([]playback.EnvironmentID, error)
 	// ClaimJob claims the job that has been due the longest, for one claimant
 	// alone; false: none is due.
@@ -67,6 +72,20 @@ type Outbox interface {
 	// while, or at once if it was added again meanwhile. Nothing changes if
 	// somebody else has claimed it since.
 	RetryJob(ctx context.Context, owner string, job *Job, due Due) error
+	// WaitingJobs returns how many jobs there are, by kind: those that are due, that
+	// wait for their next attempt, and that are being done.
+	WaitingJobs(ctx context.Context, now time.Time) ([]Waiting, error)
+}
+
+// MaxDelay is the longest that a job may wait for its next attempt. One that is
+// due later was given back by a clock that was ahead.
+const MaxDelay = 48 * time.Hour
+
+// Waiting is how many jobs of a kind there are.
+type Waiting struct {
+	Kind   string
+	Jobs   int
+	Oldest time.Duration // for how long one of them has been there
 }
 
 // Due is when a job is due again.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -67,7 +66,18 @@ func (p *pass) linked(name string) bool {
 var (
 	errNotFile  = errors.New("is not a regular file")
 	errTooLarge = errors.New("is too large")
+	errEscapes  = errors.New("path escapes from parent: it is, or lies behind, a link that leaves keystore.file.dir; " +
+		"mount or copy the target there, or let keystore.file.dir itself be the link")
 )
+
+// explained returns what to do about os.Root's error for a link that leaves it,
+// which is not exported, and every other error as it is.
+func explained(err error) error {
+	if wrapped, ok := errors.AsType[*fs.PathError](err); ok && wrapped.Err.Error() == "path escapes from parent" {
+		return &fs.PathError{Op: wrapped.Op, Path: wrapped.Path, Err: errEscapes}
+	}
+	return err
+}
 
 func (p *pass) readFile(name string) ([]byte, fs.FileInfo, error) {
 	info, err := p.root.Stat(name) // first: opening a pipe would block
@@ -94,7 +104,7 @@ func (p *pass) readFile(name string) ([]byte, fs.FileInfo, error) {
 
 // unreadable says why in a few words; the path is in the problem already.
 func unreadable(err error) error {
-	if wrapped, ok := errors.AsType[*fs.PathError](err); ok {
+	if wrapped, ok := errors.AsType[*fs.PathError](explained(err)); ok {
 		err = wrapped.Err
 	}
 	return fmt.Errorf("cannot be read: %w", err)
@@ -103,13 +113,10 @@ func unreadable(err error) error {
 // transient returns err if it is likely to pass by itself, so that it must not
 // count as the key's withdrawal: anything but what somebody set up that way.
 func transient(err error) error {
-	for _, lasting := range []error{fs.ErrNotExist, fs.ErrPermission, syscall.ELOOP, syscall.ENOTDIR, errNotFile, errTooLarge} {
+	for _, lasting := range []error{fs.ErrNotExist, fs.ErrPermission, syscall.ELOOP, syscall.ENOTDIR, errNotFile, errTooLarge, errEscapes} {
 		if errors.Is(err, lasting) {
 			return nil
 		}
-	}
-	if strings.HasSuffix(err.Error(), "path escapes from parent") { // os.Root's error is not exported
-		return nil
 	}
 	return err
 }

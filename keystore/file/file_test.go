@@ -361,11 +361,16 @@ func TestLinksCannotLeaveTheDirectory(t *testing.T) {
 	d.link("nowhere.pem", "acme/K4.pem") // dangling
 	d.write("acme/K5.pem", string(keystoretest.PEM(t, 3)))
 	d.link("nowhere.json", "acme/K5.json") // must not count as "no state"
-	d.want("K0", "K1.pem: cannot be read", "K2.pem: cannot be read", "K3.pem: cannot be read", "K4.pem: cannot be read", "K5.pem: its state (K5.json) cannot be read")
+	const hint = "let keystore.file.dir itself be the link"
+	d.want("K0", "K1.pem: cannot be read: path escapes from parent: ", "K2.pem: cannot be read: path escapes from parent: ", "K3.pem: cannot be read", "K4.pem: cannot be read", "K5.pem: its state (K5.json) cannot be read")
 
 	d.link(filepath.Dir(outside), "globex")
-	if records, _, err := d.source.Load(t.Context(), "globex"); err == nil {
-		t.Errorf("an environment outside the directory gave %v", records)
+	if records, _, err := d.source.Load(t.Context(), "globex"); err == nil || !strings.HasSuffix(err.Error(), hint) {
+		t.Errorf("an environment outside the directory gave %v, %v, want what to do", records, err)
+	}
+	records, _, err := d.source.Load(t.Context(), acme)
+	if d.check(err); records[1].Refused == nil || !strings.HasSuffix(records[1].Refused.Error(), hint) {
+		t.Errorf("a key outside the directory gave %v, want what to do", records[1].Refused)
 	}
 }
 

@@ -45,7 +45,7 @@ func (p *pass) run(ctx context.Context) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("listing keys: %w", err)
+		return fmt.Errorf("listing keys: %w", explained(err))
 	}
 	if p.mark != nil {
 		for _, name := range files {

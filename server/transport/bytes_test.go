@@ -223,3 +223,19 @@ func TestNoConnectionIsNoLimit(t *testing.T) {
 		t.Error("no connection has limits")
 	}
 }
+
+// TestAPeerWithoutLimitDisplacesItself: the admin listener has one limit, and all
+// of its clients may have one address.
+func TestAPeerWithoutLimitDisplacesItself(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		inner := newScripted()
+		f := &flight{t, inner, transport.New(transport.Config{Limits: transport.Limits{Total: 2}}).Listen(inner)}
+		first, _ := f.accept()
+		second, _ := f.accept()
+		f.accept()
+		if !first.wasClosed() || second.wasClosed() {
+			t.Errorf("closed: the older %v, the younger %v, want only the older", first.wasClosed(), second.wasClosed())
+		}
+	})
+}

@@ -18,7 +18,7 @@ const (
 // Limits bound the connections of a Listener.
 type Limits struct {
 	Total   int // connections at a time; 0: as many as come
-	PerPeer int // of one IPv4 address or IPv6 /64; 0: Total
+	PerPeer int // of one IPv4 address or IPv6 /64; 0: no limit of its own, so that its idle ones make room
 	// Bytes bounds what is in flight: ConnectionCost for each connection, and
 	// what is reserved for their requests, which is half of it at most; 0:
 	// nothing is counted.

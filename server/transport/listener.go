@@ -10,8 +10,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // The pause after a connection could not be accepted doubles from the shortest
@@ -26,15 +24,23 @@ type Config struct {
 	Limits Limits
 	// Exempt reports whether a peer may have as many connections as there are:
 	// a trusted proxy speaks for many viewers. nil: none may.
-	Exempt     func(netip.Addr) bool
-	Logger     *slog.Logger          // nil: silent
-	Registerer prometheus.Registerer // nil: metrics are counted, not published
+	Exempt  func(netip.Addr) bool
+	Logger  *slog.Logger // nil: silent
+	Name    string       // in Metrics, which no other Connections have: PublicListener or AdminListener
+	Metrics *Metrics     // nil: nobody counts
 }
+
+// The names of listeners in metrics.
+const (
+	PublicListener = "public"
+	AdminListener  = "admin"
+)
 
 // Connections are those of one or more listeners within common limits.
 type Connections struct {
 	table   *table
-	metrics *metrics
+	name    string
+	metrics *Metrics
 	refused *summary
 	failed  *summary
 }
@@ -47,9 +53,13 @@ func New(cfg Config) *Connections {
 	if cfg.Exempt == nil {
 		cfg.Exempt = func(netip.Addr) bool { return false }
 	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = NewMetrics(nil)
+	}
 	t := newTable(cfg.Limits, cfg.Exempt)
+	cfg.Metrics.add(cfg.Name, t)
 	return &Connections{
-		table: t, metrics: newMetrics(cfg.Registerer, t),
+		table: t, name: cfg.Name, metrics: cfg.Metrics,
 		refused: &summary{log: func(attrs ...any) { cfg.Logger.Warn("connections refused: there are too many", attrs...) }},
 		failed:  &summary{log: func(attrs ...any) { cfg.Logger.Warn("accepting connections failed; the listener goes on", attrs...) }},
 	}
@@ -92,7 +102,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 			if !transient(err) || !l.wait(pause) {
 				return nil, err
 			}
-			l.connections.metrics.failed(err)
+			l.connections.metrics.failed(l.connections.name, err)
 			l.connections.failed.add(slog.String("error", err.Error()), slog.Duration("next_try_after", pause))
 			pause = min(2*pause, longestPause)
 			continue
@@ -102,7 +112,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 		if reason == "" {
 			return conn, nil
 		}
-		l.connections.metrics.refused.WithLabelValues(reason).Inc()
+		l.connections.metrics.refused.WithLabelValues(l.connections.name, reason).Inc()
 		l.connections.refused.add(slog.String("reason", reason), slog.String("peer", inner.RemoteAddr().String()))
 		abort(inner)
 	}

@@ -104,7 +104,7 @@ func TestAcceptGoesOnAfterEveryErrorOfAccept2(t *testing.T) {
 		registry := prometheus.NewPedanticRegistry()
 		var log bytes.Buffer
 		l := transport.New(transport.Config{
-			Limits: transport.Limits{Total: 1, PerPeer: 1}, Logger: slog.New(slog.NewTextHandler(&log, nil)), Registerer: registry,
+			Limits: transport.Limits{Total: 1, PerPeer: 1}, Logger: slog.New(slog.NewTextHandler(&log, nil)), Name: transport.AdminListener, Metrics: transport.NewMetrics(registry),
 		}).Listen(inner)
 		began := time.Now()
 		if _, err := l.Accept(); err != nil {
@@ -117,14 +117,14 @@ func TestAcceptGoesOnAfterEveryErrorOfAccept2(t *testing.T) {
 		if lines := strings.Count(log.String(), "\n"); lines < 2 || lines > 8 {
 			t.Errorf("%d lines were logged in %v, want one a second:\n%s", lines, time.Since(began), &log)
 		}
-		want := map[string]float64{"ECONNABORTED": 1, "EMFILE": 1, "ENFILE": 1, "ENOBUFS": 1, "ENOMEM": 1, "other": 8}
+		want := map[string]float64{"ECONNABORTED admin": 1, "EMFILE admin": 1, "ENFILE admin": 1, "ENOBUFS admin": 1, "ENOMEM admin": 1, "other admin": 8}
 		if diff := cmp.Diff(want, acceptErrors(t, registry)); diff != "" {
 			t.Errorf("playgate_accept_errors_total (-want +got):\n%s", diff)
 		}
 	})
 }
 
-// acceptErrors returns the counters of failed accepts by their label.
+// acceptErrors returns the counters of failed accepts by their labels.
 func acceptErrors(t *testing.T, registry *prometheus.Registry) map[string]float64 {
 	t.Helper()
 	families, err := registry.Gather()
@@ -137,7 +137,7 @@ func acceptErrors(t *testing.T, registry *prometheus.Registry) map[string]float6
 			continue
 		}
 		for _, m := range family.GetMetric() {
-			out[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+			out[m.GetLabel()[0].GetValue()+" "+m.GetLabel()[1].GetValue()] = m.GetCounter().GetValue()
 		}
 	}
 	return out

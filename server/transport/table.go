@@ -57,7 +57,7 @@ func newTable(limits Limits, exempt func(netip.Addr) bool) *table {
 		limits.Total = math.MaxInt
 	}
 	if limits.PerPeer == 0 {
-		limits.PerPeer = limits.Total
+		limits.PerPeer = math.MaxInt
 	}
 	if limits.Bytes == 0 {
 		limits.Bytes = math.MaxInt64

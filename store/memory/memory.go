@@ -79,7 +79,7 @@ func (s *Store) Apply(_ context.Context, event *store.Event, objects []store.Obj
 		if _, taken := s.events[key]; taken {
 			return applied, false, nil
 		}
-		if err := s.addJobs(event.Work, event.At); err != nil {
+		if err := s.addJobs(event.Work); err != nil {
 			return nil, false, err
 		}
 		s.events[key] = event.At

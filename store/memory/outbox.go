@@ -2,6 +2,7 @@ package memory
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -17,19 +18,25 @@ type jobKey struct{ kind, key string }
 type job struct {
 	store.Job
 
+	added time.Time
 	due   time.Time // of one that is claimed: when the claim ends
 	owner string    // "": nobody has claimed it
 }
 
+// isDue reports whether the job, or the end of its claim, is due.
+func (j *job) isDue(now time.Time) bool {
+	return !j.due.After(now) || j.due.Sub(now) > store.MaxDelay
+}
+
 // AddJobs adds jobs; see store.Outbox.
-func (s *Store) AddJobs(_ context.Context, batch store.JobBatch, now time.Time) error {
+func (s *Store) AddJobs(_ context.Context, batch store.JobBatch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.addJobs(batch, now)
+	return s.addJobs(batch)
 }
 
 // addJobs adds jobs while s.mu is held.
-func (s *Store) addJobs(batch store.JobBatch, now time.Time) error {
+func (s *Store) addJobs(batch store.JobBatch) error {
 	added := map[playback.EnvironmentID]map[jobKey]bool{}
 	for i := range batch.Jobs {
 		j := &batch.Jobs[i]
@@ -45,7 +52,7 @@ func (s *Store) addJobs(batch store.JobBatch, now time.Time) error {
 		}
 	}
 	for i := range batch.Jobs {
-		s.addJob(&batch.Jobs[i], now)
+		s.addJob(&batch.Jobs[i], batch.Now)
 	}
 	return nil
 }
@@ -59,7 +66,7 @@ func (s *Store) addJob(added *store.Job, now time.Time) {
 	key := jobKey{added.Kind, added.Key}
 	j := of[key]
 	if j == nil {
-		j = &job{Job: store.Job{Environment: added.Environment, Kind: added.Kind, Key: added.Key, Version: added.Version}, due: now}
+		j = &job{Job: store.Job{Environment: added.Environment, Kind: added.Kind, Key: added.Key, Version: added.Version}, added: now, due: now}
 		of[key] = j
 	}
 	if added.Version >= j.Version {
@@ -79,7 +86,7 @@ func (s *Store) DueJobs(_ context.Context, now time.Time) ([]playback.Environmen
 	var out []playback.EnvironmentID
 	for env, jobs := range s.jobs {
 		for _, j := range jobs {
-			if !j.due.After(now) {
+			if j.isDue(now) {
 				out = append(out, env)
 				break
 			}
@@ -88,13 +95,27 @@ func (s *Store) DueJobs(_ context.Context, now time.Time) ([]playback.Environmen
 	return out, nil
 }
 
+// WaitingJobs counts jobs; see store.Outbox.
+func (s *Store) WaitingJobs(_ context.Context, now time.Time) ([]store.Waiting, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	kinds := map[string]store.Waiting{}
+	for _, jobs := range s.jobs {
+		for _, j := range jobs {
+			w := kinds[j.Kind]
+			kinds[j.Kind] = store.Waiting{Kind: j.Kind, Jobs: w.Jobs + 1, Oldest: max(w.Oldest, now.Sub(j.added))}
+		}
+	}
+	return slices.SortedFunc(maps.Values(kinds), func(a, b store.Waiting) int { return cmp.Compare(a.Kind, b.Kind) }), nil
+}
+
 // ClaimJob claims a job; see store.Outbox.
 func (s *Store) ClaimJob(_ context.Context, c store.JobClaim) (store.Job, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var first *job
 	for j := range maps.Values(s.jobs[c.Environment]) {
-		if !j.due.After(c.Now) && slices.Contains(c.Kinds, j.Kind) && (first == nil || j.due.Before(first.due)) {
+		if j.isDue(c.Now) && slices.Contains(c.Kinds, j.Kind) && (first == nil || j.due.Before(first.due)) {
 			first = j
 		}
 	}
@@ -114,7 +135,7 @@ func (s *Store) FinishJob(_ context.Context, owner string, done *store.Job, now 
 	switch {
 	case j == nil:
 	case j.Revision != done.Revision:
-		j.owner, j.due = "", now
+		j.owner, j.due, j.added = "", now, now
 	default:
 		delete(s.jobs[done.Environment], jobKey{done.Kind, done.Key})
 		if len(s.jobs[done.Environment]) == 0 {
@@ -132,9 +153,11 @@ func (s *Store) RetryJob(_ context.Context, owner string, back *store.Job, due s
 	if j == nil {
 		return nil
 	}
-	j.owner, j.due = "", due.Now
+	j.owner = ""
 	if j.Revision == back.Revision {
 		j.due = due.Now.Add(due.After)
+	} else {
+		j.due, j.added = due.Now, due.Now
 	}
 	return nil
 }

@@ -32,6 +32,9 @@ func TestStore(t *testing.T) {
 	t.Run("suite", func(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) store.Store { return open(t, dsn) })
 	})
+	t.Run("jobs go by the database's clock", func(t *testing.T) {
+		storetest.JobsOfOneClock(t, func(t *testing.T) store.Store { return open(t, dsn) })
+	})
 }
 
 // TestStoreInADatabaseOfALanguage: such a database orders texts as people do.

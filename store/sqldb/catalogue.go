@@ -62,7 +62,7 @@ func (d *DB) Apply(ctx context.Context, event *store.Event, objects []store.Obje
 			} else if !first {
 				return errTaken
 			}
-			if err := d.addJobs(ctx, tx, event.Work, event.At); err != nil {
+			if err := d.addJobs(ctx, tx, event.Work); err != nil {
 				return err
 			}
 		}

@@ -16,20 +16,22 @@ import (
 )
 
 // In these statements NOW is the time in Unix microseconds, by the database's
-// clock if it has one that all agree on.
+// clock if it has one that all agree on, and MAXDELAY is store.MaxDelay.
 const (
 	// A job that is claimed stays claimed: whoever has it sees the revision when
 	// it is finished.
 	addJob = `
-		INSERT INTO outbox (environment, kind, job_key, version, payload, revision, attempts, due_at, owner)
-		VALUES ($1, $2, $3, $4, $5, 1, 0, NOW, '')
+		INSERT INTO outbox (environment, kind, job_key, version, payload, revision, attempts, due_at, owner, added_at)
+		VALUES ($1, $2, $3, $4, $5, 1, 0, NOW, '', NOW)
 		ON CONFLICT (environment, kind, job_key) DO UPDATE SET
 			payload = CASE WHEN excluded.version >= outbox.version THEN excluded.payload ELSE outbox.payload END,
 			version = CASE WHEN excluded.version >= outbox.version THEN excluded.version ELSE outbox.version END,
 			revision = outbox.revision + 1, attempts = 0,
 			due_at = CASE WHEN outbox.owner = '' AND excluded.due_at < outbox.due_at THEN excluded.due_at ELSE outbox.due_at END
 		RETURNING revision`
-	countJobs = `SELECT COUNT(*) FROM (SELECT 1 FROM outbox WHERE environment = $1 LIMIT $2) AS counted`
+	// added_at is 0 in what a replica of the release before adds.
+	waitingJobs = `SELECT kind, COUNT(*), NOW - COALESCE(MIN(NULLIF(added_at, 0)), NOW) FROM outbox GROUP BY kind ORDER BY kind`
+	countJobs   = `SELECT COUNT(*) FROM (SELECT 1 FROM outbox WHERE environment = $1 LIMIT $2) AS counted`
 
 	// Goes from one environment to the next by the index, however many jobs each
 	// has.
@@ -40,23 +42,28 @@ const (
 			SELECT (SELECT MIN(o.environment) FROM outbox AS o WHERE o.environment > e.environment) FROM e WHERE e.environment IS NOT NULL
 		)
 		SELECT e.environment FROM e WHERE e.environment IS NOT NULL
-			AND EXISTS (SELECT 1 FROM outbox AS o WHERE o.environment = e.environment AND o.due_at <= NOW)`
+			AND (EXISTS (SELECT 1 FROM outbox AS o WHERE o.environment = e.environment AND o.due_at <= NOW)
+				OR EXISTS (SELECT 1 FROM outbox AS o WHERE o.environment = e.environment AND o.due_at > NOW + MAXDELAY))`
 
-	// LOCK lets those who claim at once pass over each other's rows. MATERIALIZED:
+	// DUE is one of the following. LOCK lets those who claim at once pass over each other's rows. MATERIALIZED:
 	// the choice is made once, or more rows than one might be locked.
 	claimJob = `
 		WITH due AS MATERIALIZED (
 			SELECT environment, kind, job_key FROM outbox
-			WHERE environment = $1 AND due_at <= NOW AND kind IN (KINDS) ORDER BY due_at LIMIT 1 LOCK
+			WHERE environment = $1 AND due_at DUE AND kind IN (KINDS) ORDER BY due_at LIMIT 1 LOCK
 		)
 		UPDATE outbox SET owner = $2, due_at = NOW + CAST($3 AS BIGINT), attempts = outbox.attempts + 1
 		FROM due WHERE outbox.environment = due.environment AND outbox.kind = due.kind AND outbox.job_key = due.job_key
 		RETURNING outbox.kind, outbox.job_key, outbox.version, outbox.payload, outbox.revision, outbox.attempts`
 
+	isDue  = "<= NOW"
+	wasDue = "> NOW + MAXDELAY" // by a clock that was ahead
+
 	thisJob   = ` WHERE environment = $1 AND kind = $2 AND job_key = $3 AND owner = $4`
 	finishJob = `DELETE FROM outbox` + thisJob + ` AND revision = $5`
 	retryJob  = `
-		UPDATE outbox SET owner = '', due_at = CASE WHEN revision = $5 THEN NOW + CAST($6 AS BIGINT) ELSE NOW END` + thisJob
+		UPDATE outbox SET owner = '', due_at = CASE WHEN revision = $5 THEN NOW + CAST($6 AS BIGINT) ELSE NOW END,
+			added_at = CASE WHEN revision = $5 THEN added_at ELSE NOW END` + thisJob
 )
 
 // timed completes a statement that has NOW, and its arguments.
@@ -66,17 +73,17 @@ func (d *DB) timed(statement string, now time.Time, args ...any) (string, []any)
 		args = append(args, now.UnixMicro())
 		clock = "CAST($" + strconv.Itoa(len(args)) + " AS BIGINT)"
 	}
-	return strings.ReplaceAll(statement, "NOW", clock), args
+	return strings.NewReplacer("NOW", clock, "MAXDELAY", strconv.FormatInt(store.MaxDelay.Microseconds(), 10)).Replace(statement), args
 }
 
 // AddJobs adds jobs; see store.Outbox.
-func (d *DB) AddJobs(ctx context.Context, batch store.JobBatch, now time.Time) error {
-	return d.inTx(ctx, func(tx *sql.Tx) error { return d.addJobs(ctx, tx, batch, now) })
+func (d *DB) AddJobs(ctx context.Context, batch store.JobBatch) error {
+	return d.inTx(ctx, func(tx *sql.Tx) error { return d.addJobs(ctx, tx, batch) })
 }
 
 // addJobs adds jobs in a transaction, always in the same order: others who add
 // some of them wait, and nobody for each other.
-func (d *DB) addJobs(ctx context.Context, tx *sql.Tx, batch store.JobBatch, now time.Time) error {
+func (d *DB) addJobs(ctx context.Context, tx *sql.Tx, batch store.JobBatch) error {
 	jobs := slices.Clone(batch.Jobs)
 	slices.SortFunc(jobs, func(a, b store.Job) int {
 		return cmp.Or(cmp.Compare(a.Environment, b.Environment), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Key, b.Key))
@@ -84,7 +91,7 @@ func (d *DB) addJobs(ctx context.Context, tx *sql.Tx, batch store.JobBatch, now 
 	grown := map[playback.EnvironmentID]bool{}
 	for i := range jobs {
 		j := &jobs[i]
-		statement, args := d.timed(addJob, now, j.Environment, j.Kind, j.Key, j.Version, j.Payload)
+		statement, args := d.timed(addJob, batch.Now, j.Environment, j.Kind, j.Key, j.Version, j.Payload)
 		var revision int64
 		if err := tx.QueryRowContext(ctx, statement, args...).Scan(&revision); err != nil {
 			return fmt.Errorf("adding a job to the outbox: %w", err)
@@ -127,15 +134,48 @@ func (d *DB) DueJobs(ctx context.Context, now time.Time) ([]playback.Environment
 	return out, nil
 }
 
+// WaitingJobs counts jobs; see store.Outbox.
+func (d *DB) WaitingJobs(ctx context.Context, now time.Time) ([]store.Waiting, error) {
+	statement, args := d.timed(waitingJobs, now)
+	rows, err := d.read.QueryContext(ctx, statement, args...)
+	if err != nil {
+		return nil, fmt.Errorf("counting the jobs in the outbox: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []store.Waiting
+	for rows.Next() {
+		var w store.Waiting
+		var oldest int64
+		if err := rows.Scan(&w.Kind, &w.Jobs, &oldest); err != nil {
+			return nil, fmt.Errorf("counting the jobs in the outbox: %w", err)
+		}
+		w.Oldest = max(0, time.Duration(oldest)*time.Microsecond)
+		out = append(out, w)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("counting the jobs in the outbox: %w", err)
+	}
+	return out, nil
+}
+
 // ClaimJob claims a job; see store.Outbox.
 func (d *DB) ClaimJob(ctx context.Context, c store.JobClaim) (store.Job, bool, error) {
+	for _, due := range [...]string{isDue, wasDue} { // one after the other: each is a range of the index
+		if j, found, err := d.claimJob(ctx, &c, due); found || err != nil {
+			return j, found, err
+		}
+	}
+	return store.Job{}, false, nil
+}
+
+func (d *DB) claimJob(ctx context.Context, c *store.JobClaim, due string) (store.Job, bool, error) {
 	args := []any{c.Environment, c.Owner, c.Lease.Microseconds()}
 	places := make([]string, len(c.Kinds))
 	for i, kind := range c.Kinds {
 		args = append(args, kind)
 		places[i] = "$" + strconv.Itoa(len(args))
 	}
-	statement := strings.NewReplacer("KINDS", strings.Join(places, ", "), "LOCK", d.dialect.SkipLocked).Replace(claimJob)
+	statement := strings.NewReplacer("DUE", due, "KINDS", strings.Join(places, ", "), "LOCK", d.dialect.SkipLocked).Replace(claimJob)
 	statement, args = d.timed(statement, c.Now, args...)
 	j := store.Job{Environment: c.Environment}
 	err := d.write.QueryRowContext(ctx, statement, args...).Scan(&j.Kind, &j.Key, &j.Version, &j.Payload, &j.Revision, &j.Attempts)

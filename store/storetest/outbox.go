@@ -28,7 +28,7 @@ func job(env playback.EnvironmentID, key string) store.Job {
 
 func addJobs(t *testing.T, s store.Store, jobs ...store.Job) {
 	t.Helper()
-	must(t, s.AddJobs(t.Context(), store.JobBatch{Jobs: jobs, Max: roomy}, now()))
+	must(t, s.AddJobs(t.Context(), store.JobBatch{Jobs: jobs, Max: roomy, Now: now()}))
 }
 
 // claim claims a job of an environment, of kind "test" or "other".
@@ -219,7 +219,7 @@ func jobsBounded(t *testing.T, open func(*testing.T) store.Store) {
 		for _, key := range keys {
 			jobs = append(jobs, job(env, key))
 		}
-		return s.AddJobs(t.Context(), store.JobBatch{Jobs: jobs, Max: limit}, now())
+		return s.AddJobs(t.Context(), store.JobBatch{Jobs: jobs, Max: limit, Now: now()})
 	}
 	must(t, batch("a", "b", "a"))
 	if err := batch("c", "d"); !errors.Is(err, store.ErrOutboxFull) {
@@ -227,14 +227,14 @@ func jobsBounded(t *testing.T, open func(*testing.T) store.Store) {
 	}
 	must(t, batch("c")) // so nothing of it was added
 	must(t, batch("a", "c"))
-	event := &store.Event{Environment: env, ID: "e1", At: now(), Work: store.JobBatch{Jobs: []store.Job{job(env, "d")}, Max: limit}}
+	event := &store.Event{Environment: env, ID: "e1", At: now(), Work: store.JobBatch{Jobs: []store.Job{job(env, "d")}, Max: limit, Now: now()}}
 	if _, _, err := s.Apply(t.Context(), event, []store.Object{asset(env, "A", 1, "x")}, union); !errors.Is(err, store.ErrOutboxFull) {
 		t.Errorf("an event without room: %v, want ErrOutboxFull", err)
 	}
 	if got := contents(t, s, env); len(got) > 0 {
 		t.Errorf("an event without room has written %v", got)
 	}
-	must(t, s.AddJobs(t.Context(), store.JobBatch{Jobs: []store.Job{job(environment(), "a")}, Max: 1}, now()))
+	must(t, s.AddJobs(t.Context(), store.JobBatch{Jobs: []store.Job{job(environment(), "a")}, Max: 1, Now: now()}))
 	j, _ := claim(t, s, env, "one")
 	finish(t, s, "one", &j)
 	_, fresh, err := s.Apply(t.Context(), event, nil, union)
@@ -247,7 +247,7 @@ func jobsBounded(t *testing.T, open func(*testing.T) store.Store) {
 func jobWithItsEvent(t *testing.T, open func(*testing.T) store.Store) {
 	s, replica := open(t), open(t)
 	env := environment()
-	event := &store.Event{Environment: env, ID: "e1", At: now(), Work: store.JobBatch{Jobs: []store.Job{job(env, "a")}, Max: roomy}}
+	event := &store.Event{Environment: env, ID: "e1", At: now(), Work: store.JobBatch{Jobs: []store.Job{job(env, "a")}, Max: roomy, Now: now()}}
 	_, fresh, err := s.Apply(t.Context(), event, nil, union)
 	must(t, err)
 	j, found := claim(t, replica, env, "two")
