@@ -65,8 +65,8 @@ func TestTheMemoryOfALargeBodyIsUsedAgain(t *testing.T) { //nolint:paralleltest 
 		}
 	})
 	// New memory of every size would be nearly twice the body. The race detector makes
-	// a pool lose a quarter of what it is given.
-	if each := r.AllocedBytesPerOp(); each > int64(len(body)) {
-		t.Errorf("a body of %d bytes takes %d bytes of new memory, want less", len(body), each)
+	// a pool lose a quarter of what it is given, and each collection empties it.
+	if each := r.AllocedBytesPerOp(); each > int64(len(body))*3/2 {
+		t.Errorf("a body of %d bytes takes %d bytes of new memory, want at most half as much again", len(body), each)
 	}
 }
