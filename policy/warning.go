@@ -86,6 +86,7 @@ func (p *Policy) warnings(known []*playback.Object) []string {
 			found = append(found, memberWarnings(e.ast.NativeRep())...)
 			found = append(found, p.language.improbable(e.ast.NativeRep())...)
 		}
+		found = append(found, p.metaWarnings(r, known)...)
 		if !r.deny {
 			found = append(found, p.grantWarnings(r, longest)...)
 		}
