@@ -258,7 +258,7 @@ func RuleContext(path string, environ []string, env playback.EnvironmentID) (pol
 func policyOptions(e *configs.Environment) policy.Options {
 	o := policy.Options{
 		Environment: e.ID, Name: e.Name, DefaultTTL: e.Token.DefaultTTL, MaxTTL: e.Token.MaxTTL, PseudonymKey: e.Token.PseudonymKey,
-		Unknown: e.Catalog.Unknown,
+		Unknown: e.Catalog.Unknown, Issuers: []string{},
 	}
 	for i := range e.Viewers {
 		o.Issuers = append(o.Issuers, e.Viewers[i].Alias)

@@ -124,9 +124,7 @@ func (c *policyCheckCommand) Run(p *Process) error {
 		if err != nil {
 			return false, err
 		}
-		for _, w := range warnings {
-			_, _ = fmt.Fprintf(p.Stderr, "warning: %s: %s\n", name, w)
-		}
+		warn(p, name, warnings)
 		_, err = fmt.Fprintf(p.Stdout, "%s: ok\n", name)
 		return true, err
 	})
@@ -153,6 +151,7 @@ func (c *policyTestCommand) Run(p *Process) error {
 		if err != nil {
 			return false, err
 		}
+		warn(p, name, report.Doubts)
 		results.Add(name, report)
 		return report.Passed(), report.Print(p.Stdout, name)
 	})
@@ -162,6 +161,13 @@ func (c *policyTestCommand) Run(p *Process) error {
 		}
 	}
 	return err
+}
+
+// warn prints what is legal, but probably not meant, one line each.
+func warn(p *Process, name string, warnings []string) {
+	for _, w := range warnings {
+		_, _ = fmt.Fprintf(p.Stderr, "warning: %s: %s\n", name, w)
+	}
 }
 
 // reportProblems prints what is wrong with a document, one line each.

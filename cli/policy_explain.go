@@ -46,6 +46,9 @@ func (c *policyExplainCommand) Run(p *Process) error {
 		ctx, cancel := context.WithTimeout(context.Background(), questionTime)
 		defer cancel()
 		x, err := policy.ExplainGiven(ctx, document, given, o)
+		if err == nil {
+			warn(p, "--given", policy.GivenDoubts(given, o))
+		}
 		switch {
 		case err != nil:
 			return false, err

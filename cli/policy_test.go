@@ -175,6 +175,42 @@ func TestProblemsOfRuleFilesHaveOnePlace(t *testing.T) {
 	}
 }
 
+// TestIssuersThatTheConfigurationDoesNotHaveAreNamed: whatever they are near to, in
+// conditions and in questions.
+func TestIssuersThatTheConfigurationDoesNotHaveAreNamed(t *testing.T) {
+	t.Parallel()
+	files := rules()
+	files["keys.json"] = `{"keys":[]}`
+	files["config.yaml"] = strings.Replace(files["config.yaml"], "policy_file: p.yaml", "policy_file: p.yaml, viewers: ["+
+		"{alias: main, issuer: https://a.example/, audience: x, algorithms: [RS256], jwks_file: keys.json}, {alias: partner, issuer: https://b.example/, audience: x, algorithms: [RS256], jwks_file: keys.json}]", 1)
+	files["p.yaml"] = "version: 1\nrules: [{id: a, effect: allow, when: \"viewer.issuer in ['main', 'google']\"}]\n" +
+		"tests: [{name: t, given: {viewer: {issuer: okta, id: u}}, expect: {effect: deny}}, {name: u, given: {viewer: {issuer: main, id: u}}, expect: {effect: allow}}]\n"
+	run := folder(t, files)
+	context := []string{"--config", "@config.yaml", "--environment", "acme"}
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"policy", "check"}, []string{`viewer.issuer is never "google": the environment's issuers are main, partner`, `given.viewer.issuer is never "okta": the environment's issuers are main, partner`}},
+		{[]string{"policy", "test"}, []string{`warning: p.yaml: line 3 (t): given.viewer.issuer is never "okta": the environment's issuers are main, partner`}},
+		{[]string{"policy", "explain", "--given", `{"viewer": {"issuer": "okta", "id": "u"}}`}, []string{`warning: --given: given.viewer.issuer is never "okta": the environment's issuers are main, partner`}},
+		{[]string{"policy", "explain", "--given", `{"viewer": {"issuer": "main", "id": "u"}}`}, nil},
+	} {
+		status, out, errs := run(append(c.args, context...)...)
+		if status != 0 || strings.Count(errs, "\n") != len(c.want) {
+			t.Errorf("%q: status %d, %s%s, want %q", c.args, status, out, errs, c.want)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(errs, want+"\n") {
+				t.Errorf("%q: %s, want %s", c.args, errs, want)
+			}
+		}
+	}
+	if status, _, errs := run("policy", "check", "@p.yaml"); status != 0 || errs != "" {
+		t.Errorf("without a configuration: status %d, %s", status, errs)
+	}
+}
+
 // TestExplainReadsTheCatalogue of the configuration: a playback ID that is given
 // alone is what the gateway would take it for.
 func TestExplainReadsTheCatalogue(t *testing.T) {
@@ -304,8 +340,14 @@ func TestPolicyDiffWithoutALogReplaysTests(t *testing.T) {
 	files := rules()
 	files["next.yaml"] = "version: 1\nrules: [{id: none, effect: deny, when: true, reason: closed}]\n"
 	files["bare.yaml"] = files["next.yaml"]
+	both := files["p.yaml"]
+	files["same.yaml"] = strings.Replace(both, `"premium"'`, `"gold"'`, 1)
 	run := folder(t, files)
-	status, out, errs := run("policy", "diff", "@p.yaml", "@next.yaml")
+	status, out, errs := run("policy", "diff", "@p.yaml", "@same.yaml")
+	if status != 0 || !strings.Contains(out, ": 1 test\n") || !strings.Contains(out, "note: 1 test passes with the old document and fails with the new one: here\n") {
+		t.Errorf("a test that both documents have: status %d, %s%s", status, out, errs)
+	}
+	status, out, errs = run("policy", "diff", "@p.yaml", "@next.yaml")
 	if status != 0 || errs != "" || !strings.Contains(out, ": 1 test\n  gained   0\n  lost     1\n") ||
 		!strings.Contains(out, "lost, test \"here\", line 7 of the old document: licensed → none (closed)") ||
 		!strings.Contains(out, "note: 1 test passes with the old document and fails with the new one: here\n") {
