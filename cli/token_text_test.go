@@ -57,7 +57,7 @@ func TestTokensThatAreNoneAreRefusedWithTheReason(t *testing.T) {
 		{token(header, payload, signature) + `"`, "the signature is not base64url: it has '\"' at its character 343, which no token has", 1},
 		{token(header, payload, signature) + "==", "the signature is not base64url: it has padding (=) at its character 343; remove it", 1},
 		{token(header, "a+b/", signature), "the payload is not base64url: it has '+' at its character 2, which is of the standard alphabet", 1},
-		{token(header, payload, signature[:5]), "the signature is not base64url: nothing is 5 characters long in it; a part of the token is missing", 1},
+		{token(header, payload, signature[:5]), "the signature is not base64url: none is 5 characters long; a part of the token is missing", 1},
 		{token(header, payload, "AB"), "the signature is not base64url: its last character cannot end it; the token was changed or cut off", 1},
 	} {
 		var out, errs strings.Builder

@@ -99,7 +99,7 @@ func notBase64URL(part string) string {
 	case part == "":
 		return "it is empty"
 	case len(part)%4 == 1:
-		return fmt.Sprintf("nothing is %d characters long in it; a part of the token is missing", len(part))
+		return fmt.Sprintf("none is %d characters long; a part of the token is missing", len(part))
 	}
 	return "its last character cannot end it; the token was changed or cut off"
 }
