@@ -36,7 +36,7 @@ func OpenKeys(path string, environ []string, env playback.EnvironmentID, audit i
 	}
 	e := s.configured[env]
 	if e == nil {
-		return nil, fmt.Errorf("there is no environment %.80q", env)
+		return nil, noEnvironment(cfg, env)
 	}
 	settings, err := newMuxClients().settings(e)
 	if err != nil {

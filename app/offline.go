@@ -40,7 +40,7 @@ func OpenOffline(ctx context.Context, path string, environ []string, env playbac
 	}
 	if env != "" {
 		if _, ok := s.minting[env]; !ok {
-			return nil, fmt.Errorf("there is no environment %.80q", env)
+			return nil, noEnvironment(cfg, env)
 		}
 		s.environments = []playback.EnvironmentID{env}
 	}

@@ -33,7 +33,7 @@ func compileShadow(path string, e *configs.Environment, compile compileFunc) (*p
 	}
 	var problems []configs.Problem
 	for _, p := range list {
-		problems = append(problems, configs.Problem{Path: path + ".policy_shadow_file", Message: e.Shadow.File + ": " + p.String()})
+		problems = append(problems, configs.Problem{Path: path + ".policy_shadow_file", Message: p.What(), Place: p.Place(e.Shadow.File)})
 	}
 	return nil, problems
 }
@@ -234,16 +234,44 @@ func replaceFile(path string, text []byte) (err error) {
 	return os.Rename(next.Name(), path)
 }
 
-// RuleFile returns the path of an environment's policy_file.
-func RuleFile(path string, environ []string, env playback.EnvironmentID) (string, error) {
-	loaded, err := configs.Load(path, environ)
+// EnvironmentRules are the rules of an environment, as its configuration has them.
+type EnvironmentRules struct {
+	// Name is what messages call them: a file's path, or the configuration's and a
+	// YAML path in it.
+	Name     string
+	Document []byte
+	File     string           // policy_file; "": they stand in the configuration itself
+	Line     func(string) int // the line of a member in the configuration; nil with File
+}
+
+// RulesOf returns the rules of an environment. They may be broken.
+func RulesOf(path string, environ []string, env playback.EnvironmentID) (*EnvironmentRules, error) {
+	loaded, err := configs.Source{Path: path, Environ: environ, KeepLines: true}.Load()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	for _, e := range loaded.Config.Environments() {
-		if e.ID == env && e.Policy.File != "" {
-			return e.Policy.File, nil
+	for at, e := range loaded.Config.Environments() {
+		switch {
+		case e.ID != env:
+			continue
+		case e.Policy.Document == nil:
+			return nil, fmt.Errorf("environment %s has no rules: neither policy nor policy_file; everything is denied", env)
+		case e.Policy.File != "":
+			return &EnvironmentRules{Name: e.Policy.File, Document: e.Policy.Document, File: e.Policy.File}, nil
 		}
+		at += ".policy"
+		return &EnvironmentRules{Name: path + ": " + at, Document: e.Policy.Document, Line: func(member string) int {
+			return loaded.Line(at + "." + member)
+		}}, nil
 	}
-	return "", fmt.Errorf("environment %.80q has no policy_file", env)
+	return nil, noEnvironment(loaded.Config, env)
+}
+
+// noEnvironment says that there is no such environment, and which there are.
+func noEnvironment(cfg *configs.Config, env playback.EnvironmentID) error {
+	var names []string
+	for _, e := range cfg.Environments() {
+		names = append(names, string(e.ID))
+	}
+	return fmt.Errorf("there is no environment %.80q%s", env, playback.WantOneOf(string(env), names))
 }

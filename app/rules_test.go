@@ -255,7 +255,7 @@ func TestABrokenShadowIsAProblem(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err := app.Check(path, nil)
-	if err == nil || !strings.Contains(err.Error(), "policy_shadow_file") || !strings.Contains(err.Error(), "did you mean allow? (line 2, column 25)") {
+	if err == nil || !strings.Contains(err.Error(), "policy_shadow_file") || !strings.Contains(err.Error(), "did you mean allow? ("+filepath.Join(filepath.Dir(path), "next.yaml")+":2:25)") {
 		t.Errorf("Check = %v, want the shadow's mistake", err)
 	}
 }

@@ -213,7 +213,7 @@ func policyProblems(path string, e *configs.Environment, err error) []configs.Pr
 
 func policyProblem(path string, e *configs.Environment, p policy.Problem) configs.Problem {
 	if e.Policy.File != "" {
-		return configs.Problem{Path: path + ".policy_file", Message: e.Policy.File + ": " + p.String()}
+		return configs.Problem{Path: path + ".policy_file", Message: p.What(), Place: p.Place(e.Policy.File)}
 	}
 	where := path + ".policy"
 	if p.Path != "" {
@@ -241,13 +241,13 @@ func RuleContext(path string, environ []string, env playback.EnvironmentID) (pol
 		options.Catalogue = known.Lookup
 		return options, known.Objects(), nil
 	}
-	return policy.Options{}, nil, fmt.Errorf("there is no environment %.80q", env)
+	return policy.Options{}, nil, noEnvironment(loaded.Config, env)
 }
 
 func policyOptions(e *configs.Environment) policy.Options {
 	o := policy.Options{
 		Environment: e.ID, Name: e.Name, DefaultTTL: e.Token.DefaultTTL, MaxTTL: e.Token.MaxTTL, PseudonymKey: e.Token.PseudonymKey,
-		Unknown: e.Catalog.Unknown,
+		Unknown: e.Catalog.Unknown, Issuers: []string{},
 	}
 	for i := range e.Viewers {
 		o.Issuers = append(o.Issuers, e.Viewers[i].Alias)

@@ -99,12 +99,12 @@ func Run(p *Process) (status int) {
 	if err == nil {
 		err = command.Run()
 	}
-	_, usage := errors.AsType[*kong.ParseError](err)
+	problem, usage := errors.AsType[*kong.ParseError](err)
 	switch {
 	case err == nil:
 		return exitOK
 	case usage:
-		return fail(p, fmt.Errorf("%w (see playgate --help)", err), exitUsage)
+		return fail(p, usageError(problem), exitUsage)
 	case errors.Is(err, errReported):
 		return exitError
 	}

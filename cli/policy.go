@@ -21,7 +21,7 @@ type policyCommands struct {
 // policyFiles are documents and, if the rules need to know it, the environment
 // they are for.
 type policyFiles struct {
-	Files       []string `arg:"" name:"file" help:"Rule documents."`
+	Files       []string `arg:"" name:"file" optional:"" help:"Rule documents; without any, --config and --environment say whose rules are meant, those in place included."`
 	Config      string   `placeholder:"FILE" help:"Configuration whose environment the rules are for: its catalogue, lifetimes and pseudonym key."`
 	Environment string   `help:"Environment in that configuration."`
 }
@@ -32,7 +32,7 @@ func (f *policyFiles) context(p *Process) (policy.Options, []*playback.Object, e
 	case f.Config == "" && f.Environment == "":
 		return policy.Options{}, nil, nil
 	case f.Config == "" || f.Environment == "":
-		return policy.Options{}, nil, errors.New("--config and --environment go together")
+		return policy.Options{}, nil, errors.New("--config and --environment go together: --config FILE --environment NAME")
 	}
 	return app.RuleContext(f.Config, p.Environ, playback.EnvironmentID(f.Environment))
 }
@@ -52,9 +52,16 @@ func readDocument(name string) ([]byte, error) {
 	return os.ReadFile(name) //nolint:gosec // the operator names the file
 }
 
+// step does what a command does with one document.
+type step func(name string, document []byte, o policy.Options) (passed bool, err error)
+
 // each runs a step for every document, and goes on behind one with problems,
-// so that all of them are reported; such a document fails the command.
-func (f *policyFiles) each(p *Process, options policy.Options, step func(name string, document []byte, o policy.Options) (passed bool, err error)) error {
+// so that all of them are reported; such a document fails the command. Without a
+// file it is the document of the environment.
+func (f *policyFiles) each(p *Process, options policy.Options, do step) error {
+	if len(f.Files) == 0 {
+		return f.inForce(p, options, do)
+	}
 	failed := false
 	for _, name := range f.Files {
 		document, err := readDocument(name)
@@ -62,12 +69,8 @@ func (f *policyFiles) each(p *Process, options policy.Options, step func(name st
 			return err
 		}
 		options.File, options.ReadFile = name, readDocument
-		passed, err := step(name, document, options)
-		var problems policy.Problems
-		switch {
-		case errors.As(err, &problems):
-			reportProblems(p, name, problems)
-		case err != nil:
+		passed, err := f.run(p, name, func() (bool, error) { return do(name, document, options) })
+		if err != nil {
 			return err
 		}
 		failed = failed || !passed
@@ -76,6 +79,36 @@ func (f *policyFiles) each(p *Process, options policy.Options, step func(name st
 		return errReported
 	}
 	return nil
+}
+
+// inForce runs a step for the rules that an environment has in the configuration.
+func (f *policyFiles) inForce(p *Process, options policy.Options, do step) error {
+	if f.Config == "" {
+		return errors.New("want a file with rules, or --config FILE --environment NAME for the rules of an environment")
+	}
+	rules, err := app.RulesOf(f.Config, p.Environ, playback.EnvironmentID(f.Environment))
+	if err != nil {
+		return err
+	}
+	options.File, options.Line = rules.File, rules.Line
+	if rules.File != "" {
+		options.ReadFile = readDocument
+	}
+	passed, err := f.run(p, rules.Name, func() (bool, error) { return do(rules.Name, rules.Document, options) })
+	if err == nil && !passed {
+		return errReported
+	}
+	return err
+}
+
+// run runs a step, and reports the problems of its document.
+func (f *policyFiles) run(p *Process, name string, do func() (bool, error)) (passed bool, err error) {
+	passed, err = do()
+	if problems, ok := errors.AsType[policy.Problems](err); ok {
+		reportProblems(p, name, problems)
+		return false, nil
+	}
+	return passed, err
 }
 
 type policyCheckCommand struct{ policyFiles }
@@ -91,9 +124,7 @@ func (c *policyCheckCommand) Run(p *Process) error {
 		if err != nil {
 			return false, err
 		}
-		for _, w := range warnings {
-			_, _ = fmt.Fprintf(p.Stderr, "warning: %s: %s\n", name, w)
-		}
+		warn(p, name, warnings)
 		_, err = fmt.Fprintf(p.Stdout, "%s: ok\n", name)
 		return true, err
 	})
@@ -120,6 +151,7 @@ func (c *policyTestCommand) Run(p *Process) error {
 		if err != nil {
 			return false, err
 		}
+		warn(p, name, report.Doubts)
 		results.Add(name, report)
 		return report.Passed(), report.Print(p.Stdout, name)
 	})
@@ -129,6 +161,13 @@ func (c *policyTestCommand) Run(p *Process) error {
 		}
 	}
 	return err
+}
+
+// warn prints what is legal, but probably not meant, one line each.
+func warn(p *Process, name string, warnings []string) {
+	for _, w := range warnings {
+		_, _ = fmt.Fprintf(p.Stderr, "warning: %s: %s\n", name, w)
+	}
 }
 
 // reportProblems prints what is wrong with a document, one line each.

@@ -12,7 +12,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/playgate/playgate/app"
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/policy"
 )
@@ -35,11 +34,11 @@ func (c *policyExplainCommand) Run(p *Process) error {
 			return err
 		}
 	}
-	files := policyFiles{[]string{c.File}, c.Config, c.Environment}
-	options, _, err := files.context(p)
-	if err == nil && c.File == "" {
-		files.Files[0], err = c.inForce(p)
+	files := policyFiles{Config: c.Config, Environment: c.Environment}
+	if c.File != "" {
+		files.Files = []string{c.File}
 	}
+	options, _, err := files.context(p)
 	if err != nil {
 		return err
 	}
@@ -47,6 +46,9 @@ func (c *policyExplainCommand) Run(p *Process) error {
 		ctx, cancel := context.WithTimeout(context.Background(), questionTime)
 		defer cancel()
 		x, err := policy.ExplainGiven(ctx, document, given, o)
+		if err == nil {
+			warn(p, "--given", policy.GivenDoubts(given, o))
+		}
 		switch {
 		case err != nil:
 			return false, err
@@ -65,14 +67,6 @@ func (c *policyExplainCommand) Run(p *Process) error {
 		}
 		return true, printExplanation(p.Stdout, x)
 	})
-}
-
-// inForce returns the file with an environment's rules.
-func (c *policyExplainCommand) inForce(p *Process) (string, error) {
-	if c.Config == "" {
-		return "", errors.New("want a rule document, or --config and --environment")
-	}
-	return app.RuleFile(c.Config, p.Environ, playback.EnvironmentID(c.Environment))
 }
 
 func printExplanation(w io.Writer, x *playback.Explanation) error {

@@ -77,8 +77,137 @@ func TestPolicyExplain(t *testing.T) {
 	if status != 1 || !strings.Contains(errs, "did you mean viewer? (given, line 1, column 11)") {
 		t.Errorf("status %d, %s, want 1 and what is wrong with the question", status, errs)
 	}
-	if status, _, errs := run("policy", "explain", "--given", given); status != 1 || !strings.Contains(errs, "want a rule document") {
+	if status, _, errs := run("policy", "explain", "--given", given); status != 1 || !strings.Contains(errs, "want a file with rules, or --config FILE --environment NAME for the rules of an environment") {
 		t.Errorf("without rules: status %d, %s", status, errs)
+	}
+}
+
+// TestRulesInPlaceAreTried: those that stand in the configuration itself, with the
+// configuration's own lines.
+func TestRulesInPlaceAreTried(t *testing.T) {
+	t.Parallel()
+	const around = "keystore: {driver: memory}\norganizations:\n  - id: acme\n    environments:\n"
+	files := map[string]string{
+		"config.yaml": around + `      - id: acme
+        policy:
+          version: 1
+          rules:
+            - id: home
+              effect: allow
+              when: request.country in ["DE", "AT"]
+          tests:
+            - {name: here, given: {request: {country: DE}}, expect: {effect: allow, rule: home}}
+            - name: there
+              given: {request: {country: US}}
+              expect: {effect: allow}
+      - {id: bare}
+`,
+		"broken.yaml": around + `      - id: acme
+        policy:
+          version: 1
+          rules:
+            - id: home
+              effect: allow
+              when: requst.country == "DE"
+`,
+	}
+	run := folder(t, files)
+	of := func(command, config string, more ...string) (int, string, string) {
+		return run(append([]string{"policy", command, "--config", "@" + config, "--environment", "acme"}, more...)...)
+	}
+	status, out, errs := of("explain", "config.yaml", "--given", `{"request": {"country": "US"}}`)
+	if status != 0 || !strings.HasPrefix(out, "deny  code no_matching_rule") || !strings.Contains(out, "allowed if request.country ∈ {AT, DE}") {
+		t.Errorf("explain: status %d, %s%s", status, out, errs)
+	}
+	status, out, errs = of("test", "config.yaml")
+	const place = "config.yaml: organizations[0].environments[0].policy"
+	if status != 1 || !strings.Contains(out, place) || !strings.Contains(out, "there (line 14)") || strings.Contains(out, "FAIL  here") {
+		t.Errorf("test: status %d, %s%s", status, out, errs)
+	}
+	if status, out, errs = of("check", "config.yaml"); status != 0 || !strings.Contains(out, place+": ok\n") {
+		t.Errorf("check: status %d, %s%s", status, out, errs)
+	}
+	for _, c := range [][]string{{"explain", "--given", "{}"}, {"test"}, {"check"}} {
+		status, out, errs := of(c[0], "broken.yaml", c[1:]...)
+		const want = "error: broken.yaml: organizations[0].environments[0].policy: rules[0].when: there is no variable requst; did you mean request? (line 11)\n"
+		if status != 1 || out != "" || errs != want {
+			t.Errorf("%s: status %d, %s%s, want %s", c, status, out, errs, want)
+		}
+	}
+	for env, want := range map[string]string{
+		"bare": "environment bare has no rules: neither policy nor policy_file; everything is denied",
+		"acne": `there is no environment "acne"; did you mean acme?`, "nowhere": `there is no environment "nowhere"; want one of acme, bare`,
+	} {
+		status, _, errs := run("policy", "test", "--config", "@config.yaml", "--environment", env)
+		if status != 1 || !strings.Contains(errs, want) || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%s: status %d, %s, want %s", env, status, errs, want)
+		}
+	}
+	if status, _, errs := run("policy", "test"); status != 1 || !strings.Contains(errs, "want a file with rules, or --config FILE --environment NAME") {
+		t.Errorf("without rules: status %d, %s", status, errs)
+	}
+}
+
+// TestProblemsOfRuleFilesHaveOnePlace: in the file of the rules, not also where
+// the configuration names that.
+func TestProblemsOfRuleFilesHaveOnePlace(t *testing.T) {
+	t.Parallel()
+	files := rules()
+	files["config.yaml"] = strings.Replace(files["config.yaml"], "policy_file: p.yaml", "policy_file: p.yaml, policy_shadow_file: next.yaml", 1)
+	files["p.yaml"] = "version: 1\ninclude: [shared.yaml]\nsets: {s: s.txt}\nrules:\n  - {id: a, effect: allow, when: requst.country == 'DE'}\n"
+	files["shared.yaml"] = "version: 1\nrules:\n  - {id: b, effect: alow, when: true}\n"
+	files["s.txt"] = "# ours\nDE, AT\n"
+	files["next.yaml"] = "version: 1\nrules:\n  - {id: a, effect: allow, when: viewer.idd == 'x'}\n"
+	status, _, errs := folder(t, files)("check-config", "@config.yaml")
+	const at = "error: organizations[0].environments[0].policy"
+	for _, want := range []string{
+		at + "_file: rules[0].when: there is no variable requst; did you mean request? (p.yaml:5:34)\n",
+		at + `_file: rules[0].effect: "alow" is no effect: want allow or deny; did you mean allow? (shared.yaml:3:21)` + "\n",
+		at + `_file: sets.s: "DE, AT" has a comma; `, `(s.txt:2)` + "\n",
+		at + "_shadow_file: rules[0].when: viewer has no field idd; did you mean id? (next.yaml:3:40)\n",
+	} {
+		if status != 1 || !strings.Contains(errs, want) {
+			t.Errorf("status %d, want %s in\n%s", status, want, errs)
+		}
+	}
+	if strings.Contains(errs, "(line ") || strings.Contains(errs, ") (") {
+		t.Errorf("a second place in\n%s", errs)
+	}
+}
+
+// TestIssuersThatTheConfigurationDoesNotHaveAreNamed: whatever they are near to, in
+// conditions and in questions.
+func TestIssuersThatTheConfigurationDoesNotHaveAreNamed(t *testing.T) {
+	t.Parallel()
+	files := rules()
+	files["keys.json"] = `{"keys":[]}`
+	files["config.yaml"] = strings.Replace(files["config.yaml"], "policy_file: p.yaml", "policy_file: p.yaml, viewers: ["+
+		"{alias: main, issuer: https://a.example/, audience: x, algorithms: [RS256], jwks_file: keys.json}, {alias: partner, issuer: https://b.example/, audience: x, algorithms: [RS256], jwks_file: keys.json}]", 1)
+	files["p.yaml"] = "version: 1\nrules: [{id: a, effect: allow, when: \"viewer.issuer in ['main', 'google']\"}]\n" +
+		"tests: [{name: t, given: {viewer: {issuer: okta, id: u}}, expect: {effect: deny}}, {name: u, given: {viewer: {issuer: main, id: u}}, expect: {effect: allow}}]\n"
+	run := folder(t, files)
+	context := []string{"--config", "@config.yaml", "--environment", "acme"}
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"policy", "check"}, []string{`viewer.issuer is never "google": the environment's issuers are main, partner`, `given.viewer.issuer is never "okta": the environment's issuers are main, partner`}},
+		{[]string{"policy", "test"}, []string{`warning: p.yaml: line 3 (t): given.viewer.issuer is never "okta": the environment's issuers are main, partner`}},
+		{[]string{"policy", "explain", "--given", `{"viewer": {"issuer": "okta", "id": "u"}}`}, []string{`warning: --given: given.viewer.issuer is never "okta": the environment's issuers are main, partner`}},
+		{[]string{"policy", "explain", "--given", `{"viewer": {"issuer": "main", "id": "u"}}`}, nil},
+	} {
+		status, out, errs := run(append(c.args, context...)...)
+		if status != 0 || strings.Count(errs, "\n") != len(c.want) {
+			t.Errorf("%q: status %d, %s%s, want %q", c.args, status, out, errs, c.want)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(errs, want+"\n") {
+				t.Errorf("%q: %s, want %s", c.args, errs, want)
+			}
+		}
+	}
+	if status, _, errs := run("policy", "check", "@p.yaml"); status != 0 || errs != "" {
+		t.Errorf("without a configuration: status %d, %s", status, errs)
 	}
 }
 
@@ -211,8 +340,14 @@ func TestPolicyDiffWithoutALogReplaysTests(t *testing.T) {
 	files := rules()
 	files["next.yaml"] = "version: 1\nrules: [{id: none, effect: deny, when: true, reason: closed}]\n"
 	files["bare.yaml"] = files["next.yaml"]
+	both := files["p.yaml"]
+	files["same.yaml"] = strings.Replace(both, `"premium"'`, `"gold"'`, 1)
 	run := folder(t, files)
-	status, out, errs := run("policy", "diff", "@p.yaml", "@next.yaml")
+	status, out, errs := run("policy", "diff", "@p.yaml", "@same.yaml")
+	if status != 0 || !strings.Contains(out, ": 1 test\n") || !strings.Contains(out, "note: 1 test passes with the old document and fails with the new one: here\n") {
+		t.Errorf("a test that both documents have: status %d, %s%s", status, out, errs)
+	}
+	status, out, errs = run("policy", "diff", "@p.yaml", "@next.yaml")
 	if status != 0 || errs != "" || !strings.Contains(out, ": 1 test\n  gained   0\n  lost     1\n") ||
 		!strings.Contains(out, "lost, test \"here\", line 7 of the old document: licensed → none (closed)") ||
 		!strings.Contains(out, "note: 1 test passes with the old document and fails with the new one: here\n") {

@@ -13,12 +13,12 @@ import (
 )
 
 type tokenInspectCommand struct {
-	Token string `arg:"" help:"The token."`
+	Token compactToken `arg:"" help:"The token; white space, quotation marks and Bearer around it do not matter."`
 }
 
 // Run prints the header, every claim and what it means.
 func (c *tokenInspectCommand) Run(p *Process) error {
-	token, err := signer.Decode(c.Token)
+	token, err := signer.Decode(string(c.Token))
 	if err != nil {
 		return err
 	}

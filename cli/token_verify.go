@@ -11,9 +11,9 @@ import (
 )
 
 type tokenVerifyCommand struct {
-	Token       string `arg:"" help:"The token."`
-	Config      string `required:"" placeholder:"FILE" help:"Configuration file."`
-	Environment string `help:"Only the keys of this environment; default: of all."`
+	Token       compactToken `arg:"" help:"The token; white space, quotation marks and Bearer around it do not matter."`
+	Config      string       `required:"" placeholder:"FILE" help:"Configuration file."`
+	Environment string       `help:"Only the keys of this environment; default: of all."`
 }
 
 // Run says "valid" and for what, or exactly what is wrong.
@@ -24,7 +24,7 @@ func (c *tokenVerifyCommand) Run(p *Process) error {
 	}
 	var worst signer.Verdict
 	for n, env := range offline.Environments() {
-		verdict := signer.Verify(c.Token, offline.PublicKeys(env), time.Now())
+		verdict := signer.Verify(string(c.Token), offline.PublicKeys(env), time.Now())
 		if verdict.Valid {
 			if _, err := fmt.Fprintf(p.Stdout, "valid, signed by a key of environment %s\n", env); err != nil {
 				return err

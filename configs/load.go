@@ -23,6 +23,9 @@ type Loaded struct {
 	Ignored []string
 	// Warnings are about what is legal but dangerous, in the order of the file.
 	Warnings []Problem
+	// Line returns the line of the member at a YAML path, or of the nearest one
+	// around it that was given; nil without Source.KeepLines.
+	Line func(path string) int
 }
 
 // Source is a configuration that Load reads.
@@ -50,6 +53,8 @@ type Source struct {
 	Take   func(path string, e *Environment, kept any)
 	// Exposure judges files with secrets; nil: they are not looked at.
 	Exposure ExposureFunc
+	// KeepLines asks for Loaded.Line, which holds on to the whole document.
+	KeepLines bool
 	// Sum returns the SHA-256 of a file's content, for Memory; nil: the file is
 	// read for it.
 	Sum func(path string) ([sha256.Size]byte, error)
@@ -173,7 +178,11 @@ func (l *loader) load(raw []byte, chosen []*remembered) (*Loaded, error) {
 	if len(l.report.problems) > 0 {
 		return nil, l.report.problems
 	}
-	return &Loaded{Config: l.config, Path: l.source.Path, Files: l.files, Ignored: ignored, Warnings: l.report.warnings}, nil
+	loaded := &Loaded{Config: l.config, Path: l.source.Path, Files: l.files, Ignored: ignored, Warnings: l.report.warnings}
+	if l.source.KeepLines {
+		loaded.Line = l.report.line
+	}
+	return loaded, nil
 }
 
 const (

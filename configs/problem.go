@@ -19,9 +19,13 @@ type Problem struct {
 	// Line is the line of the file, from 1; 0 if no line says it, as for a
 	// default or a value of the environment.
 	Line int
+	// Place is where in another file it is, as FILE:LINE:COLUMN; "": it is in the
+	// configuration itself.
+	Place string
 }
 
-// String returns "path: message (line 12)", without the parts that are unknown.
+// String returns "path: message (line 12)", without the parts that are unknown,
+// or with the place in another file instead of the line.
 func (p Problem) String() string {
 	var b strings.Builder
 	if p.Path != "" {
@@ -29,7 +33,10 @@ func (p Problem) String() string {
 		b.WriteString(": ")
 	}
 	b.WriteString(p.Message)
-	if p.Line > 0 {
+	switch {
+	case p.Place != "":
+		fmt.Fprintf(&b, " (%s)", p.Place)
+	case p.Line > 0:
 		fmt.Fprintf(&b, " (line %d)", p.Line)
 	}
 	return b.String()
@@ -61,7 +68,7 @@ func newReport() *report { return &report{failed: map[string]bool{}} }
 // at reports a problem at a node.
 func (r *report) at(n *yaml.Node, path, format string, args ...any) {
 	r.failed[path] = true
-	r.problems = append(r.problems, Problem{path, fmt.Sprintf(format, args...), n.Line})
+	r.problems = append(r.problems, Problem{Path: path, Message: fmt.Sprintf(format, args...), Line: n.Line})
 }
 
 // add reports a problem of the check that follows decoding. It is dropped if
@@ -72,11 +79,11 @@ func (r *report) add(path, format string, args ...any) {
 		return
 	}
 	r.failed[path] = true
-	r.problems = append(r.problems, Problem{path, fmt.Sprintf(format, args...), r.line(path)})
+	r.problems = append(r.problems, Problem{Path: path, Message: fmt.Sprintf(format, args...), Line: r.line(path)})
 }
 
 func (r *report) warn(path, format string, args ...any) {
-	r.warnings = append(r.warnings, Problem{path, fmt.Sprintf(format, args...), r.line(path)})
+	r.warnings = append(r.warnings, Problem{Path: path, Message: fmt.Sprintf(format, args...), Line: r.line(path)})
 }
 
 // hasFailed reports whether the path or one around it has a problem.

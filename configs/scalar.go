@@ -157,6 +157,9 @@ func (t *Time) parse(text string) error {
 		t.Time = time.Unix(n, 0).UTC()
 		return nil
 	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil && (n < 0 || n > maxUnix) {
+		return fmt.Errorf("%.40q is not a time: Unix seconds are 0 to %d; before 1970 want RFC 3339, such as 1969-07-20T20:17:00Z", text, maxUnix)
+	}
 	parsed, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
 		return fmt.Errorf("%.40q is not a time: want RFC 3339, such as 2027-01-01T00:00:00Z, or Unix seconds", text)

@@ -340,6 +340,9 @@ func TestEntriesThatNameOneAssetShareIt(t *testing.T) {
 		refused(t, environment("playback_ids: [{id: P1, asset: {id: A1, duration: "+bad+"}}]"), inEnvironment+"playback_ids[0].asset.duration", "number", nil)
 	}
 	refused(t, environment("playback_ids: [{id: P1, asset: {id: A1, created_at: yesterday}}]"), inEnvironment+"playback_ids[0].asset.created_at", "RFC 3339", nil)
+	for _, bad := range []string{"-1", "1795425054000"} { // milliseconds
+		refused(t, environment("playback_ids: [{id: P1, asset: {id: A1, created_at: "+bad+"}}]"), inEnvironment+"playback_ids[0].asset.created_at", "Unix seconds are 0 to", nil)
+	}
 	refused(t, environment("playback_ids: [{id: P1, asset: {id: A1, meta: {l: [1, .inf]}}}]"), inEnvironment+"playback_ids[0].asset.meta.l[1]", "number", nil)
 }
 

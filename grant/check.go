@@ -93,8 +93,12 @@ func checkWhen(e *playback.Entitlement) *playback.Error {
 		path string
 		at   time.Time
 	}{{"from", e.From}, {"until", e.Until}} {
-		if !t.at.IsZero() && (t.at.Unix() < 0 || t.at.Unix() > maxTime) {
-			return refuse(t.path, "want Unix seconds before the year 10000")
+		switch {
+		case t.at.IsZero():
+		case t.at.Unix() < 0:
+			return refuse(t.path, "is before 1970-01-01T00:00:00Z, where Unix time begins")
+		case t.at.Unix() > maxTime:
+			return refuse(t.path, "is after the year 9999; want Unix seconds, not milliseconds")
 		}
 	}
 	switch {

@@ -25,7 +25,8 @@ const (
 
 var (
 	errDamaged   = errors.New("is truncated or damaged PEM")
-	errEncrypted = errors.New("is encrypted; remove the passphrase first: openssl rsa -in KEY -out PLAIN")
+	errDecrypt   = errors.New("remove the passphrase: openssl rsa -in KEY -out PLAIN")
+	errEncrypted = fmt.Errorf("is encrypted; %w", errDecrypt)
 )
 
 // armor takes the text off that surrounds a key's DER, and keeps what it had to
@@ -52,17 +53,20 @@ func (a *armor) open(material string) (*pem.Block, error) {
 		return nil, errors.New("is UTF-16 text; want UTF-8")
 	}
 	if _, err := asn1.Unmarshal([]byte(material), new(asn1.RawValue)); err == nil && material[0] == 0x30 {
-		return nil, errors.New("is DER; want PEM, or base64 of PEM")
+		return nil, bareDER([]byte(material), "is DER", "openssl rsa -inform DER -in KEY -out PEM")
 	}
 	once, ok := a.unbase64(text)
 	if !ok {
-		return nil, errors.New("is neither PEM nor base64 of PEM")
+		return nil, noArmor(text)
 	}
 	if strings.Contains(once, pemBegin) {
 		return a.onlyBlock(a.lines(once))
 	}
 	if twice, ok := new(armor).unbase64(once); ok && strings.Contains(twice, pemBegin) {
 		return nil, errors.New("is base64 of base64 of PEM; decode it once")
+	}
+	if elements([]byte(once)) != nil {
+		return nil, bareDER([]byte(once), "is base64 of DER, not of PEM", "base64 -d KEY | openssl rsa -inform DER -out PEM")
 	}
 	return nil, errors.New("is base64, but not of PEM")
 }
@@ -118,7 +122,7 @@ func (a *armor) unbase64(text string) (string, bool) {
 // its place.
 func (a *armor) onlyBlock(text string) (*pem.Block, error) {
 	if strings.Contains(text, "-----BEGIN EC ") { // openssl ecparam writes two blocks
-		return nil, errors.New("is an EC key; Mux's signing keys are RSA")
+		return nil, otherContent(ecSEC1, "is")
 	}
 	if n := strings.Count(text, pemBegin); n > 1 {
 		return nil, fmt.Errorf("holds %d PEM blocks; want one private key alone", n)

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/playgate/playgate/playback"
 )
 
 // Life is what a source says of a key besides its material: a state document.
@@ -127,9 +129,9 @@ func LifeOf(members map[string]any) (Life, error) {
 		name string
 		into *time.Time
 	}{{"created_at", &life.CreatedAt}, {"activated_at", &life.ActivatedAt}, {"retired_at", &life.RetiredAt}} {
-		at, ok := instant(members[field.name])
-		if !ok {
-			return Life{}, fmt.Errorf("has a malformed %s; want Unix seconds or an RFC 3339 time", field.name)
+		at, problem := instant(members[field.name])
+		if problem != "" {
+			return Life{}, fmt.Errorf("has a %s that %s", field.name, problem)
 		}
 		*field.into = at
 	}
@@ -143,6 +145,30 @@ func LifeOf(members map[string]any) (Life, error) {
 	return life, nil
 }
 
+// Unread says which members of a state document nothing reads; "" of none. Those
+// that begin with x- are its owner's. likely: only what is probably a misspelt
+// member, for documents that hold more than a state.
+func Unread(members map[string]any, likely bool) string {
+	var unread []string
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		meant := playback.DidYouMean(name, lifeMembers())
+		if slices.Contains(lifeMembers(), name) || strings.HasPrefix(name, "x-") || likely && meant == "" {
+			continue
+		}
+		unread = append(unread, fmt.Sprintf("%.40q%s", name, meant))
+	}
+	switch {
+	case len(unread) == 0:
+		return ""
+	case len(unread) > maxUnread:
+		unread = append(unread[:maxUnread], fmt.Sprintf("and %d more", len(unread)-maxUnread))
+	}
+	return "has members that nothing reads: " + strings.Join(unread, "; ")
+}
+
+// maxUnread bounds the members that a warning names.
+const maxUnread = 3
+
 func onlyKnown(members map[string]any) error {
 	for name := range members {
 		if !slices.Contains(lifeMembers(), name) {
@@ -152,39 +178,58 @@ func onlyKnown(members map[string]any) error {
 	return nil
 }
 
+// What is wrong with a time of a state document.
+const (
+	notTime    = "is malformed; want Unix seconds or an RFC 3339 time"
+	before1970 = "is before 1970-01-01T00:00:00Z, where Unix time begins"
+	after9999  = "is after the year 9999; want Unix seconds, not milliseconds"
+)
+
 // instant reads a time of a state document; absent is the zero time.
-func instant(value any) (time.Time, bool) {
+func instant(value any) (at time.Time, problem string) {
 	var text string
 	switch value := value.(type) {
 	case nil:
-		return time.Time{}, true
+		return time.Time{}, ""
 	case json.Number:
 		return unix(value.String())
 	case string:
 		text = value
 	default:
-		return time.Time{}, false
+		return time.Time{}, notTime
 	}
 	if text == "" {
-		return time.Time{}, true
+		return time.Time{}, ""
 	}
-	if strings.Trim(text, "0123456789") == "" {
+	if strings.Trim(strings.TrimPrefix(text, "-"), "0123456789") == "" {
 		return unix(text)
 	}
 	at, err := time.Parse(time.RFC3339, text)
-	if err != nil || at.Unix() < 0 || at.Unix() > lastSecond {
-		return time.Time{}, false
+	if err != nil {
+		return time.Time{}, notTime
 	}
-	return at.UTC(), true
+	return within(at)
 }
 
-func unix(digits string) (time.Time, bool) {
+func unix(digits string) (at time.Time, problem string) {
 	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || n < 0 || n > lastSecond {
-		return time.Time{}, false
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return time.Time{}, after9999
+	case err != nil:
+		return time.Time{}, notTime
+	case n == 0:
+		return time.Time{}, ""
 	}
-	if n == 0 {
-		return time.Time{}, true
+	return within(time.Unix(n, 0))
+}
+
+func within(at time.Time) (_ time.Time, problem string) {
+	switch n := at.Unix(); {
+	case n < 0:
+		return time.Time{}, before1970
+	case n > lastSecond:
+		return time.Time{}, after9999
 	}
-	return time.Unix(n, 0).UTC(), true
+	return at.UTC(), ""
 }

@@ -59,20 +59,46 @@ func TestParseLifeRefuses(t *testing.T) {
 		`{"State":"retired"}`:          `unknown member "State"`,
 		`{"created_at":1.5}`:           "created_at",
 		`{"created_at":1e9}`:           "created_at",
-		`{"created_at":-1}`:            "created_at",
+		`{"created_at":-1}`:            "created_at that is before 1970",
 		`{"activated_at":true}`:        "activated_at",
-		`{"activated_at":"-1"}`:        "activated_at",
+		`{"activated_at":"-1"}`:        "activated_at that is before 1970",
 		`{"activated_at":"yesterday"}`: "activated_at",
-		`{"activated_at":"1969-12-31T23:59:59Z"}`:      "activated_at",
-		`{"activated_at":"9999-12-31T23:59:59-01:00"}`: "activated_at",
-		`{"retired_at":"2026-11-23"}`:                  "retired_at",
+		`{"activated_at":"1969-12-31T23:59:59Z"}`:      "activated_at that is before 1970-01-01T00:00:00Z, where Unix time begins",
+		`{"activated_at":"9999-12-31T23:59:59-01:00"}`: "activated_at that is after the year 9999",
+		`{"retired_at":"2026-11-23"}`:                  "retired_at that is malformed; want Unix seconds or an RFC 3339 time",
 		`{"external":"yes"}`:                           "external",
-		`{"retired_at":1795425054000}`:                 "retired_at", // milliseconds
-		`{"retired_at":99999999999999999999}`:          "retired_at",
+		`{"retired_at":1795425054000}`:                 "retired_at that is after the year 9999; want Unix seconds, not milliseconds",
+		`{"retired_at":99999999999999999999}`:          "retired_at that is after the year 9999",
 		strings.Repeat(" ", 20_000):                    "larger than",
 	} {
 		if got, err := keystore.ParseLife([]byte(document)); err == nil || !strings.Contains(err.Error(), reason) {
 			t.Errorf("ParseLife(%.40s) = %v, %v, want %q", document, got, err, reason)
+		}
+	}
+}
+
+// TestMembersOfAStateThatNothingReadsAreNamed: a misspelt time would be unknown,
+// and with it since when a key signs.
+func TestMembersOfAStateThatNothingReadsAreNamed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		members     string
+		all, likely string
+	}{
+		{`{"state":"active","created_at":1,"activated_at":1,"retired_at":1,"external":true,"x-note":"by hand"}`, "", ""},
+		{
+			`{"state":"active","activatd_at":1}`,
+			`has members that nothing reads: "activatd_at"; did you mean activated_at?`, `has members that nothing reads: "activatd_at"; did you mean activated_at?`,
+		},
+		{`{"state":"active","note":"by hand","private_key":"P"}`, `has members that nothing reads: "note"; "private_key"`, ""},
+		{`{"a":1,"b":1,"c":1,"d":1,"e":1}`, `has members that nothing reads: "a"; "b"; "c"; and 2 more`, ""},
+	} {
+		var members map[string]any
+		if err := json.Unmarshal([]byte(c.members), &members); err != nil {
+			t.Fatal(err)
+		}
+		if all, likely := keystore.Unread(members, false), keystore.Unread(members, true); all != c.all || likely != c.likely {
+			t.Errorf("%s: %s, likely misspelt %s, want %s and %s", c.members, all, likely, c.all, c.likely)
 		}
 	}
 }

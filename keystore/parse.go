@@ -1,12 +1,8 @@
 package keystore
 
 import (
-	"crypto/ecdh"
-	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
 	"errors"
@@ -77,7 +73,7 @@ func parse(material []byte) (key *rsa.PrivateKey, repairs []string, err error) {
 	}
 	key, err = x509.ParsePKCS1PrivateKey(der) // precomputes and validates
 	if err != nil {
-		return nil, nil, fmt.Errorf("is a broken RSA private key: %w", err)
+		return nil, nil, errors.New("is a broken RSA private key: its numbers do not fit together; " + recopy)
 	}
 	return key, a.repairs, nil
 }
@@ -97,55 +93,42 @@ func Repaired(repairs []string) string {
 	return "was repaired to be read, because it had " + strings.Join(repairs, ", ")
 }
 
-// privateDER returns the PKCS#1 DER in a PEM block.
-func privateDER(block *pem.Block) ([]byte, error) {
-	switch block.Type {
-	case "RSA PRIVATE KEY":
-		return block.Bytes, nil
-	case "PRIVATE KEY":
-		return unwrapPKCS8(block.Bytes)
-	case "ENCRYPTED PRIVATE KEY":
-		return nil, errEncrypted
-	case "PUBLIC KEY", "RSA PUBLIC KEY", "SSH2 PUBLIC KEY":
-		return nil, errors.New("is a public key; want the private key")
-	case "CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE":
-		return nil, errors.New("is a certificate; want the private key")
-	case "EC PRIVATE KEY", "EC PARAMETERS":
-		return nil, errors.New("is an EC key; Mux's tokens are RS256, which needs RSA")
-	case "OPENSSH PRIVATE KEY":
-		return nil, errors.New("is an OpenSSH key; convert it with: ssh-keygen -p -m PEM -f KEY")
-	}
-	return nil, fmt.Errorf("is PEM of type %.40q; want RSA PRIVATE KEY or PRIVATE KEY", block.Type)
-}
+// Labels of PEM that a private key may have (RFC 7468 §10, §11; PKCS#1's is not
+// in it, but in all tools).
+const (
+	labelPKCS1     = "RSA PRIVATE KEY"
+	labelPKCS8     = "PRIVATE KEY"
+	labelEncrypted = "ENCRYPTED PRIVATE KEY"
+)
 
-// unwrapPKCS8 returns the PKCS#1 DER inside PKCS#8. x509.ParsePKCS8PrivateKey
-// would accept trailing data; it serves here to name what is not RSA.
-func unwrapPKCS8(der []byte) ([]byte, error) {
-	var outer struct {
-		Version    int
-		Algorithm  pkix.AlgorithmIdentifier
-		PrivateKey []byte
+// privateDER returns the PKCS#1 DER in a PEM block. What it holds counts, before
+// what its label says.
+func privateDER(block *pem.Block) ([]byte, error) {
+	holds := contentOf(block.Bytes)
+	if err := otherContent(holds, "is"); err != nil {
+		if byLabel(block.Type) == nil {
+			return nil, fmt.Errorf("%w; its label %q is wrong", err, block.Type)
+		}
+		return nil, err
 	}
-	rest, err := asn1.Unmarshal(der, &outer)
-	if err != nil {
-		return nil, fmt.Errorf("is not PKCS#8, though its label says so: %w", err)
+	switch {
+	case holds == encryptedPKCS8 && block.Type != labelEncrypted:
+		return nil, fmt.Errorf("%w; then %w", relabel("an encrypted key", block.Type, labelEncrypted), errDecrypt)
+	case holds == rsaPKCS1 && block.Type != labelPKCS1:
+		return nil, relabel("a PKCS#1 RSA private key", block.Type, labelPKCS1)
+	case holds == anyPKCS8 && block.Type != labelPKCS8:
+		if _, err := unwrapPKCS8(block.Bytes); err != nil {
+			return nil, err
+		}
+		return nil, relabel("a PKCS#8 private key", block.Type, labelPKCS8)
 	}
-	if len(rest) > 0 {
-		return nil, errors.New("has data after the key")
+	if err := byLabel(block.Type); err != nil {
+		return nil, err
 	}
-	if outer.Algorithm.Algorithm.Equal(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}) {
-		return outer.PrivateKey, nil
+	if block.Type == labelPKCS8 {
+		return unwrapPKCS8(block.Bytes)
 	}
-	kind := "algorithm " + outer.Algorithm.Algorithm.String()
-	switch key, _ := x509.ParsePKCS8PrivateKey(der); key.(type) {
-	case *ecdsa.PrivateKey:
-		kind = "EC"
-	case ed25519.PrivateKey:
-		kind = "Ed25519"
-	case *ecdh.PrivateKey:
-		kind = "X25519"
-	}
-	return nil, fmt.Errorf("is a private key, but not RSA (%s); Mux's tokens are RS256", kind)
+	return block.Bytes, nil
 }
 
 // inspect looks at a PKCS#1 key's numbers before crypto/rsa computes with them:
@@ -157,7 +140,7 @@ func inspect(der []byte) error {
 	}
 	rest, err := asn1.Unmarshal(der, &head)
 	if err != nil {
-		return fmt.Errorf("is truncated or not an RSA private key: %w", err)
+		return errors.New("is truncated or not an RSA private key; " + recopy)
 	}
 	if len(rest) > 0 {
 		return errors.New("has data after the key")

@@ -11,6 +11,16 @@ func DidYouMean(written string, words []string) string {
 	return ""
 }
 
+// WantOneOf returns what follows a word that is none of a closed set's: the word
+// that was probably meant, else all of them if they are few.
+func WantOneOf(written string, words []string) string {
+	const few = 20
+	if meant := DidYouMean(written, words); meant != "" || len(words) > few || len(words) == 0 {
+		return meant
+	}
+	return "; want one of " + strings.Join(words, ", ")
+}
+
 // Nearest returns the word with the fewest typing errors, "" if none has at most
 // one for three letters. Capitals do not count.
 func Nearest(written string, words []string) string {

@@ -50,7 +50,7 @@ func (c *Compiler) Compile(text []byte, o Options) (*Policy, error) {
 		c.mu.Lock()
 		c.count++
 		c.mu.Unlock()
-		files := newSources(o.ReadFile)
+		files := newSources(&o)
 		p, _, err := compileWith(text, o, files, c)
 		if err != nil {
 			return nil, err

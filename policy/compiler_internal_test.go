@@ -13,7 +13,7 @@ import (
 // apart, too, or be named here as not compiled in.
 func TestEveryOptionTellsDocumentsApart(t *testing.T) {
 	t.Parallel()
-	own := map[string]bool{"Environment": true, "Name": true, "Metrics": true, "ReadFile": true, "Catalogue": true}
+	own := map[string]bool{"Environment": true, "Name": true, "Metrics": true, "ReadFile": true, "Catalogue": true, "Line": true}
 	values := map[reflect.Type]any{
 		reflect.TypeFor[string](): "x", reflect.TypeFor[time.Duration](): time.Hour, reflect.TypeFor[[]string](): []string{"x"},
 		reflect.TypeFor[playback.Secret](): playback.NewSecret("x"),

@@ -24,9 +24,10 @@ const (
 // decoder reads a YAML document strictly and collects every problem instead of
 // stopping at the first.
 type decoder struct {
-	path     string // of the file, "" if there is none around the document
-	file     string // the same for an included file, "" for the document itself
-	source   []byte // its text
+	path     string                // of the file, "" if there is none around the document
+	file     string                // the same for an included file, "" for the document itself
+	source   []byte                // its text
+	line     func(path string) int // see Options.Line
 	problems Problems
 	values   int
 }
@@ -68,7 +69,27 @@ func (d *decoder) document(text []byte) (node, bool) {
 		d.problem(root, "the document is empty; want at least version: 1")
 		return root, false
 	}
+	if d.line != nil {
+		relocate(parsed, "", d.line)
+	}
 	return d.follow(node{parsed, ""})
+}
+
+// relocate gives the nodes of a document the lines that it has in the file that it
+// is a part of.
+func relocate(n *yaml.Node, path string, line func(string) int) {
+	n.Line, n.Column = line(path), 0
+	for i, c := range n.Content {
+		switch n.Kind {
+		case yaml.MappingNode:
+			at := join(path, n.Content[i-i%2].Value)
+			relocate(c, at, line)
+		case yaml.SequenceNode:
+			relocate(c, fmt.Sprintf("%s[%d]", path, i), line)
+		case yaml.DocumentNode, yaml.ScalarNode, yaml.AliasNode:
+			relocate(c, path, line)
+		}
+	}
 }
 
 // follow resolves an alias and counts what is looked at, so that a few lines of

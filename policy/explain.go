@@ -58,6 +58,21 @@ func ExplainGiven(ctx context.Context, text, given []byte, o Options) (*playback
 	return x, nil
 }
 
+// GivenDoubts says what of a question for ExplainGiven can never come. It is no
+// error: what a backend says of a viewer is what it says.
+func GivenDoubts(given []byte, o Options) []string {
+	d := &decoder{source: given, file: "given"}
+	t := newTestCase()
+	root, ok := d.document(given)
+	if !ok {
+		return nil
+	}
+	if d.given(root, &t); len(d.problems) > 0 {
+		return nil
+	}
+	return t.doubts(o.Issuers)
+}
+
 // Consider answers a question as Decide does, for whoever only wants to know: no
 // shadow is asked and nothing is kept.
 func (p *Policy) Consider(q *playback.Question) playback.Decision {

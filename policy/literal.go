@@ -73,6 +73,7 @@ func (c *literalCheck) walk(e ast.Expr, s scope) {
 func (c *literalCheck) comparison(e ast.Expr, s scope) {
 	call := e.AsCall()
 	args := call.Args()
+	c.compareNumbers(call, s)
 	switch call.FunctionName() {
 	case operators.Equals, operators.NotEquals:
 		c.compare(c.leaves(args[0], s), c.texts(args[1], s))

@@ -141,6 +141,7 @@ func TestTextsThatHardlyComeAreWarnings(t *testing.T) {
 		`playback.id == "film-1"`:                                    `a Mux ID has letters and digits only`,
 		`asset.id in ["a b"]`:                                        `a Mux ID`,
 		`viewer.issuer == "https://id.acme.example/"`:                `it is the issuer's alias (viewers[].alias), not its URL`,
+		`viewer.issuer in ["main", "google"]`:                        `viewer.issuer is never "google": the environment's issuers are main, partner`,
 		`viewer.issuer == "mian"`:                                    `the environment's issuers are main, partner; did you mean main?`,
 		`environment.id == "Acme Prod"`:                              `lower-case letters`,
 		`request.session_id == "s 1"`:                                `a session ID has`,

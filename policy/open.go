@@ -80,12 +80,19 @@ func (l *language) issuerDoubt(text string) string {
 	if strings.Contains(text, "://") {
 		return "it is the issuer's alias (viewers[].alias), not its URL"
 	}
-	// A document may serve environments that have other issuers: only what is nearly
-	// one of this environment's is doubted.
-	if meant := didYouMean(text, l.issuers); meant != "" && !slices.Contains(l.issuers, text) {
-		return fmt.Sprintf("the environment's issuers are %s%s", strings.Join(l.issuers, ", "), meant)
+	return foreignIssuer(text, l.issuers)
+}
+
+// foreignIssuer says of an alias that it is none of the environment's. It is no
+// error: a document may serve environments that have other issuers.
+func foreignIssuer(alias string, issuers []string) string {
+	switch {
+	case issuers == nil, slices.Contains(issuers, alias):
+		return ""
+	case len(issuers) == 0:
+		return "the environment has no issuers (viewers)"
 	}
-	return ""
+	return fmt.Sprintf("the environment's issuers are %s%s", strings.Join(issuers, ", "), didYouMean(alias, issuers))
 }
 
 func addressDoubt(text string) string {

@@ -35,6 +35,9 @@ type Options struct {
 	// relative to that. ReadFile reads what it names; nil: it may name nothing.
 	File     string
 	ReadFile func(path string) ([]byte, error)
+	// Line returns the line of a member of the document in the file that it is a
+	// part of; nil: the document is a file of its own. Columns are unknown then.
+	Line func(path string) int
 }
 
 const (
@@ -108,7 +111,7 @@ func Compile(text []byte, o Options) (*Policy, error) {
 }
 
 func compile(text []byte, o Options) (*Policy, []testCase, error) {
-	p, tests, err := compileWith(text, o, newSources(o.ReadFile), nil)
+	p, tests, err := compileWith(text, o, newSources(&o), nil)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -19,10 +20,7 @@ type Problem struct {
 // String returns "path: message (line 7, column 12)", with the file where it is
 // not the document itself.
 func (p Problem) String() string {
-	text := p.Message
-	if p.Path != "" {
-		text = p.Path + ": " + text
-	}
+	text := p.What()
 	var place []string
 	if p.File != "" {
 		place = append(place, p.File)
@@ -37,6 +35,27 @@ func (p Problem) String() string {
 		text += " (" + strings.Join(place, ", ") + ")"
 	}
 	return text
+}
+
+// Place returns FILE:LINE:COLUMN, without the numbers that are unknown. document
+// is the file of the document itself.
+func (p Problem) Place(document string) string {
+	place := cmp.Or(p.File, document)
+	for _, n := range [...]int{p.Line, p.Column} {
+		if n == 0 {
+			break
+		}
+		place += ":" + strconv.Itoa(n)
+	}
+	return place
+}
+
+// What returns "path: message", without the place.
+func (p Problem) What() string {
+	if p.Path == "" {
+		return p.Message
+	}
+	return p.Path + ": " + p.Message
 }
 
 // Problems is everything that is wrong with a document, in the order of its

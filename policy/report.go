@@ -28,6 +28,7 @@ type Report struct {
 	// Unreachable are the rules that can never decide, each with the reason why:
 	// no test could cover them.
 	Unreachable []Unreachable
+	Doubts      []string // what of the tests' questions can never come
 }
 
 // Unreachable is a rule that can never decide.
@@ -60,7 +61,7 @@ func Test(text []byte, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	report := &Report{}
+	report := &Report{Doubts: testDoubts(tests, o.Issuers)}
 	for _, r := range p.rules() {
 		report.Rules = append(report.Rules, Coverage{Rule: r.id, Effect: r.effect()})
 	}

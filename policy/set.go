@@ -193,9 +193,9 @@ func (s *sources) sets(texts []setText) map[string]*set {
 			t.from.problem(t.at, "cannot be read: %s", err)
 			continue
 		}
-		members, problem := readSet(text)
+		members, line, problem := readSet(text)
 		if problem != "" {
-			t.from.problem(t.at, "%s: %s", path, problem)
+			t.from.problems = append(t.from.problems, Problem{Path: t.at.path, File: path, Line: line, Message: problem})
 			continue
 		}
 		for i, doubt := range members.doubts {
@@ -206,18 +206,22 @@ func (s *sources) sets(texts []setText) map[string]*set {
 	return sets
 }
 
-// readSet reads a set from its file.
-func readSet(text []byte) (s *set, problem string) {
+// readSet reads a set from its file. The problem is that of a line; 0: of the
+// file.
+func readSet(text []byte) (s *set, line int, problem string) {
 	members, numbers, problem := readMembers(text)
 	if problem != "" {
-		return nil, problem
+		if len(numbers) > 0 {
+			line = numbers[len(numbers)-1]
+		}
+		return nil, line, problem
 	}
 	s, bad, problem := newSet(members)
 	if problem != "" {
-		return nil, fmt.Sprintf("line %d: %s", numbers[bad], problem)
+		return nil, numbers[bad], problem
 	}
 	s.doubts = doubts(members, numbers, false)
-	return s, ""
+	return s, 0, ""
 }
 
 // notPlain says why a line of a file is no member but something that is meant
@@ -264,7 +268,8 @@ func doubts(members []string, lines []int, inPlace bool) []string {
 	return nil
 }
 
-// readMembers reads one member per line, and says which lines. What follows a #
+// readMembers reads one member per line, and says which lines; beside a problem
+// the last line is that of the problem. What follows a #
 // at the beginning of a line, or after white space, is a comment.
 func readMembers(text []byte) (members []string, numbers []int, problem string) {
 	if len(text) > maxSetFile {
@@ -281,9 +286,9 @@ func readMembers(text []byte) (members []string, numbers []int, problem string) 
 		switch member = strings.TrimSpace(member); {
 		case member == "":
 		case len(member) > maxSetMember || !utf8.ValidString(member):
-			return nil, nil, fmt.Sprintf("line %d: want at most %d bytes of UTF-8", number, maxSetMember)
+			return nil, []int{number}, fmt.Sprintf("want at most %d bytes of UTF-8", maxSetMember)
 		case notPlain(member) != "":
-			return nil, nil, fmt.Sprintf("line %d: %s", number, notPlain(member))
+			return nil, []int{number}, notPlain(member)
 		default:
 			members, numbers = append(members, member), append(numbers, number)
 		}

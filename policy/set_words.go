@@ -58,8 +58,13 @@ func (t *setText) checkWords(s *set, uses []setUse) {
 
 // doubts says what of a test's question can never come: it tests an answer that
 // nobody gets. Recorded decisions hold what a backend said, so it is no error.
-func (t *testCase) doubts() []string {
+func (t *testCase) doubts(issuers []string) []string {
 	var found []string
+	if v := t.question.Viewer; v != nil && v.Issuer != "" {
+		if why := foreignIssuer(v.Issuer, issuers); why != "" {
+			found = append(found, fmt.Sprintf("given.viewer.issuer is never %.80q: %s", v.Issuer, why))
+		}
+	}
 	check := func(name, text string, set *wordSet) {
 		if !set.possible(text) {
 			found = append(found, fmt.Sprintf("given.%s is never %.80q: it is %s%s", name, text, set.list(), texts{set: set}.didYouMean(text)))

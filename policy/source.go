@@ -23,6 +23,7 @@ var errNoFiles = errors.New("a document without files around it can name none")
 // hashes: the sum is the document's revision.
 type sources struct {
 	readFile func(path string) ([]byte, error)
+	line     func(path string) int // see Options.Line
 	sum      hash.Hash
 	decoders []*decoder // of the document itself, then of the included files
 	loaded   []string   // the paths of the included files
@@ -30,8 +31,8 @@ type sources struct {
 	files    []readFile // everything that was read
 }
 
-func newSources(readFile func(string) ([]byte, error)) *sources {
-	return &sources{readFile: readFile, sum: sha256.New()}
+func newSources(o *Options) *sources {
+	return &sources{readFile: o.ReadFile, line: o.Line, sum: sha256.New()}
 }
 
 // read returns a file that a document names, relative to that document's own
@@ -78,7 +79,7 @@ func (s *sources) problems() Problems {
 // load reads a document, given its text, with all that it includes.
 func (s *sources) load(text []byte, path string) document {
 	s.add(text)
-	doc := s.parse(&decoder{source: text, path: path}, nil)
+	doc := s.parse(&decoder{source: text, path: path, line: s.line}, nil)
 	checkIDs(doc.rules)
 	return doc
 }

@@ -42,10 +42,10 @@ func (d *decoder) report(t expressionText, findings []finding) {
 	for _, f := range findings {
 		p := Problem{Path: t.at.path, File: d.file, Line: t.at.Line, Column: t.at.Column, Message: f.message}
 		if f.line > 0 {
-			if line, column, ok := d.locate(t.at.Node, t.source, f); ok {
+			if line, column, ok := d.locate(t.at.Node, t.source, f); ok && d.line == nil {
 				p.Line, p.Column = line, column
-			} else {
-				p.Message = fmt.Sprintf("%d:%d of it: %s", f.line, f.column, f.message)
+			} else if strings.Contains(strings.TrimSpace(t.source), "\n") { // the place is that of its first line
+				p.Message = fmt.Sprintf("in its line %d: %s", f.line, f.message)
 			}
 		}
 		d.problems = append(d.problems, p)

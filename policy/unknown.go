@@ -28,7 +28,10 @@ func (p *Policy) unknownWarning(r *rule) string {
 	if len(u.touching) == 0 || !u.isWeaker() {
 		return ""
 	}
-	what := "this rule allows it"
+	if _, value := ifKnown(u.when); value != isError {
+		return "" // it asks for nothing but whether the ID is known
+	}
+	what := "this rule allows it" + u.opening()
 	if r.deny {
 		what = "it is signed past this rule"
 	}
@@ -155,14 +158,15 @@ const maxRewrite = 240
 
 // rewrite is the condition with what reads the object guarded.
 func (u *unknownCheck) rewrite() string {
+	when, _ := ifKnown(u.when)
 	if !u.deny {
-		if text := u.bracketed(u.when, operators.LogicalAnd); text != "" && len(text) <= maxRewrite {
+		if text := u.bracketed(when, operators.LogicalAnd); text != "" && len(text) <= maxRewrite {
 			return "playback.known && " + text
 		}
 		return "playback.known && … in front of what reads it"
 	}
 	var others, reading []ast.Expr
-	for _, part := range conjuncts(u.when) {
+	for _, part := range conjuncts(when) {
 		if slices.ContainsFunc(variablesOf(part), isObject) {
 			reading = append(reading, part)
 		} else {

@@ -41,19 +41,31 @@ func TestRulesThatDoNotSeeUnknownObjects(t *testing.T) {
 		{"deny", `viewer.authenticated ? asset.id == "A1" : asset.id == "A2"`, `!playback.known || (viewer.authenticated ? (asset.id == "A1") : (asset.id == "A2"))`},
 		{"deny", `live_stream.status == "idle"`, `!playback.known || live_stream.status == "idle"`},
 		{"deny", `has(asset.meta.hidden)`, `!playback.known || has(asset.meta.hidden)`},
-		{"deny", `playback.known && asset.passthrough == "film-1"`, ``},
+		{"deny", `playback.known && asset.passthrough == "film-1"`, `!playback.known || asset.passthrough == "film-1"`},
 		{"deny", `!asset.meta.?free.orValue(true) || viewer.id == "u1"`, `!playback.known || !asset.meta.?free.orValue(true) || viewer.id == "u1"`},
 		{"deny", `now < timestamp(asset.meta.?released.orValue("1970-01-01T00:00:00Z"))`, `!playback.known || now < timestamp(asset.meta.?released.orValue("1970-01-01T00:00:00Z"))`},
 		{"deny", `["film-1"].exists(f, f == asset.passthrough)`, `!playback.known || ["film-1"].exists(f, f == asset.passthrough)`},
 		{"deny", `asset.id in viewer.claims.blocked`, `!playback.known || asset.id in viewer.claims.blocked`},
 		{"allow", `asset.passthrough != "premium" || viewer.authenticated`, `playback.known && (asset.passthrough != "premium" || viewer.authenticated)`},
 		{"allow", `asset.meta.?premium.orValue(false) == false`, `playback.known && asset.meta.?premium.orValue(false) == false`},
+		// What the rule says of playback.known itself stands in no rewrite.
+		{"deny", `playback.known && (asset.passthrough == "film-1" || playback.id == "P1")`, `!playback.known || asset.passthrough == "film-1" || playback.id == "P1"`},
+		{"deny", `playback.known ? asset.passthrough == "film-1" : viewer.authenticated`, `!playback.known || asset.passthrough == "film-1"`},
+		{"allow", `!playback.known || asset.passthrough == "free"`, `playback.known && asset.passthrough == "free"`},
+		{"allow", `asset.passthrough == "free" || playback.known == false`, `playback.known && asset.passthrough == "free"`},
+		{"allow", `viewer.authenticated && (!playback.known || asset.meta.?tier.orValue("") == "free")`, `playback.known && viewer.authenticated && asset.meta.?tier.orValue("") == "free"`},
+		{"allow", `!(playback.known && asset.passthrough == "film-1")`, `playback.known && !(asset.passthrough == "film-1")`},
+		{"allow", `playback.known ? asset.passthrough == "free" : viewer.authenticated || true`, `playback.known && asset.passthrough == "free"`},
+		{"allow", `!playback.known || asset.passthrough == "a" || asset.passthrough == "b"`, `playback.known && (asset.passthrough == "a" || asset.passthrough == "b")`},
 		{"allow", `now >= timestamp(asset.meta.?from.orValue("1970-01-01T00:00:00Z"))`, `playback.known && now >= timestamp(asset.meta.?from.orValue("1970-01-01T00:00:00Z"))`},
 	} {
 		found := warningsOf(t, ruleOf(c.effect, c.condition), "catalog.unknown: lookup", policy.Options{})
 		if len(found) != 1 || !strings.Contains(found[0], "reads asset.") && !strings.Contains(found[0], "reads live_stream.") {
 			t.Errorf("%s %s: %q", c.effect, c.condition, found)
 			continue
+		}
+		if opens := c.effect == "allow" && strings.Contains(c.condition, "playback.known"); opens != strings.Contains(found[0], "refuses such an ID in a deny rule, but allows it in this one") {
+			t.Errorf("%s %s: %s", c.effect, c.condition, found[0])
 		}
 		_, rewrite, _ := strings.Cut(found[0], "; write ")
 		rewrite, _, _ = strings.Cut(rewrite, ", or set catalog.unknown: lookup")
@@ -104,6 +116,7 @@ func TestRulesThatSeeUnknownObjects(t *testing.T) {
 		{"allow", `asset.id != "" && asset.passthrough != "premium"`},
 		{"allow", `true`},
 		{"allow", `!playback.known`},
+		{"allow", `!playback.known && asset.passthrough == ""`}, // it says itself that it is for these
 	} {
 		if found := warningsOf(t, ruleOf(c.effect, c.condition), "catalog.unknown", policy.Options{}); len(found) > 0 {
 			t.Errorf("%s %s: %q", c.effect, c.condition, found)

@@ -22,15 +22,21 @@ func Check(text []byte, o Options, known []*playback.Object) ([]string, error) {
 		return nil, err
 	}
 	warnings := p.Warnings(known)
-	for i := range tests {
-		for _, doubt := range tests[i].doubts() {
-			warnings = append(warnings, fmt.Sprintf("%s (%s): %s", tests[i].place, tests[i].name, doubt))
-		}
-	}
+	warnings = append(warnings, testDoubts(tests, o.Issuers)...)
 	if !hasKey && p.usesPseudonyms() {
 		warnings = append(warnings, "pseudonym() is used: the environment needs token.pseudonym_key_file")
 	}
 	return warnings, nil
+}
+
+// testDoubts are the warnings about the questions of a document's tests.
+func testDoubts(tests []testCase, issuers []string) (warnings []string) {
+	for i := range tests {
+		for _, doubt := range tests[i].doubts(issuers) {
+			warnings = append(warnings, fmt.Sprintf("%s (%s): %s", tests[i].place, tests[i].name, doubt))
+		}
+	}
+	return warnings
 }
 
 // Warnings says what in the document is legal but dangerous or pointless.
@@ -86,6 +92,7 @@ func (p *Policy) warnings(known []*playback.Object) []string {
 			found = append(found, memberWarnings(e.ast.NativeRep())...)
 			found = append(found, p.language.improbable(e.ast.NativeRep())...)
 		}
+		found = append(found, p.metaWarnings(r, known)...)
 		if !r.deny {
 			found = append(found, p.grantWarnings(r, longest)...)
 		}

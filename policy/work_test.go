@@ -62,7 +62,7 @@ func worstConditions() map[string]string {
 		"doubling a text":      `` + doubled("viewer.claims.text", "x + x") + `.value() != ""`,
 		"doubling a list":      `` + doubled("[viewer.id]", "x + x") + `.value().size() > 0`,
 		"time zone":            `viewer.claims.list.all(x, now.getHours("Europe/Berlin") < 24)`,
-		"unknown time zone":    `viewer.claims.list.exists(x, now.getHours(viewer.claims.zone) > 24)`,
+		"unknown time zone":    `viewer.claims.list.exists(x, now.getHours(viewer.claims.zone) > 22)`,
 		"messages of keys":     `viewer.claims.list.exists(x, viewer.claims[viewer.claims.text] == x)`,
 		"joining no texts":     `viewer.claims.list.exists(x, viewer.claims.deep.join() == x)`,
 		"pattern in pattern":   nested + ` == viewer.id`,

@@ -312,8 +312,11 @@ func readTime(v *jsonValue, at string) (time.Time, *playback.Error) {
 	case jsonNull, jsonBool, jsonArray, jsonObject:
 		err = errors.New("neither a number nor a text")
 	}
-	if err != nil || t.Unix() < 0 {
+	switch {
+	case err != nil:
 		return time.Time{}, fieldError(at, `want an integer of Unix seconds, or "2027-01-31T18:00:00Z" as in RFC 3339`)
+	case t.Unix() < 0:
+		return time.Time{}, fieldError(at, "is before 1970-01-01T00:00:00Z, where Unix time begins")
 	}
 	return time.Unix(t.Unix(), 0).UTC(), nil
 }

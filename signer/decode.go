@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/lestrrat-go/jwx/v2/jws"
@@ -45,14 +46,19 @@ func Decode(compact string) (*Decoded, error) {
 		return nil, fmt.Errorf("the token is longer than %d bytes", maxCompact)
 	}
 	parts := strings.Split(compact, ".")
-	if len(parts) != 3 {
+	switch {
+	case compact == "":
+		return nil, errors.New("the token is empty")
+	case len(parts) == 5: // RFC 7516 §3
+		return nil, errors.New("the token has 5 parts: it is encrypted (JWE), and Mux's tokens are only signed, with 3 parts")
+	case len(parts) != 3:
 		return nil, fmt.Errorf("the token has %s, want 3 with dots between them", playback.Count(len(parts), "part", "parts"))
 	}
 	var raw [3][]byte
 	for i, name := range [...]string{"header", "payload", "signature"} {
 		part, err := base64.RawURLEncoding.Strict().DecodeString(parts[i])
 		if err != nil || strings.ContainsAny(parts[i], "\r\n") { // which encoding/base64 skips
-			return nil, fmt.Errorf("the %s is not base64url", name)
+			return nil, fmt.Errorf("the %s is not base64url: %s", name, notBase64URL(parts[i]))
 		}
 		raw[i] = part
 	}
@@ -67,6 +73,35 @@ func Decode(compact string) (*Decoded, error) {
 	d.Claims = claims
 	d.ClaimKey, _ = d.text("kid")
 	return d, nil
+}
+
+// notBase64URL says what keeps a part from being base64url without padding (RFC
+// 7515 §2). Of the part it names one foreign character at most.
+func notBase64URL(part string) string {
+	at := 0
+	for _, r := range part {
+		at++
+		switch {
+		case r >= 'A' && r <= 'Z', r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '_':
+			continue
+		case r == '=':
+			return fmt.Sprintf("it has padding (=) at its character %d; remove it", at)
+		case r == '+', r == '/':
+			return fmt.Sprintf("it has %q at its character %d, which is of the standard alphabet; base64url has - for + and _ for /", r, at)
+		case r == '\n', r == '\r':
+			return fmt.Sprintf("it has a line end at its character %d; give the token as one line", at)
+		case unicode.IsSpace(r):
+			return fmt.Sprintf("it has a blank at its character %d; remove it", at)
+		}
+		return fmt.Sprintf("it has %q at its character %d, which no token has", r, at)
+	}
+	switch {
+	case part == "":
+		return "it is empty"
+	case len(part)%4 == 1:
+		return fmt.Sprintf("none is %d characters long; a part of the token is missing", len(part))
+	}
+	return "its last character cannot end it; the token was changed or cut off"
 }
 
 func (d *Decoded) readHeader(compact string) error {

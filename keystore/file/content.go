@@ -3,6 +3,7 @@ package file
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -136,6 +137,15 @@ func (c *content) sum() [sha256.Size]byte {
 		text = append(text, 1)
 	}
 	return sha256.Sum256(text)
+}
+
+// unread says which members of the state nothing reads.
+func (c *content) unread() string {
+	var members map[string]any
+	if !c.stateful || json.Unmarshal(c.state, &members) != nil {
+		return "" // record says what is wrong with a state that is none
+	}
+	return keystore.Unread(members, false)
 }
 
 func (c *content) record(id playback.KeyID, origin string) keystore.Record {

@@ -42,6 +42,7 @@ type Source struct {
 type look struct {
 	sum    [sha256.Size]byte // of everything the record was made from
 	record keystore.Record
+	unread string // which members of the state nothing reads
 }
 
 // New returns a Source that reads cfg.Dir. It does no I/O.

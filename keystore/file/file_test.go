@@ -429,3 +429,16 @@ func TestUnreadableFilesAreRefused(t *testing.T) {
 	d.check(os.Chmod(filepath.Join(d.path, "acme/K2.pem"), 0))
 	d.want("K1", "K2.pem: cannot be read: permission denied")
 }
+
+// TestAStateWithMembersThatNothingReadsIsWarnedOf: the key is used all the same.
+func TestAStateWithMembersThatNothingReadsIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	d := newDirectory(t)
+	d.write("acme/K1.pem", string(keystoretest.PEM(t, 1)))
+	d.write("acme/K1.json", `{"state":"active","activatd_at":1795425054}`)
+	d.write("acme/K2.pem", string(keystoretest.PEM(t, 2)))
+	d.write("acme/K2.json", `{"state":"prepared","x-note":"by hand"}`)
+	warning := "warning: " + filepath.Join(d.path, "acme/K1.json") + `: has members that nothing reads: "activatd_at"; did you mean activated_at?`
+	d.want("K1 K2", warning)
+	d.want("K1 K2", warning) // the second time nothing has changed
+}

@@ -102,7 +102,7 @@ func (p *pass) take(id playback.KeyID) error {
 	last, known := p.last[id]
 	current := last
 	if sum := found.sum(); !known || sum != last.sum {
-		current = look{sum: sum, record: found.record(id, filepath.Join(p.dir, name))}
+		current = look{sum: sum, record: found.record(id, filepath.Join(p.dir, name)), unread: found.unread()}
 	}
 	p.now[id] = current
 	p.unsure = p.unsure || current.record.Refused != nil
@@ -111,6 +111,9 @@ func (p *pass) take(id playback.KeyID) error {
 		current = last
 	}
 	p.records = append(p.records, current.record)
+	if current.unread != "" && current.record.Refused == nil {
+		p.warn(string(id)+stateSuffix, current.unread)
+	}
 	if current.record.Refused == nil && found.exposed != nil {
 		p.warn(name, found.exposed.Error())
 	}

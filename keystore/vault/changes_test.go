@@ -97,11 +97,12 @@ func changes(t *testing.T, p *prefixes) {
 			r.store("K4", map[string]any{"private_key": 4, "state": "prepared"})
 			r.store("K5", map[string]any{"private_key": pem, "state": "prepared", "created_at": 1.5})
 			r.store("K6", map[string]any{})
+			r.store("K9", map[string]any{"private_key": pem, "state": "retired", "retierd_at": 1795425054})
 			r.store("K 7", map[string]any{"private_key": pem})
 			r.store("folder/K8", map[string]any{"private_key": pem})
 			at := "secret/data/" + r.prefix + "/acme/signing-keys/"
-			r.want("K1 active, K2 retired", at+"K3: has no private_key", at+"K4: has no private_key", at+"K5: has a malformed created_at",
-				at+"K6: has no private_key", at+"K 7: is not named after a key ID")
+			r.want("K1 active, K2 retired, K9 retired", at+"K3: has no private_key", at+"K4: has no private_key", at+"K5: has a created_at that is malformed",
+				at+"K6: has no private_key", at+"K9: has members that nothing reads: \"retierd_at\"; did you mean retired_at?", at+"K 7: is not named after a key ID")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

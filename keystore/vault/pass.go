@@ -211,6 +211,7 @@ func (s *Source) entry(id playback.KeyID, origin string, members map[string]any)
 	if err != nil {
 		return keystore.Refuse(id, origin, err), ""
 	}
+	problem = keystore.Unread(members, true)
 	material, ok := members["private_key"].(string)
 	if s.transit != nil {
 		if members["private_key"] != nil {
@@ -226,7 +227,7 @@ func (s *Source) entry(id playback.KeyID, origin string, members map[string]any)
 		refused.State = life.State
 		return refused, ""
 	}
-	return keystore.NewRecord(id, origin, []byte(material), life), ""
+	return keystore.NewRecord(id, origin, []byte(material), life), problem
 }
 
 // checkMount returns what is wrong with the mount, as far as the token may know
