@@ -15,7 +15,7 @@ func TestTheLedgerOutlivesTheProcess(t *testing.T) {
 	t.Parallel()
 	records := memory.New()
 	replica := func() *ledger {
-		return &ledger{signingkey.NewMemoryLedger(false), records, slog.New(slog.DiscardHandler)}
+		return &ledger{signingkey.NewMemoryLedger(false), records, slog.New(slog.DiscardHandler), func() int { return 0 }}
 	}
 	first := replica()
 	ctx, cancel := context.WithCancel(t.Context())

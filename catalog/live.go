@@ -16,8 +16,9 @@ type Live struct {
 	pids    *index[playback.ID]
 	assets  *index[playback.AssetID]
 	streams *index[playback.LiveStreamID]
-	synced  atomic.Bool // a Syncer looks after it
-	gone    *node       // stands behind the playback IDs that are no more
+	synced  atomic.Bool  // a Syncer looks after it
+	rewound atomic.Int64 // when the store last went back to an earlier state, Unix microseconds; 0: never
+	gone    *node        // stands behind the playback IDs that are no more
 
 	mu      sync.Mutex // one writer at a time; guards tied
 	tied    map[target]struct{}

@@ -134,6 +134,20 @@ func (s *Store) Changes(_ context.Context, env playback.EnvironmentID, after int
 	return nil
 }
 
+// Compare returns the newest state, which has everything that was seen: nothing
+// brings back an earlier one.
+func (s *Store) Compare(context.Context, store.Checkpoint) (store.Checkpoint, store.Continuity, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return store.Checkpoint{Seq: s.seq}, store.Continued, nil
+}
+
+// Mark does nothing: every state is a checkpoint.
+func (*Store) Mark(context.Context) error { return nil }
+
+// TrimHistory does nothing.
+func (*Store) TrimHistory(context.Context) error { return nil }
+
 // ForgetEvents forgets old events.
 func (s *Store) ForgetEvents(_ context.Context, before time.Time) error {
 	s.mu.Lock()

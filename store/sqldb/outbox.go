@@ -71,6 +71,7 @@ func (d *DB) timed(statement string, now time.Time, args ...any) (string, []any)
 
 // AddJobs adds jobs; see store.Outbox.
 func (d *DB) AddJobs(ctx context.Context, batch store.JobBatch, now time.Time) error {
+	defer d.unmarked.Store(true)
 	return d.inTx(ctx, func(tx *sql.Tx) error { return d.addJobs(ctx, tx, batch, now) })
 }
 
@@ -138,7 +139,9 @@ func (d *DB) ClaimJob(ctx context.Context, c store.JobClaim) (store.Job, bool, e
 	statement := strings.NewReplacer("KINDS", strings.Join(places, ", "), "LOCK", d.dialect.SkipLocked).Replace(claimJob)
 	statement, args = d.timed(statement, c.Now, args...)
 	j := store.Job{Environment: c.Environment}
-	err := d.write.QueryRowContext(ctx, statement, args...).Scan(&j.Kind, &j.Key, &j.Version, &j.Payload, &j.Revision, &j.Attempts)
+	err := d.change(func() error {
+		return d.write.QueryRowContext(ctx, statement, args...).Scan(&j.Kind, &j.Key, &j.Version, &j.Payload, &j.Revision, &j.Attempts)
+	})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return store.Job{}, false, nil
@@ -150,7 +153,7 @@ func (d *DB) ClaimJob(ctx context.Context, c store.JobClaim) (store.Job, bool, e
 
 // FinishJob removes a job; see store.Outbox.
 func (d *DB) FinishJob(ctx context.Context, owner string, j *store.Job, now time.Time) error {
-	done, err := affects(d.write.ExecContext(ctx, finishJob, j.Environment, j.Kind, j.Key, owner, j.Revision))
+	done, err := d.execute(ctx, finishJob, j.Environment, j.Kind, j.Key, owner, j.Revision)
 	if err != nil {
 		return fmt.Errorf("removing a job from the outbox: %w", err)
 	}
@@ -163,7 +166,7 @@ func (d *DB) FinishJob(ctx context.Context, owner string, j *store.Job, now time
 // RetryJob gives a job back; see store.Outbox.
 func (d *DB) RetryJob(ctx context.Context, owner string, j *store.Job, due store.Due) error {
 	statement, args := d.timed(retryJob, due.Now, j.Environment, j.Kind, j.Key, owner, j.Revision, due.After.Microseconds())
-	if _, err := d.write.ExecContext(ctx, statement, args...); err != nil {
+	if _, err := d.execute(ctx, statement, args...); err != nil {
 		return fmt.Errorf("giving a job back to the outbox: %w", err)
 	}
 	return nil
