@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +33,24 @@ func (p *Postgres) DSN() string {
 		Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port)), Path: "/postgres",
 	}
 	return u.String()
+}
+
+// Database makes an empty database, and returns its URL.
+func (p *Postgres) Database(t testing.TB, name string) string {
+	t.Helper()
+	p.Run(t, "CREATE DATABASE "+name+" TEMPLATE template0")
+	return strings.TrimSuffix(p.DSN(), "/postgres") + "/" + name
+}
+
+// Run runs statements in the database postgres, as its owner.
+func (p *Postgres) Run(t testing.TB, statements ...string) {
+	t.Helper()
+	for _, statement := range statements {
+		psql := p.command("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", p.DSN(), "-c", statement)
+		if out, err := psql.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", statement, err, out)
+		}
+	}
 }
 
 // StartPostgres starts one, from the programs that Debian's package postgresql

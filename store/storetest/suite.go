@@ -48,6 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"a job comes with its event":                               jobWithItsEvent,
 		"jobs that are claimed at once are done once":              jobsAtOnce,
 		"an ended context ends the call":                           endedContext,
+		"checkpoints tell one history from another":                checkpoints,
 		"a reading of a clock that was ahead does not count":       futureSync,
 		"a turn of a clock that was ahead does not count":          futureTurn,
 		"a viewer has no more grants than the limit":               grantLimit,
