@@ -20,8 +20,9 @@ type Live struct {
 	rewound atomic.Int64 // when the store last went back to an earlier state, Unix microseconds; 0: never
 	gone    *node        // stands behind the playback IDs that are no more
 
-	mu      sync.Mutex // one writer at a time; guards tied
+	mu      sync.Mutex // one writer at a time; guards tied and deleted
 	tied    map[target]struct{}
+	deleted map[target]struct{} // what a store that goes back must not bring back
 	overMu  sync.Mutex
 	entries []Entry // of the last View
 	over    atomic.Pointer[overlay]
@@ -30,7 +31,7 @@ type Live struct {
 func newLive(env playback.EnvironmentID) *Live {
 	return &Live{
 		env: env, pids: newIndex[playback.ID](), assets: newIndex[playback.AssetID](), streams: newIndex[playback.LiveStreamID](),
-		gone: new(node), tied: map[target]struct{}{},
+		gone: new(node), tied: map[target]struct{}{}, deleted: map[target]struct{}{},
 	}
 }
 
@@ -83,7 +84,9 @@ func (c *change) apply(o *store.Object) {
 		return
 	}
 	var next *node
-	if !o.Deleted {
+	if o.Deleted {
+		c.live.deleted[target{o.Kind, o.ID}] = struct{}{}
+	} else {
 		next = newNode(o)
 	}
 	if next != nil && isTied(next.data) {

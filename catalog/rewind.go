@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -103,13 +104,16 @@ func (l *Library) WriteBack(ctx context.Context) error {
 type reconciliation struct {
 	*change
 
-	gone map[playback.ID]struct{} // known to be gone, not found in the store
-	owed []store.Object
+	// Known to be gone and to be deleted, not found in the store as such.
+	gone    map[playback.ID]struct{}
+	deleted map[target]struct{}
+	owed    []store.Object
 }
 
 // reconcile begins a reconciliation; end ends it.
 func (l *Live) reconcile() *reconciliation {
 	r := &reconciliation{change: l.begin(), gone: map[playback.ID]struct{}{}}
+	r.deleted = maps.Clone(l.deleted)
 	unseen := func(n *node) bool { n.seq = 0; return true }
 	l.assets.each(unseen)
 	l.streams.each(unseen)
@@ -129,28 +133,25 @@ func (r *reconciliation) take(o *store.Object) {
 		r.apply(o)
 		return
 	}
+	if o.Deleted {
+		delete(r.deleted, target{o.Kind, o.ID})
+	} else if _, deleted := r.deleted[target{o.Kind, o.ID}]; deleted {
+		return // lacking has it
+	}
 	n := r.get(o.Kind, o.ID)
-	switch {
-	case n == nil && r.wasDeleted(o):
-		r.owed = append(r.owed, store.Object{Environment: o.Environment, Kind: o.Kind, ID: o.ID, Version: o.Version, Deleted: true})
-		return
-	case n == nil:
+	if n == nil {
 		r.apply(o)
 		return
 	}
 	known := n.record(r.live.env)
-	if kept, _ := store.Merge(o, &known, joinTied); kept != nil {
+	kept, gone := store.Merge(o, &known, joinTied)
+	if kept != nil || len(gone) > 0 {
 		r.owed = append(r.owed, known)
-	} else {
+	}
+	if kept == nil {
 		r.apply(o)
 	}
 	n.seq = o.Seq // found, whether n is still the object's node or not
-}
-
-// wasDeleted reports whether an object that is not known was deleted: nothing
-// else leaves playback IDs behind that are gone.
-func (r *reconciliation) wasDeleted(o *store.Object) bool {
-	return len(o.PlaybackIDs) > 0 && !slices.ContainsFunc(o.PlaybackIDs, func(id playback.ID) bool { return r.pids.get(id) != r.live.gone })
 }
 
 // lacking returns what the store does not have, once it was read.
@@ -163,6 +164,9 @@ func (r *reconciliation) lacking() []store.Object {
 	}
 	r.live.assets.each(unseen)
 	r.live.streams.each(unseen)
+	for t := range r.deleted {
+		r.owed = append(r.owed, store.Object{Environment: r.live.env, Kind: t.kind, ID: t.id, Deleted: true})
+	}
 	for id := range r.gone {
 		r.owed = append(r.owed, store.Object{Environment: r.live.env, Kind: store.PlaybackID, ID: string(id), Deleted: true})
 	}
