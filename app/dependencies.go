@@ -107,7 +107,7 @@ func (d *dependencies) ask(ctx context.Context, one *dependency) {
 		is.since = was.since
 	}
 	d.down[one.name] = is
-	if wasDown && was.unwritable == is.unwritable {
+	if wasDown && (was.unwritable == "") == (is.unwritable == "") {
 		return
 	}
 	d.up.WithLabelValues(one.name).Set(0)

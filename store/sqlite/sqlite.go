@@ -32,8 +32,9 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if s.files, err = newFiles(path); err != nil {
 		return nil, fmt.Errorf("opening the SQLite file: %w", err)
 	}
+	readers := max(2, min(maxReaders, runtime.GOMAXPROCS(0)))
 	write := s.connect(path, 1, url.Values{"_txlock": {"immediate"}})
-	read := s.connect(path, 1+max(2, min(maxReaders, runtime.GOMAXPROCS(0))), url.Values{"_pragma": {"query_only(1)"}})
+	read := s.connect(path, 1+readers, url.Values{"_pragma": {"query_only(1)"}})
 	s.DB = sqldb.New(read, write, sqldb.Dialect{Writable: s.files.check})
 	if err := s.prepare(ctx, read, write); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), s.Close())
@@ -61,7 +62,30 @@ func (s *Store) prepare(ctx context.Context, read, write *sql.DB) (err error) {
 	if err := s.Ping(ctx); err != nil { // has the log made
 		return err
 	}
-	return s.files.addLog()
+	if err := s.files.addLog(); err != nil {
+		return err
+	}
+	return openAll(ctx, read)
+}
+
+// openAll opens all connections that a pool may have, and keeps them: those that
+// are open can still read when the file is gone.
+func openAll(ctx context.Context, db *sql.DB) error {
+	var conns []*sql.Conn
+	defer func() {
+		for _, conn := range conns {
+			_ = conn.Close() // back to the pool
+		}
+	}()
+	stats := db.Stats()
+	for range stats.MaxOpenConnections - stats.InUse {
+		conn, err := db.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		conns = append(conns, conn)
+	}
+	return nil
 }
 
 // Close closes the file.
@@ -118,8 +142,12 @@ type connector struct {
 	files  *files
 }
 
-// Connect opens a connection.
+// Connect opens a connection. SQLite would make a log anew that was removed: it is
+// not asked then.
 func (c *connector) Connect(context.Context) (driver.Conn, error) {
+	if err := c.files.check(); err != nil {
+		return nil, err
+	}
 	conn, err := c.driver.Open(c.source)
 	if err != nil {
 		return nil, fmt.Errorf("opening the SQLite file: %w", err)

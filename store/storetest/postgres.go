@@ -42,6 +42,20 @@ func (p *Postgres) Database(t testing.TB, name string) string {
 	return strings.TrimSuffix(p.DSN(), "/postgres") + "/" + name
 }
 
+// Backup makes a database that is a copy of another one as it is now, which may be
+// in use, and returns its URL.
+func (p *Postgres) Backup(t testing.TB, of, name string) string {
+	t.Helper()
+	to := p.Database(t, name)
+	file := filepath.Join(p.dir, name+".sql")
+	for _, c := range []*exec.Cmd{p.command("pg_dump", "-f", file, of), p.command("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", file, to)} {
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", c, err, out)
+		}
+	}
+	return to
+}
+
 // Run runs statements in the database postgres, as its owner.
 func (p *Postgres) Run(t testing.TB, statements ...string) {
 	t.Helper()
