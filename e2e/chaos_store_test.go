@@ -280,6 +280,9 @@ func TestChaosSchemaThatDoesNotFit(t *testing.T) {
 					t.Errorf("%s: %q is not in %s", driver, word, stderr)
 				}
 			}
+			if status, _, stderr := run(t, w.files, "check-config", "playgate.yaml"); status != 1 || !strings.Contains(stderr, "store.dsn") || !strings.Contains(stderr, words[0]) {
+				t.Errorf("check-config: exit %d, %s", status, stderr)
+			}
 			if strings.Contains(stderr, "waiting for PostgreSQL") {
 				t.Errorf("it waits for PostgreSQL: %s", stderr)
 			}

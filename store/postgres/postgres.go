@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -59,6 +60,17 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return &Store{sqldb.New(db, db, sqldb.Dialect{Clock: clock, SkipLocked: skipLocked, LockText: lockText}), pool}, nil
+}
+
+// Check reports whether Open would refuse the schema of a database.
+func Check(ctx context.Context, dsn string) error {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return fmt.Errorf("reading the DSN: %w", err) // pgx redacts the password
+	}
+	db := stdlib.OpenDB(*config)
+	err = sqldb.Check(ctx, db)
+	return errors.Join(err, db.Close())
 }
 
 func migrate(ctx context.Context, db *sql.DB) error {

@@ -65,8 +65,11 @@ func Migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, options ...
 	if err != nil {
 		return fmt.Errorf("reading the version of the store's schema: %w", err)
 	}
-	sources := provider.ListSources()
-	if err := checkVersion(version, sources[len(sources)-1].Version); err != nil {
+	newest, err := newestVersion()
+	if err != nil {
+		return err
+	}
+	if err := checkVersion(version, newest); err != nil {
 		return err
 	}
 	if _, err := provider.Up(ctx); err != nil {
@@ -175,4 +178,35 @@ func lackingKey(ctx context.Context, db *sql.DB, name string, key []string) stri
 		return fmt.Sprintf("table %s lacks the primary key (%s), or may not be written: %v", name, columns, err)
 	}
 	return ""
+}
+
+// Check reports whether Migrate would refuse the schema, and changes nothing. A
+// schema that is older is good, and so is none.
+func Check(ctx context.Context, db *sql.DB) error {
+	var version int64
+	if err := db.QueryRowContext(ctx, getVersion).Scan(&version); err != nil {
+		if err := db.PingContext(ctx); err != nil {
+			return fmt.Errorf("reading the version of the store's schema: %w", err)
+		}
+		return nil // there is no schema yet
+	}
+	newest, err := newestVersion()
+	if err != nil || version < newest {
+		return err
+	}
+	if err := checkVersion(version, newest); err != nil {
+		return err
+	}
+	return checkTables(ctx, db)
+}
+
+const getVersion = `SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied`
+
+// newestVersion returns the version of the schema that this program knows.
+func newestVersion() (int64, error) {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return 0, fmt.Errorf("reading the migrations: %w", err)
+	}
+	return goose.NumericComponent(slices.Max(names))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -59,6 +60,7 @@ func TestASchemaThatDoesNotFitIsRefused(t *testing.T) {
 			must(t, s.Close())
 			run(t, "sqlite", path, damage)
 			refused(t, open, append(words, path)...)
+			refused(t, func(ctx context.Context) (store.Store, error) { return nil, sqlite.Check(ctx, path) }, words...)
 		})
 	}
 	t.Run("postgres", func(t *testing.T) {
@@ -74,8 +76,32 @@ func TestASchemaThatDoesNotFitIsRefused(t *testing.T) {
 			must(t, s.Close())
 			run(t, "pgx", dsn, strings.Split(damage, "; ")...)
 			refused(t, open, words...)
+			refused(t, func(ctx context.Context) (store.Store, error) { return nil, postgres.Check(ctx, dsn) }, words...)
 		}
 	})
+}
+
+// TestTheSchemaOfAnOlderOrEmptyStoreIsGood: Open brings it up to date, and Check
+// changes nothing.
+func TestTheSchemaOfAnOlderOrEmptyStoreIsGood(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "playgate.db")
+	must(t, sqlite.Check(t.Context(), path))
+	for _, version := range versions(t) {
+		content, err := os.ReadFile(fixture("sqlite", version))
+		must(t, err)
+		must(t, os.WriteFile(path, content, 0o600))
+		must(t, sqlite.Check(t.Context(), path))
+		after, err := os.ReadFile(path)
+		must(t, err)
+		same(t, content, after)
+	}
+	must(t, os.WriteFile(path, nil, 0o600))
+	must(t, sqlite.Check(t.Context(), path))
+	must(t, os.WriteFile(path, []byte("this is no database, and is long enough not to be taken for one"), 0o600))
+	if err := sqlite.Check(t.Context(), path); err == nil {
+		t.Error("a file that is no database is good")
+	}
 }
 
 // TestAnyColumnThatIsMissingIsRefused holds the list of what the statements need to

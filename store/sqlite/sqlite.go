@@ -42,6 +42,18 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	return s, nil
 }
 
+// Check reports whether Open would refuse the schema of a file. One that is not
+// there is good.
+func Check(ctx context.Context, path string) error {
+	if _, err := os.Stat(path); err != nil {
+		return nil //nolint:nilerr // Open makes it
+	}
+	source := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{"_pragma": {"busy_timeout(1000)", "query_only(1)"}}.Encode()}
+	db := sql.OpenDB(&connector{source: source.String()})
+	err := sqldb.Check(ctx, db)
+	return errors.Join(err, db.Close())
+}
+
 // Store is a store.Store in a SQLite file.
 type Store struct {
 	*sqldb.DB
@@ -139,12 +151,15 @@ func (s *Store) connect(path string, connections int, more url.Values) *sql.DB {
 type connector struct {
 	source string
 	driver sqlite.Driver
-	files  *files
+	files  *files // nil: whatever file there is
 }
 
 // Connect opens a connection. SQLite would make a log anew that was removed: it is
 // not asked then.
 func (c *connector) Connect(context.Context) (driver.Conn, error) {
+	if c.files == nil {
+		return c.driver.Open(c.source)
+	}
 	if err := c.files.check(); err != nil {
 		return nil, err
 	}
