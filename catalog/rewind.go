@@ -12,18 +12,20 @@ import (
 	"github.com/playgate/playgate/store"
 )
 
-// backBatch is how many objects are written back in one transaction.
-const backBatch = 200
+const (
+	backBatch   = 200 // objects that are written back in one transaction
+	backBatches = 10  // transactions of one WriteBack
+)
 
 // Rewind tells of a store that went back to an earlier state while it was
 // followed: a backup was restored, or a server took over that was behind. What was
 // written in between is lost, but for what the Library has of the catalogue.
 type Rewind struct {
-	Count   int       // how often it was found
-	At      time.Time // when it was last reported; zero: not yet
-	Missed  int64     // the last Object.Seq that was seen before
-	Found   int64     // that of the state that was found
-	Written int       // how many objects are written back
+	Count  int       // how often it was found
+	At     time.Time // when it was last reported; zero: not yet
+	Missed int64     // the last Object.Seq that was seen before
+	Found  int64     // that of the state that was found
+	Owed   int       // how many objects are written back to it
 
 	reported int // Count at the last report
 }
@@ -49,7 +51,7 @@ func (l *Library) report(log *slog.Logger, now time.Time) {
 		live.rewound.Store(now.UnixMicro())
 	}
 	log.Error("the store went back to an earlier state: what was written since is lost, but for what this process knows of the catalogue and of the signing keys' expiries",
-		"seen", r.Missed, "found", r.Found, "objects_written_back", r.Written)
+		"seen", r.Missed, "found", r.Found, "objects_to_write_back", r.Owed)
 }
 
 // reconcile takes over a store whose history is not the one that was followed.
@@ -79,25 +81,45 @@ func (l *Library) reconcile(ctx context.Context, latest store.Checkpoint, became
 	}
 	if became == store.Rewound {
 		l.rewind.Count++
-		l.rewind.Missed, l.rewind.Found, l.rewind.Written = l.seen.Seq, latest.Seq, len(owed)
+		l.rewind.Missed, l.rewind.Found, l.rewind.Owed = l.seen.Seq, latest.Seq, len(owed)
 	}
 	l.seen, l.owed, l.torn = latest, owed, false
 	return nil
 }
 
-// WriteBack gives a store that went back what is owed to it.
+// WriteBack gives a store that went back some of what is owed to it: others who
+// follow or write do not wait until it has all.
 func (l *Library) WriteBack(ctx context.Context) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for len(l.owed) > 0 {
-		n := min(len(l.owed), backBatch)
-		if _, _, err := l.store.Apply(ctx, nil, l.owed[:n], joinTied); err != nil {
+	for range backBatches {
+		batch := l.nextOwed()
+		if len(batch) == 0 {
+			return nil
+		}
+		if _, _, err := l.store.Apply(ctx, nil, batch, joinTied); err != nil {
 			return fmt.Errorf("writing back what the store has lost: %w", err)
 		}
-		l.owed = l.owed[n:]
+		l.settled(batch)
 	}
-	l.owed = nil
 	return nil
+}
+
+func (l *Library) nextOwed() []store.Object {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.owed[:min(len(l.owed), backBatch)]
+}
+
+// settled takes a batch from what is owed, unless the store went back once more
+// and other things are owed to it.
+func (l *Library) settled(batch []store.Object) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.owed) > 0 && &l.owed[0] == &batch[0] {
+		l.owed = l.owed[len(batch):]
+	}
+	if len(l.owed) == 0 {
+		l.owed = nil
+	}
 }
 
 // reconciliation compares a Live with all that a store has of its environment.

@@ -197,11 +197,42 @@ func TestAStoreThatWentBackHidesNothingMeanwhile(t *testing.T) {
 	moving.Store = opened(t, filepath.Join(dir, "empty.db"))
 	w.settle(t)
 	known()
-	if got := w.library.Rewind(); got.Count != 1 || got.Written != 3 {
+	if got := w.library.Rewind(); got.Count != 1 || got.Owed != 3 {
 		t.Errorf("%+v, want three objects that are written back", got)
 	}
 	if late := newWorld(t, moving.Store); late.live.Len() != 3 {
 		t.Errorf("who starts later knows %d playback IDs, want 3", late.live.Len())
+	}
+}
+
+// TestMuchIsWrittenBackBitByBit: who follows meanwhile sees what comes.
+func TestMuchIsWrittenBackBitByBit(t *testing.T) {
+	t.Parallel()
+	const films = 4500
+	moving := &movable{Store: memory.New()}
+	w := newWorld(t, moving)
+	objects := make([]store.Object, films)
+	for i := range objects {
+		id := fmt.Sprint("A", i)
+		objects[i] = store.Object{Environment: env, Kind: store.Asset, ID: id, Version: 1, PlaybackIDs: []playback.ID{playback.ID("P" + id)}, Data: []byte(`{"policies":["signed"]}`)}
+	}
+	_, err := w.library.Write(t.Context(), nil, objects)
+	must(t, err)
+	moving.Store = memory.New()
+	follower := newWorld(t, moving.Store)
+	must(t, w.library.Follow(t.Context()))
+	for before := 0; before < films; {
+		must(t, w.library.WriteBack(t.Context()))
+		must(t, follower.library.Follow(t.Context()))
+		if n := follower.live.Len(); n <= before || before == 0 && n == films {
+			t.Fatalf("%d of %d films are written back after %d", n, films, before)
+		} else {
+			before = n
+		}
+	}
+	must(t, w.library.WriteBack(t.Context()))
+	if w.live.Len() != films {
+		t.Errorf("%d films are known", w.live.Len())
 	}
 }
 
