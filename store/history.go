@@ -25,12 +25,12 @@ type Checkpoint struct {
 type Continuity int
 
 const (
-	// Continued: what was there is still there.
+	// Continued says that what was there is still there.
 	Continued Continuity = iota
-	// Rewound: it is not. The store went back to an earlier state, or is another
+	// Rewound says that it is not: the store went back to an earlier state, or is another
 	// one.
 	Rewound
-	// Forgotten: the state is too long ago for the store to know.
+	// Forgotten says that the state is too long ago for the store to know.
 	Forgotten
 )
 
