@@ -164,7 +164,7 @@ func (a *App) build(first *state, registry *prometheus.Registry) error {
 		Now: a.clock.Now, Logger: a.log, Registerer: registry,
 	})
 	// Memory keys are this process's alone, so it knows all that they signed.
-	a.ledger = &ledger{signingkey.NewMemoryLedger(cfg.Keystore.Driver == "memory"), a.store, a.log}
+	a.ledger = &ledger{signingkey.NewMemoryLedger(cfg.Keystore.Driver == "memory"), a.store, a.log, func() int { return a.catalogues.library.Rewind().Count }}
 	manager := a.manage(keeper, a.ledger, registry)
 	journal, err := a.openJournal(cfg, registry)
 	if err != nil {

@@ -62,7 +62,10 @@ func newCatalogues(s store.Store, muxes *muxClients, log *slog.Logger, registry 
 	}, func() float64 { return float64(library.Len()) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "playgate_catalogue_ties",
 		Help: "Assets and live streams that Mux reported in two states at one time. The stricter state counts until Mux has been asked again.",
-	}, func() float64 { return float64(library.Ties()) }))
+	}, func() float64 { return float64(library.Ties()) }), prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "playgate_store_rewinds_total",
+		Help: "How often the store was found to have gone back to an earlier state while the gateway ran: a backup was restored, or a server took over that was behind.",
+	}, func() float64 { return float64(library.Rewind().Count) }))
 	return &catalogues{
 		library: library, outbox: s, wake: func() {}, metrics: catalog.NewMetrics(registry), muxes: muxes, clock: muxes.clock, log: log,
 		syncers: map[playback.EnvironmentID]*syncer{},
@@ -156,6 +159,23 @@ func (c *catalogues) start(ctx context.Context) {
 	c.ctx = ctx
 	c.working.Go(func() { c.library.Run(ctx, c.log, c.clock.Now) })
 	c.begin()
+}
+
+// rewindShown is how long /readyz tells of a store that went back.
+const rewindShown = time.Hour
+
+// problem tells of a store that went back to an earlier state, "" if it did not.
+func (c *catalogues) problem() string {
+	r := c.library.Rewind()
+	if r.At.IsZero() {
+		return ""
+	}
+	ago := c.clock.Now().Sub(r.At)
+	if ago > rewindShown {
+		return ""
+	}
+	return fmt.Sprintf("the store went back to an earlier state %s ago: grants, first plays and webhooks that it had taken since are lost (docs/operations.md)",
+		playback.FormatDuration(ago.Truncate(time.Second)))
 }
 
 // wait returns when everything that start began has ended.

@@ -17,6 +17,9 @@ import (
 	"github.com/playgate/playgate/identity"
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/store"
+	"github.com/playgate/playgate/store/postgres"
+	"github.com/playgate/playgate/store/sqlite"
 )
 
 // checkTimeout bounds how long check-config waits for keys: a Vault that is
@@ -35,11 +38,41 @@ func Check(path string, environ []string) (*configs.Loaded, []configs.Problem, e
 	problems, warnings := checkKeys(s.loaded.Config)
 	problems = append(checkGeo(s.loaded.Config), problems...)
 	problems = append(problems, checkPlaces(path, s.loaded.Config)...)
+	unfit, unreachable := checkStore(&s.loaded.Config.Store)
+	problems, warnings = append(problems, unfit...), append(warnings, unreachable...)
 	if len(problems) > 0 {
 		return nil, nil, problems
 	}
 	warnings = append(warnings, checkSharedRules(s.loaded.Config)...)
 	return s.loaded, append(s.loaded.Warnings, warnings...), nil
+}
+
+// checkStore looks at the schema of a store that is there.
+func checkStore(cfg *configs.Store) (problems configs.Problems, warnings []configs.Problem) {
+	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+	defer cancel()
+	var err error
+	switch cfg.Driver {
+	case "sqlite":
+		err = sqlite.Check(ctx, cfg.Source.Reveal())
+	case "postgres":
+		err = postgres.Check(ctx, cfg.Source.Reveal())
+	}
+	switch {
+	case err == nil:
+		return nil, nil
+	case errors.Is(err, store.ErrSchema):
+		return configs.Problems{{Path: sourcePath(cfg), Message: err.Error()}}, nil
+	}
+	return nil, []configs.Problem{{Path: sourcePath(cfg), Message: "the store cannot be read from here: " + err.Error()}}
+}
+
+// sourcePath returns the member of the configuration that says where the store is.
+func sourcePath(cfg *configs.Store) string {
+	if cfg.DSNFile != "" {
+		return "store.dsn_file"
+	}
+	return "store.dsn"
 }
 
 // checkPlaces looks at where the gateway writes: the folders must be there, and
@@ -51,11 +84,7 @@ func checkPlaces(path string, cfg *configs.Config) (problems configs.Problems) {
 		}
 	}
 	if cfg.Store.Driver == "sqlite" {
-		at := "store.dsn"
-		if cfg.Store.DSNFile != "" {
-			at = "store.dsn_file"
-		}
-		place(at, cfg.Store.Source.Reveal())
+		place(sourcePath(&cfg.Store), cfg.Store.Source.Reveal())
 	}
 	if cfg.Decisions.Output != "file" {
 		return problems

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/playgate/playgate/playback"
+	"github.com/playgate/playgate/store"
 )
 
 const (
@@ -30,6 +32,14 @@ type dependency struct {
 	name    string
 	check   func(context.Context) error
 	without string // what does not work meanwhile
+	// withoutWrites is what does not work if it can be read, but not written.
+	withoutWrites string
+}
+
+// outage is a dependency that does not answer, or cannot be written.
+type outage struct {
+	since      time.Time
+	unwritable string // why it cannot be written; "": it does not answer
 }
 
 // dependencies tells which dependencies answer.
@@ -40,13 +50,13 @@ type dependencies struct {
 	up  *prometheus.GaugeVec
 
 	mu   sync.Mutex
-	down map[string]time.Time // since when
+	down map[string]outage
 }
 
 func newDependencies(log *slog.Logger, now func() time.Time, registry prometheus.Registerer, all ...dependency) *dependencies {
-	d := &dependencies{all: all, log: log, now: now, down: map[string]time.Time{}, up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+	d := &dependencies{all: all, log: log, now: now, down: map[string]outage{}, up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "playgate_dependency_up",
-		Help: "1 if the dependency (store, keystore) answers, 0 if it does not. It is asked once a second.",
+		Help: "1 if the dependency (store, keystore) answers, and the store can be written; else 0. It is asked once a second.",
 	}, []string{"dependency"})}
 	registry.MustRegister(d.up)
 	for _, one := range all {
@@ -80,16 +90,31 @@ func (d *dependencies) ask(ctx context.Context, one *dependency) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	since, wasDown := d.down[one.name]
-	switch {
-	case err != nil && !wasDown:
-		d.down[one.name] = d.now()
-		d.up.WithLabelValues(one.name).Set(0)
+	was, wasDown := d.down[one.name]
+	if err == nil {
+		if wasDown {
+			delete(d.down, one.name)
+			d.up.WithLabelValues(one.name).Set(1)
+			d.log.Info("a dependency answers again", "dependency", one.name, "after", playback.FormatDuration(d.now().Sub(was.since)))
+		}
+		return
+	}
+	is := outage{since: d.now()}
+	if errors.Is(err, store.ErrNotWritable) {
+		is.unwritable = err.Error()
+	}
+	if wasDown {
+		is.since = was.since
+	}
+	d.down[one.name] = is
+	if wasDown && (was.unwritable == "") == (is.unwritable == "") {
+		return
+	}
+	d.up.WithLabelValues(one.name).Set(0)
+	if is.unwritable != "" {
+		d.log.Error("a dependency cannot be written", "dependency", one.name, "without", one.withoutWrites, "error", err)
+	} else {
 		d.log.Error("a dependency does not answer", "dependency", one.name, "without", one.without, "error", err)
-	case err == nil && wasDown:
-		delete(d.down, one.name)
-		d.up.WithLabelValues(one.name).Set(1)
-		d.log.Info("a dependency answers again", "dependency", one.name, "after", playback.FormatDuration(d.now().Sub(since)))
 	}
 }
 
@@ -99,9 +124,16 @@ func (d *dependencies) degraded() (names, reasons []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, one := range d.all {
-		if since, down := d.down[one.name]; down {
-			names = append(names, one.name)
-			reasons = append(reasons, fmt.Sprintf("the %s has not answered for %s: %s", one.name, playback.FormatDuration(d.now().Sub(since)), one.without))
+		is, down := d.down[one.name]
+		if !down {
+			continue
+		}
+		names = append(names, one.name)
+		since := playback.FormatDuration(d.now().Sub(is.since))
+		if is.unwritable != "" {
+			reasons = append(reasons, fmt.Sprintf("%s; for %s, %s", is.unwritable, since, one.withoutWrites))
+		} else {
+			reasons = append(reasons, fmt.Sprintf("the %s has not answered for %s: %s", one.name, since, one.without))
 		}
 	}
 	slices.Sort(names)
@@ -111,8 +143,11 @@ func (d *dependencies) degraded() (names, reasons []string) {
 // watched are the dependencies of this gateway.
 func (a *App) watched() []dependency {
 	return []dependency{
-		{storeDependency, a.store.Ping, "requests whose rules need what a viewer holds, changes of grants, first look-ups and webhooks are 503"},
-		{keystoreDependency, a.readsKeys, "the last keys that were read go on signing"},
+		{
+			storeDependency, a.store.Ping, "requests whose rules need what a viewer holds, changes of grants, first look-ups and webhooks are 503",
+			"changes of grants, first plays of rentals, first look-ups and webhooks are 503",
+		},
+		{keystoreDependency, a.readsKeys, "the last keys that were read go on signing", ""},
 	}
 }
 

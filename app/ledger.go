@@ -24,6 +24,9 @@ type ledger struct {
 
 	store store.Ledger
 	log   *slog.Logger
+	// rewinds returns how often the store went back to an earlier state, and may
+	// have lost what was written.
+	rewinds func() int
 }
 
 type ledgerKey struct {
@@ -52,12 +55,16 @@ func (l *ledger) run(ctx context.Context) {
 	ticker := time.NewTicker(flushEvery)
 	defer ticker.Stop()
 	written := map[ledgerKey]int64{}
-	failing := false
+	failing, rewinds := false, 0
 	for running := true; running; {
 		select {
 		case <-ctx.Done():
 			running = false
 		case <-ticker.C:
+		}
+		if n := l.rewinds(); n != rewinds {
+			rewinds = n
+			clear(written)
 		}
 		err := l.flush(ctx, written)
 		if err != nil && !failing {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/playgate/playgate/playback"
 	"github.com/playgate/playgate/signingkey"
+	"github.com/playgate/playgate/store"
 	"github.com/playgate/playgate/store/memory"
 )
 
@@ -15,7 +17,7 @@ func TestTheLedgerOutlivesTheProcess(t *testing.T) {
 	t.Parallel()
 	records := memory.New()
 	replica := func() *ledger {
-		return &ledger{signingkey.NewMemoryLedger(false), records, slog.New(slog.DiscardHandler)}
+		return &ledger{signingkey.NewMemoryLedger(false), records, slog.New(slog.DiscardHandler), func() int { return 0 }}
 	}
 	first := replica()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -36,4 +38,35 @@ func TestTheLedgerOutlivesTheProcess(t *testing.T) {
 	if last, _ := second.LastExpiry("acme", "K3"); !last.IsZero() {
 		t.Errorf("a key that has signed nothing: %s", last)
 	}
+}
+
+// forgetful is a store that lost what it had.
+type forgetful struct {
+	store.Ledger
+
+	rewinds int
+}
+
+// TestTheLedgerWritesAgainWhatTheStoreLost: otherwise a key could be deleted whose
+// tokens are still honoured.
+func TestTheLedgerWritesAgainWhatTheStoreLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		records := &forgetful{Ledger: memory.New()}
+		l := &ledger{signingkey.NewMemoryLedger(false), records, slog.New(slog.DiscardHandler), func() int { return records.rewinds }}
+		ctx, cancel := context.WithCancel(t.Context())
+		go l.run(ctx)
+		l.HandedOut("acme", "K1", 1_800_000_000)
+		time.Sleep(2 * flushEvery)
+		synctest.Wait()
+		records.Ledger = memory.New()
+		records.rewinds++
+		time.Sleep(2 * flushEvery)
+		synctest.Wait()
+		if exp, err := records.Expiry(t.Context(), "acme", "K1"); err != nil || exp != 1_800_000_000 {
+			t.Errorf("the store has %d, %v", exp, err)
+		}
+		cancel()
+		synctest.Wait()
+	})
 }

@@ -42,6 +42,9 @@ func (a *App) readiness() readiness {
 	if problem := a.clock.Problem(); problem != "" {
 		reasons = append(reasons, problem)
 	}
+	if problem := a.catalogues.problem(); problem != "" {
+		reasons = append(reasons, problem)
+	}
 	r := readiness{Status: statusNotReady, Degraded: degraded, Reasons: reasons}
 	if canSign && len(waiting) == 0 {
 		r.Status = statusReady

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/playgate/playgate/catalog"
 	"github.com/playgate/playgate/clock"
 	"github.com/playgate/playgate/keystore"
 	"github.com/playgate/playgate/keystore/keystoretest"
@@ -60,7 +61,7 @@ func TestNotReadyUntilEveryEnvironmentWasTried(t *testing.T) {
 	ring := signer.NewRing(signer.RingConfig{Backend: backend})
 	seen := make(chan playback.EnvironmentID, 1)
 	logs := quiet(t)
-	a := &App{clock: clock.New(clock.Config{}), ring: ring, logs: logs, log: logs.Logger(), dependencies: new(dependencies)}
+	a := &App{clock: clock.New(clock.Config{}), ring: ring, logs: logs, log: logs.Logger(), dependencies: new(dependencies), catalogues: &catalogues{library: new(catalog.Library)}}
 	a.keys = keystore.NewWatcher(keystore.Config{Source: source, Driver: "fake", Logger: a.log, OnChange: func(env playback.EnvironmentID, set keystore.Keyset) {
 		ring.Set(env, set)
 		seen <- env
@@ -101,7 +102,7 @@ func TestReadinessNamesAFewOfManyEnvironments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &App{clock: clock.New(clock.Config{}), ring: signer.NewRing(signer.RingConfig{Backend: backend}), logs: quiet(t), dependencies: new(dependencies)}
+	a := &App{clock: clock.New(clock.Config{}), ring: signer.NewRing(signer.RingConfig{Backend: backend}), logs: quiet(t), dependencies: new(dependencies), catalogues: &catalogues{library: new(catalog.Library)}}
 	a.keys = keystore.NewWatcher(keystore.Config{Source: &gated{}, Driver: "fake", Now: time.Now})
 	var many []playback.EnvironmentID
 	for n := range 1000 {

@@ -39,6 +39,9 @@ func openStore(cfg *configs.Store, log *slog.Logger) (store.Store, error) {
 		if err == nil {
 			return s, nil
 		}
+		if errors.Is(err, store.ErrSchema) {
+			return nil, err
+		}
 		if !said {
 			log.Warn("waiting for PostgreSQL", "error", err)
 		}

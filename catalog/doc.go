@@ -12,7 +12,8 @@
 // change; a change makes new ones. Lookups take no lock that others hold for
 // long: what changes is copied in small pieces and swapped. Whatever changes a
 // Live comes out of the store, in its order, so replicas agree and nothing
-// overtakes. What a webhook leaves to be done is a job in the store's outbox, noted
+// overtakes. A store that goes back to an earlier state is merged with what is
+// known, and gets it back. What a webhook leaves to be done is a job in the store's outbox, noted
 // with the webhook; whoever has the outbox calls Syncer.Do. Syncer.Run and
 // Library.Run are the only goroutines, beside one per look-up, of which an
 // environment has at most 256.

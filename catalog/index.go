@@ -146,14 +146,19 @@ func (e *edit[K]) commit() {
 
 // each calls yield with every node, until it returns false.
 func (x *index[K]) each(yield func(*node) bool) {
+	x.all(func(_ K, n *node) bool { return yield(n) })
+}
+
+// all calls yield with every key and its node, until it returns false.
+func (x *index[K]) all(yield func(K, *node) bool) {
 	table := *x.table.Load()
 	for i := range table {
 		entries := table[i].entries.Load()
 		if entries == nil {
 			continue
 		}
-		for _, n := range *entries {
-			if !yield(n) {
+		for key, n := range *entries {
+			if !yield(key, n) {
 				return
 			}
 		}

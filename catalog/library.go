@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -16,17 +17,26 @@ import (
 // Library holds the catalogues of all environments and follows the store, which
 // every replica writes to. All that changes a catalogue comes through the store,
 // in the order of store.Object.Seq: there is no second way that could overtake
-// it.
+// it. A store that goes back to an earlier state gets back what the Library knows.
 type Library struct {
-	store store.Catalogue
+	store Records
 
-	mu    sync.Mutex // held while the store is followed
-	last  int64      // Seq
-	lives map[playback.EnvironmentID]*Live
+	mu     sync.Mutex       // held while the store is followed
+	seen   store.Checkpoint // everything up to it was taken over
+	lives  map[playback.EnvironmentID]*Live
+	torn   bool           // a reconciliation did not come to its end
+	owed   []store.Object // what a store that went back still lacks
+	rewind Rewind
+}
+
+// Records are what a Library needs of a store.
+type Records interface {
+	store.Catalogue
+	store.History
 }
 
 // NewLibrary reads what the store knows of the environments.
-func NewLibrary(ctx context.Context, s store.Catalogue, environments []playback.EnvironmentID) (*Library, error) {
+func NewLibrary(ctx context.Context, s Records, environments []playback.EnvironmentID) (*Library, error) {
 	l := &Library{store: s, lives: map[playback.EnvironmentID]*Live{}}
 	for _, env := range environments {
 		l.lives[env] = newLive(env)
@@ -45,9 +55,12 @@ func (l *Library) Live(ctx context.Context, env playback.EnvironmentID) (*Live, 
 	if live := l.lives[env]; live != nil {
 		return live, nil
 	}
+	if err := l.follow(ctx); err != nil {
+		return nil, err
+	}
 	live := newLive(env)
 	c := live.begin()
-	err := l.store.Changes(ctx, env, 0, func(o *store.Object) error { c.apply(o); return nil })
+	err := l.changes(ctx, span{env: env, upTo: l.seen.Seq}, c.apply)
 	c.end()
 	if err != nil {
 		return nil, fmt.Errorf("environment %s: %w", env, err)
@@ -74,24 +87,71 @@ func (l *Library) Keep(environments []playback.EnvironmentID) {
 func (l *Library) Follow(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.follow(ctx)
+}
+
+// follow is Follow while l.mu is held. What is read is believed only once a later
+// call finds that its checkpoint is still there.
+func (l *Library) follow(ctx context.Context) error {
+	latest, became, err := l.store.Compare(ctx, l.seen)
+	if err != nil {
+		return err
+	}
+	if became != store.Continued || l.torn {
+		return l.reconcile(ctx, latest, became)
+	}
+	if latest == l.seen {
+		return nil
+	}
+	if len(l.lives) > 0 {
+		if err := l.take(ctx, span{after: l.seen.Seq, upTo: latest.Seq}); err != nil {
+			return err
+		}
+	}
+	l.seen = latest
+	return nil
+}
+
+// take takes over changes.
+func (l *Library) take(ctx context.Context, of span) error {
 	changes := map[*Live]*change{}
-	last := l.last
-	err := l.store.Changes(ctx, "", last, func(o *store.Object) error {
-		last = o.Seq
+	err := l.changes(ctx, of, func(o *store.Object) {
 		live := l.lives[o.Environment]
 		if live == nil {
-			return nil
+			return
 		}
 		if changes[live] == nil {
 			changes[live] = live.begin()
 		}
 		changes[live].apply(o)
-		return nil
 	})
 	for _, c := range changes {
 		c.end()
 	}
-	l.last = last // up to where it failed, if it did
+	return err
+}
+
+// span is the changes with after < Seq <= upTo, of one environment or, if env is
+// "", of all.
+type span struct {
+	env         playback.EnvironmentID
+	after, upTo int64
+}
+
+// errBeyond ends the reading of changes at the end of a span.
+var errBeyond = errors.New("the change is beyond the span")
+
+func (l *Library) changes(ctx context.Context, of span, do func(*store.Object)) error {
+	err := l.store.Changes(ctx, of.env, of.after, func(o *store.Object) error {
+		if o.Seq > of.upTo {
+			return errBeyond
+		}
+		do(o)
+		return nil
+	})
+	if errors.Is(err, errBeyond) {
+		return nil
+	}
 	return err
 }
 
@@ -115,21 +175,22 @@ func (l *Library) Run(ctx context.Context, log *slog.Logger, now func() time.Tim
 		case <-ctx.Done():
 			return
 		case <-follow.C:
-			err = l.Follow(ctx)
+			err = errors.Join(l.store.Mark(ctx), l.Follow(ctx), l.WriteBack(ctx))
+			l.report(log, now())
 		case <-cool.C:
 			l.cool()
 			continue
 		case <-forget.C:
-			err = l.store.ForgetEvents(ctx, now().Add(-eventsKept))
+			err = errors.Join(l.store.ForgetEvents(ctx, now().Add(-eventsKept)), l.store.TrimHistory(ctx))
 		}
 		if ctx.Err() != nil {
 			return
 		}
 		switch {
 		case err != nil && !failing:
-			log.Error("the store does not answer: the catalogue stays as it is", "error", err)
+			log.Error("the store cannot be followed: the catalogue may fall behind", "error", err)
 		case err == nil && failing:
-			log.Info("the store answers again")
+			log.Info("the store is followed again")
 		}
 		failing = err != nil
 	}

@@ -16,18 +16,20 @@ type Live struct {
 	pids    *index[playback.ID]
 	assets  *index[playback.AssetID]
 	streams *index[playback.LiveStreamID]
-	synced  atomic.Bool // a Syncer looks after it
-	gone    *node       // stands behind the playback IDs that are no more
+	synced  atomic.Bool  // a Syncer looks after it
+	rewound atomic.Int64 // when the store last went back to an earlier state, Unix microseconds; 0: never
+	gone    *node        // stands behind the playback IDs that are no more
 
-	mu   sync.Mutex // one writer at a time; guards tied
-	tied map[target]struct{}
-	over atomic.Pointer[Catalog] // of the last View
+	mu      sync.Mutex // one writer at a time; guards tied and deleted
+	tied    map[target]struct{}
+	deleted map[target]struct{}     // what a store that goes back must not bring back
+	over    atomic.Pointer[Catalog] // of the last View
 }
 
 func newLive(env playback.EnvironmentID) *Live {
 	return &Live{
 		env: env, pids: newIndex[playback.ID](), assets: newIndex[playback.AssetID](), streams: newIndex[playback.LiveStreamID](),
-		gone: new(node), tied: map[target]struct{}{},
+		gone: new(node), tied: map[target]struct{}{}, deleted: map[target]struct{}{},
 	}
 }
 
@@ -80,7 +82,9 @@ func (c *change) apply(o *store.Object) {
 		return
 	}
 	var next *node
-	if !o.Deleted {
+	if o.Deleted {
+		c.live.deleted[target{o.Kind, o.ID}] = struct{}{}
+	} else {
 		next = newNode(o)
 	}
 	if next != nil && isTied(next.data) {

@@ -269,7 +269,11 @@ func (s *Syncer) readAll(ctx context.Context) {
 func (s *Syncer) readOnce(ctx context.Context) {
 	began := s.cfg.Now()
 	env, records := s.cfg.Environment, s.cfg.Library.store
-	mine, err := records.ClaimSync(ctx, env, store.SyncClaim{Due: began.Add(-readAgain), Now: began, Until: began.Add(claimFor)})
+	due := began.Add(-readAgain)
+	if at := time.UnixMicro(s.cfg.Live.rewound.Load()); at.After(due) {
+		due = at
+	}
+	mine, err := records.ClaimSync(ctx, env, store.SyncClaim{Due: due, Now: began, Until: began.Add(claimFor)})
 	if err != nil || !mine {
 		return // a store that is down is the store's own alarm
 	}

@@ -13,6 +13,10 @@
 // error that is not ErrNotFound means that the store could not be asked, and
 // that nothing is known.
 //
+// A store may go back to an earlier state under who uses it, by a restore or a
+// failover: History tells. ErrNotWritable says that a write would be lost, and
+// ErrSchema that the schema is not this program's.
+//
 // If an attacker controls the arguments, they can fill the disk: whoever calls
 // bounds sizes and counts. Every value is a bound parameter, never part of a
 // statement.

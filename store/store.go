@@ -21,10 +21,11 @@ var ErrTooManyGrants = errors.New("the viewer has too many grants")
 type Store interface {
 	Catalogue
 	Grants
+	History
 	Ledger
 	Outbox
 	Paces
-	// Ping asks whether the store answers.
+	// Ping asks whether the store answers, and can be written: ErrNotWritable.
 	Ping(ctx context.Context) error
 	// Close gives back what the driver holds. Nothing is called afterwards.
 	Close() error

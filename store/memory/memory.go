@@ -3,6 +3,7 @@ package memory
 import (
 	"bytes"
 	"context"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -39,7 +40,9 @@ type change struct {
 
 // Store is a store.Store in memory.
 type Store struct {
-	mu      sync.RWMutex // guards everything
+	stamp int64 // of every checkpoint
+
+	mu      sync.RWMutex // guards everything else
 	seq     int64
 	objects map[objectKey]store.Object
 	log     []change // by seq; a later change of an object makes an earlier one void
@@ -57,6 +60,7 @@ var _ store.Store = (*Store)(nil)
 // New returns an empty store.
 func New() *Store {
 	return &Store{
+		stamp:   rand.Int64(), //nolint:gosec // only has to differ from other stores'
 		objects: map[objectKey]store.Object{}, events: map[grantKey]time.Time{}, syncs: map[playback.EnvironmentID]reading{},
 		grants: map[grantKey]store.Grant{}, held: map[viewerKey][]string{}, ledger: map[signingKey]int64{}, paces: map[string]time.Time{},
 		jobs: map[playback.EnvironmentID]map[jobKey]*job{},
@@ -133,6 +137,24 @@ func (s *Store) Changes(_ context.Context, env playback.EnvironmentID, after int
 	}
 	return nil
 }
+
+// Compare returns the newest state, and whether it is one of this store; see
+// store.History.
+func (s *Store) Compare(_ context.Context, seen store.Checkpoint) (latest store.Checkpoint, became store.Continuity, err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	latest = store.Checkpoint{Seq: s.seq, Stamp: s.stamp}
+	if seen != (store.Checkpoint{}) && (seen.Stamp != s.stamp || seen.Seq > s.seq) {
+		became = store.Rewound
+	}
+	return latest, became, nil
+}
+
+// Mark does nothing: every state is a checkpoint.
+func (*Store) Mark(context.Context) error { return nil }
+
+// TrimHistory does nothing.
+func (*Store) TrimHistory(context.Context) error { return nil }
 
 // ForgetEvents forgets old events.
 func (s *Store) ForgetEvents(_ context.Context, before time.Time) error {

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
+	"github.com/playgate/playgate/store"
 	"github.com/playgate/playgate/store/sqldb"
 )
 
@@ -26,6 +28,8 @@ const (
 	// lockText is released at the end of the transaction. Texts with the same hash
 	// wait for each other, too.
 	lockText = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+	// getReadOnly is true on a standby, too.
+	getReadOnly = "SELECT current_setting('transaction_read_only') = 'on'"
 )
 
 // Open connects to the database of the DSN (a URL or "key=value …", as libpq
@@ -58,6 +62,17 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 	return &Store{sqldb.New(db, db, sqldb.Dialect{Clock: clock, SkipLocked: skipLocked, LockText: lockText}), pool}, nil
 }
 
+// Check reports whether Open would refuse the schema of a database.
+func Check(ctx context.Context, dsn string) error {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return fmt.Errorf("reading the DSN: %w", err) // pgx redacts the password
+	}
+	db := stdlib.OpenDB(*config)
+	err = sqldb.Check(ctx, db)
+	return errors.Join(err, db.Close())
+}
+
 func migrate(ctx context.Context, db *sql.DB) error {
 	one, err := lock.NewPostgresSessionLocker()
 	if err != nil {
@@ -71,6 +86,22 @@ type Store struct {
 	*sqldb.DB
 
 	pool *pgxpool.Pool
+}
+
+// Ping asks whether the database answers, and is one that may be written: no
+// standby.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.DB.Ping(ctx); err != nil {
+		return err
+	}
+	var readOnly bool
+	if err := s.pool.QueryRow(ctx, getReadOnly).Scan(&readOnly); err != nil {
+		return fmt.Errorf("asking the store whether it answers: %w", err)
+	}
+	if readOnly {
+		return fmt.Errorf("%w: PostgreSQL is a standby, or its transactions are read-only by default: let the DSN lead to the primary", store.ErrNotWritable)
+	}
+	return nil
 }
 
 // Close closes the connections.

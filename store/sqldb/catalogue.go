@@ -19,7 +19,6 @@ const (
 	// Whoever has the clock's row reads and writes objects; the others wait. What
 	// is read later by seq was therefore committed later.
 	takeClock = `UPDATE catalogue_clock SET seq = seq + 1 RETURNING seq`
-	getClock  = `SELECT seq FROM catalogue_clock`
 	setClock  = `UPDATE catalogue_clock SET seq = $1`
 
 	getObject = `SELECT version, deleted, playback_ids, data FROM catalogue_objects WHERE environment = $1 AND kind = $2 AND id = $3`
@@ -72,6 +71,9 @@ func (d *DB) Apply(ctx context.Context, event *store.Event, objects []store.Obje
 	if errors.Is(err, errTaken) {
 		return make([]bool, len(objects)), false, nil
 	}
+	if err == nil && len(objects) == 0 { // else there is a checkpoint
+		d.unmarked.Store(true)
+	}
 	return applied, err == nil, err
 }
 
@@ -107,8 +109,10 @@ func put(ctx context.Context, tx *sql.Tx, objects []store.Object, join store.Joi
 			return nil, fmt.Errorf("writing %s %s: %w", objects[i].Kind, objects[i].ID, err)
 		}
 	}
-	_, err = tx.ExecContext(ctx, setClock, w.seq)
-	return applied, err
+	if _, err := tx.ExecContext(ctx, setClock, w.seq); err != nil {
+		return nil, err
+	}
+	return applied, addCheckpoint(ctx, tx, w.seq)
 }
 
 func (w *writer) write(ctx context.Context, o *store.Object) (bool, error) {
@@ -223,19 +227,19 @@ func (d *DB) page(ctx context.Context, env playback.EnvironmentID, after int64, 
 
 // ForgetEvents forgets old events.
 func (d *DB) ForgetEvents(ctx context.Context, before time.Time) error {
-	_, err := d.write.ExecContext(ctx, forgetEvents, micros(before))
+	_, err := d.execute(ctx, forgetEvents, micros(before))
 	return err
 }
 
 // ClaimSync claims the reading of everything; see store.Catalogue.
 func (d *DB) ClaimSync(ctx context.Context, env playback.EnvironmentID, c store.SyncClaim) (bool, error) {
-	return affects(d.write.ExecContext(ctx, claimSync, env, micros(c.Until), micros(c.Due), micros(c.Now),
-		micros(c.Now.Add(store.ClockError)), micros(c.Until.Add(store.ClockError))))
+	return d.execute(ctx, claimSync, env, micros(c.Until), micros(c.Due), micros(c.Now),
+		micros(c.Now.Add(store.ClockError)), micros(c.Until.Add(store.ClockError)))
 }
 
 // ExtendSync moves the end of a claim.
 func (d *DB) ExtendSync(ctx context.Context, env playback.EnvironmentID, until time.Time) error {
-	_, err := d.write.ExecContext(ctx, extendSync, env, micros(until))
+	_, err := d.execute(ctx, extendSync, env, micros(until))
 	return err
 }
 
@@ -245,6 +249,6 @@ func (d *DB) EndSync(ctx context.Context, env playback.EnvironmentID, done time.
 	if !done.IsZero() {
 		latest = micros(done.Add(store.ClockError))
 	}
-	_, err := d.write.ExecContext(ctx, endSync, env, micros(done), latest)
+	_, err := d.execute(ctx, endSync, env, micros(done), latest)
 	return err
 }

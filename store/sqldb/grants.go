@@ -39,6 +39,7 @@ const (
 // PutGrant writes a grant; see store.Grants. Who writes grants of one viewer at
 // once waits for the other, so that what is counted is what there is.
 func (d *DB) PutGrant(ctx context.Context, g *store.Grant, limit int) (kept store.Grant, created bool, err error) {
+	defer d.unmarked.Store(true)
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		if d.dialect.LockText != "" {
 			if _, err := tx.ExecContext(ctx, d.dialect.LockText, fmt.Sprintf("grants %q %q %q", g.Environment, g.Issuer, g.Viewer)); err != nil {
@@ -114,7 +115,8 @@ func missing(err error, op string) error {
 
 // DeleteGrant removes a grant.
 func (d *DB) DeleteGrant(ctx context.Context, env playback.EnvironmentID, id string) error {
-	found, err := affects(d.write.ExecContext(ctx, deleteGrant, env, id))
+	defer d.unmarked.Store(true)
+	found, err := d.execute(ctx, deleteGrant, env, id)
 	if err == nil && !found {
 		return store.ErrNotFound
 	}
@@ -190,7 +192,8 @@ func (d *DB) GrantIssuers(ctx context.Context, env playback.EnvironmentID, viewe
 
 // StartPlay notes the first play; see store.Grants.
 func (d *DB) StartPlay(ctx context.Context, env playback.EnvironmentID, id string, at time.Time) (time.Time, error) {
+	defer d.unmarked.Store(true)
 	var first sql.NullInt64
-	err := d.write.QueryRowContext(ctx, startPlay, env, id, at.Unix()).Scan(&first)
+	err := d.change(func() error { return d.write.QueryRowContext(ctx, startPlay, env, id, at.Unix()).Scan(&first) })
 	return moment(first), missing(err, "noting the first play")
 }

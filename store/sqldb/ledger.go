@@ -31,6 +31,7 @@ const (
 
 // RaiseExpiries writes later ends; see store.Ledger.
 func (d *DB) RaiseExpiries(ctx context.Context, list []store.Expiry) error {
+	defer d.unmarked.Store(true)
 	return d.inTx(ctx, func(tx *sql.Tx) error {
 		for _, e := range list {
 			if _, err := tx.ExecContext(ctx, raiseExpiry, e.Environment, e.Key, e.Exp); err != nil {
@@ -56,7 +57,9 @@ func (d *DB) Turn(ctx context.Context, t store.Turn) (time.Duration, error) {
 	statement, args := d.timed(takeTurn, t.Now, t.Name, t.Every.Microseconds(), t.Within.Microseconds())
 	var next int64
 	latest := strconv.FormatInt(store.ClockError.Microseconds(), 10)
-	err := d.write.QueryRowContext(ctx, strings.ReplaceAll(statement, "LATEST", latest), args...).Scan(&next)
+	err := d.change(func() error {
+		return d.write.QueryRowContext(ctx, strings.ReplaceAll(statement, "LATEST", latest), args...).Scan(&next)
+	})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return 0, store.ErrNoTurn

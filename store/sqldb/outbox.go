@@ -78,6 +78,7 @@ func (d *DB) timed(statement string, now time.Time, args ...any) (string, []any)
 
 // AddJobs adds jobs; see store.Outbox.
 func (d *DB) AddJobs(ctx context.Context, batch store.JobBatch) error {
+	defer d.unmarked.Store(true)
 	return d.inTx(ctx, func(tx *sql.Tx) error { return d.addJobs(ctx, tx, batch) })
 }
 
@@ -178,7 +179,9 @@ func (d *DB) claimJob(ctx context.Context, c *store.JobClaim, due string) (store
 	statement := strings.NewReplacer("DUE", due, "KINDS", strings.Join(places, ", "), "LOCK", d.dialect.SkipLocked).Replace(claimJob)
 	statement, args = d.timed(statement, c.Now, args...)
 	j := store.Job{Environment: c.Environment}
-	err := d.write.QueryRowContext(ctx, statement, args...).Scan(&j.Kind, &j.Key, &j.Version, &j.Payload, &j.Revision, &j.Attempts)
+	err := d.change(func() error {
+		return d.write.QueryRowContext(ctx, statement, args...).Scan(&j.Kind, &j.Key, &j.Version, &j.Payload, &j.Revision, &j.Attempts)
+	})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return store.Job{}, false, nil
@@ -190,7 +193,7 @@ func (d *DB) claimJob(ctx context.Context, c *store.JobClaim, due string) (store
 
 // FinishJob removes a job; see store.Outbox.
 func (d *DB) FinishJob(ctx context.Context, owner string, j *store.Job, now time.Time) error {
-	done, err := affects(d.write.ExecContext(ctx, finishJob, j.Environment, j.Kind, j.Key, owner, j.Revision))
+	done, err := d.execute(ctx, finishJob, j.Environment, j.Kind, j.Key, owner, j.Revision)
 	if err != nil {
 		return fmt.Errorf("removing a job from the outbox: %w", err)
 	}
@@ -203,7 +206,7 @@ func (d *DB) FinishJob(ctx context.Context, owner string, j *store.Job, now time
 // RetryJob gives a job back; see store.Outbox.
 func (d *DB) RetryJob(ctx context.Context, owner string, j *store.Job, due store.Due) error {
 	statement, args := d.timed(retryJob, due.Now, j.Environment, j.Kind, j.Key, owner, j.Revision, due.After.Microseconds())
-	if _, err := d.write.ExecContext(ctx, statement, args...); err != nil {
+	if _, err := d.execute(ctx, statement, args...); err != nil {
 		return fmt.Errorf("giving a job back to the outbox: %w", err)
 	}
 	return nil

@@ -3,25 +3,20 @@ package sqldb
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
+	"sync/atomic"
 	"time"
-
-	"github.com/pressly/goose/v3"
 
 	"github.com/playgate/playgate/store"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 // DB is a store.Store in a relational database, but for Close's part that is
 // the driver's.
 type DB struct {
 	read, write *sql.DB // the same one where the database lets many write
 	dialect     Dialect
+	unmarked    atomic.Bool // something was written since Mark; set after it was
 }
 
 // Dialect is in what the databases differ.
@@ -36,6 +31,10 @@ type Dialect struct {
 	// LockText is a statement that lets one transaction at a time go on that gives
 	// it the same text; "": there is one writer at a time.
 	LockText string
+	// Writable returns why nothing can be written now, ErrNotWritable; nil: the
+	// database says so itself. It must be quick: it is asked before and after each
+	// write.
+	Writable func() error
 }
 
 var _ store.Store = (*DB)(nil)
@@ -45,31 +44,14 @@ func New(read, write *sql.DB, dialect Dialect) *DB {
 	return &DB{read: read, write: write, dialect: dialect}
 }
 
-// Migrate brings the schema up to date.
-func Migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, options ...goose.ProviderOption) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return fmt.Errorf("reading the migrations: %w", err)
-	}
-	options = append(options, goose.WithDisableGlobalRegistry(true))
-	provider, err := goose.NewProvider(dialect, db, files, options...)
-	if err != nil {
-		return fmt.Errorf("reading the migrations: %w", err)
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrating the store: %w", err)
-	}
-	return nil
-}
-
-// Ping asks whether the store answers: a statement that reads a table, because a
-// driver may call a connection good that has nothing behind it.
+// Ping asks whether the store answers, and can be written. It reads a table,
+// because a driver may call a connection good that has nothing behind it.
 func (d *DB) Ping(ctx context.Context) error {
-	var seq int64
-	if err := d.read.QueryRowContext(ctx, getClock).Scan(&seq); err != nil {
+	var latest store.Checkpoint
+	if err := d.read.QueryRowContext(ctx, getLatest).Scan(&latest.Seq, &latest.Stamp); err != nil {
 		return fmt.Errorf("asking the store whether it answers: %w", err)
 	}
-	return nil
+	return d.writable()
 }
 
 // Close closes the database.
@@ -81,16 +63,46 @@ func (d *DB) Close() error {
 	return err
 }
 
-// inTx runs do in a transaction, which is undone if it fails.
-func (d *DB) inTx(ctx context.Context, do func(*sql.Tx) error) error {
-	tx, err := d.write.BeginTx(ctx, nil)
-	if err != nil {
+func (d *DB) writable() error {
+	if d.dialect.Writable == nil {
+		return nil
+	}
+	return d.dialect.Writable()
+}
+
+// change writes by do. It fails, too, where what was written is lost: a write
+// that succeeds can be acknowledged.
+func (d *DB) change(do func() error) error {
+	if err := d.writable(); err != nil {
 		return err
 	}
-	if err := do(tx); err != nil {
-		return errors.Join(err, tx.Rollback())
+	if err := do(); err != nil {
+		return err
 	}
-	return tx.Commit()
+	return d.writable()
+}
+
+// execute runs a statement that writes, and reports whether it changed a row.
+func (d *DB) execute(ctx context.Context, statement string, args ...any) (changed bool, err error) {
+	err = d.change(func() error {
+		changed, err = affects(d.write.ExecContext(ctx, statement, args...))
+		return err
+	})
+	return changed, err
+}
+
+// inTx runs do in a transaction, which is undone if it fails.
+func (d *DB) inTx(ctx context.Context, do func(*sql.Tx) error) error {
+	return d.change(func() error {
+		tx, err := d.write.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		if err := do(tx); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+		return tx.Commit()
+	})
 }
 
 // micros is how versions and moments are kept; the zero time is 0.

@@ -10,5 +10,8 @@
 // open the file too; they wait for each other for up to five seconds. It must
 // not lie on a network file system.
 //
+// A file that is removed or replaced while it is open is not written any more:
+// every write fails then, also one that was under way. It can still be read.
+//
 // If an attacker can write the file, they can grant themselves everything.
 package sqlite

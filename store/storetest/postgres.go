@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +33,38 @@ func (p *Postgres) DSN() string {
 		Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port)), Path: "/postgres",
 	}
 	return u.String()
+}
+
+// Database makes an empty database, and returns its URL.
+func (p *Postgres) Database(t testing.TB, name string) string {
+	t.Helper()
+	p.Run(t, "CREATE DATABASE "+name+" TEMPLATE template0")
+	return strings.TrimSuffix(p.DSN(), "/postgres") + "/" + name
+}
+
+// Backup makes a database that is a copy of another one as it is now, which may be
+// in use, and returns its URL.
+func (p *Postgres) Backup(t testing.TB, of, name string) string {
+	t.Helper()
+	to := p.Database(t, name)
+	file := filepath.Join(p.dir, name+".sql")
+	for _, c := range []*exec.Cmd{p.command("pg_dump", "-f", file, of), p.command("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", file, to)} {
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", c, err, out)
+		}
+	}
+	return to
+}
+
+// Run runs statements in the database postgres, as its owner.
+func (p *Postgres) Run(t testing.TB, statements ...string) {
+	t.Helper()
+	for _, statement := range statements {
+		psql := p.command("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", p.DSN(), "-c", statement)
+		if out, err := psql.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", statement, err, out)
+		}
+	}
 }
 
 // StartPostgres starts one, from the programs that Debian's package postgresql

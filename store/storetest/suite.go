@@ -51,6 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"replicas whose clocks differ lose no job":                 jobsOfTwoClocks,
 		"jobs are counted":                                         jobsCounted,
 		"an ended context ends the call":                           endedContext,
+		"checkpoints tell one history from another":                checkpoints,
 		"a reading of a clock that was ahead does not count":       futureSync,
 		"a turn of a clock that was ahead does not count":          futureTurn,
 		"a viewer has no more grants than the limit":               grantLimit,
