@@ -44,7 +44,7 @@ func tables() map[string]table {
 		},
 		"key_ledger":        {strings.Fields("environment key_id exp"), strings.Fields("environment key_id")},
 		"paces":             {strings.Fields("name next_at"), []string{"name"}},
-		"outbox":            {strings.Fields("environment kind job_key version payload revision attempts due_at owner"), strings.Fields("environment kind job_key")},
+		"outbox":            {strings.Fields("environment kind job_key version payload revision attempts due_at owner added_at"), strings.Fields("environment kind job_key")},
 		"store_checkpoints": {strings.Fields("seq stamp"), []string{"seq"}},
 	}
 }

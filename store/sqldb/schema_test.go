@@ -37,7 +37,7 @@ func refused(t *testing.T, open func(context.Context) (store.Store, error), word
 // them.
 func damages() map[string][]string {
 	return map[string][]string{
-		`INSERT INTO goose_db_version (version_id, is_applied) VALUES (97, TRUE)`: {"version 97", "up to 6", "start the version of playgate that wrote it"},
+		`INSERT INTO goose_db_version (version_id, is_applied) VALUES (97, TRUE)`: {"version 97", "up to 7", "start the version of playgate that wrote it"},
 		`ALTER TABLE grants RENAME COLUMN first_play TO played`:                   {"table grants lacks first_play", "restore a whole backup"},
 		`DROP TABLE outbox`:                            {"table outbox"},
 		`DELETE FROM catalogue_clock`:                  {"catalogue_clock has 0 rows instead of 1"},

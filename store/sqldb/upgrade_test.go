@@ -77,6 +77,9 @@ func contents(version int64) []string {
 	if version >= 6 {
 		statements = append(statements, `INSERT INTO store_checkpoints (seq, stamp) VALUES (11, 4711)`)
 	}
+	if version >= 7 {
+		statements = append(statements, `UPDATE outbox SET added_at = due_at`)
+	}
 	return statements
 }
 
@@ -126,7 +129,7 @@ func TestEveryVersionsStoreIsUpgraded(t *testing.T) {
 			same(t, postgresSchema(t, fresh), postgresSchema(t, dsn))
 		}
 	})
-	if newest != 6 {
+	if newest != 7 {
 		t.Errorf("contents does not know what version %d of the schema has", newest)
 	}
 }
