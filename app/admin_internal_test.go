@@ -132,7 +132,7 @@ func TestLinesOfTheAdminServerAreFew(t *testing.T) {
 		var log bytes.Buffer
 		s := newAdminServer(adminConfig{log: slog.New(slog.NewTextHandler(&log, nil))})
 		for range 1000 {
-			s.ErrorLog.Print("http: URL query contains semicolon")
+			s.ErrorLog.Print("http: URL query contains semicolon") //nolint:forbidigo // as net/http does
 		}
 		if n := strings.Count(log.String(), "semicolon"); n != libraryLines {
 			t.Errorf("%d lines in one second, want %d", n, libraryLines)

@@ -122,7 +122,7 @@ func TestWhatASecretLinksToIsChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkAndStart(t, path, "", "")
-	if err := os.Chmod(elsewhere, 0o777); err != nil { //nolint:gosec // what is refused
+	if err := os.Chmod(elsewhere, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	checkAndStart(t, path, elsewhere+" may be written to by every user of the machine (mode 0777)", "")

@@ -68,10 +68,10 @@ func (k *keyStore) Recover(context.Context, playback.EnvironmentID) error {
 	return nil
 }
 
-func (k *keyStore) set(down, broken bool) {
+func (k *keyStore) set(down bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.down, k.broken = down, broken
+	k.down, k.broken = down, false
 }
 
 func (k *keyStore) silent(playback.EnvironmentID) bool {
@@ -124,7 +124,7 @@ func TestRecoveryIsTriedAgainSoon(t *testing.T) {
 				if len(gaps) < 10 {
 					t.Errorf("%d looks in 10 minutes", len(gaps)+1)
 				}
-				k.set(false, false)
+				k.set(false)
 				time.Sleep(recoveryLongest + recoveryTick)
 				synctest.Wait()
 				if len(k.recovered) != 1 {
@@ -132,7 +132,7 @@ func TestRecoveryIsTriedAgainSoon(t *testing.T) {
 				}
 				time.Sleep(recoveryEvery + recoveryTick)
 				synctest.Wait()
-				k.set(true, false)
+				k.set(true)
 				before := len(k.gaps())
 				time.Sleep(recoveryEvery + 2*recoveryTick)
 				if gaps := k.gaps()[before:]; len(gaps) < 2 || gaps[1] > recoveryFirst+recoveryTick {
@@ -153,7 +153,7 @@ func TestRecoveryGoesOnOnceTheKeyStoreAnswers(t *testing.T) {
 			time.Sleep(time.Second)
 			synctest.Wait()
 		}
-		k.set(false, false)
+		k.set(false)
 		begun := time.Now()
 		time.Sleep(2 * recoveryTick)
 		synctest.Wait()
@@ -163,9 +163,9 @@ func TestRecoveryGoesOnOnceTheKeyStoreAnswers(t *testing.T) {
 		// A store that always answers, and comes back from a failure of its own, is no
 		// reason to look where nothing failed.
 		asked := len(k.gaps())
-		k.set(true, false)
+		k.set(true)
 		time.Sleep(2 * recoveryTick)
-		k.set(false, false)
+		k.set(false)
 		time.Sleep(2 * recoveryTick)
 		synctest.Wait()
 		if more := len(k.gaps()) - asked; more != 0 {

@@ -212,7 +212,7 @@ func TestPlacesAndSetsChangeWhileTheGatewayRuns(t *testing.T) {
 	}
 	put(t, territory, strings.Repeat("x", 300))
 	var problems configs.Problems
-	if err := a.Reload(t.Context()); !errors.As(err, &problems) || !strings.Contains(err.Error(), "territory.txt: line 1") {
+	if err := a.Reload(t.Context()); !errors.As(err, &problems) || !strings.Contains(err.Error(), "/sets/territory.txt:1)") {
 		t.Errorf("Reload of a broken set = %v", err)
 	}
 	if code := short(); code != http.StatusOK {

@@ -31,7 +31,7 @@ func TestWhatPeopleTryFirst(t *testing.T) {
 		{[]string{"nonsense"}, 2, "", "playgate: unexpected argument nonsense (see playgate --help)\n"},
 		{[]string{"help", "nonsense"}, 2, "", "playgate: unexpected argument nonsense (see playgate --help)\n"},
 		{[]string{"--nonsense"}, 2, "", "playgate: unknown flag --nonsense (see playgate --help)\n"},
-		{[]string{"serve"}, 2, "", "playgate: missing flags: --config=FILE (see playgate --help)\n"},
+		{[]string{"serve"}, 2, "", "playgate: missing flags: --config=FILE; for example: playgate serve --config playgate.yaml (see playgate serve --help)\n"},
 	} {
 		var out, errs strings.Builder
 		status := cli.Run(&cli.Process{Args: c.args, Stdout: &out, Stderr: &errs})

@@ -31,7 +31,7 @@ func TestLibrariesLogToTheLog(t *testing.T) {
 // error why that does not pass the log by. A line that another one adds here must
 // say what was looked at: a library whose logger can be set is to be told by
 // app.logLibraries or where it is used.
-var writesItself = map[string]string{ //nolint:gochecknoglobals // a table
+var writesItself = map[string]string{
 	"github.com/alecthomas/kong":                       "the command line, before anything runs",
 	"github.com/antlr4-go/antlr/v4":                    "the default listener for errors, which cel-go removes",
 	"github.com/gofiber/fiber/v2":                      "messages of Listen and of its client, which are not used",

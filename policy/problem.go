@@ -41,13 +41,14 @@ func (p Problem) String() string {
 // is the file of the document itself.
 func (p Problem) Place(document string) string {
 	place := cmp.Or(p.File, document)
-	for _, n := range [...]int{p.Line, p.Column} {
-		if n == 0 {
-			break
-		}
-		place += ":" + strconv.Itoa(n)
+	if p.Line == 0 {
+		return place
 	}
-	return place
+	place += ":" + strconv.Itoa(p.Line)
+	if p.Column == 0 {
+		return place
+	}
+	return place + ":" + strconv.Itoa(p.Column)
 }
 
 // What returns "path: message", without the place.
