@@ -31,6 +31,10 @@ help: ## Print this list
 demo: ## Run the whole product with nothing installed; it prints what to open
 	$(GO) run . demo
 
+.PHONY: demo-picture
+demo-picture: ## Take the README's picture of the demo, docs/demo.webp (Node, Chromium)
+	tools/demo-picture.sh
+
 .PHONY: run
 run: ## Run the gateway with CONFIG (configs/playgate.yaml)
 	$(GO) run . serve --config $(CONFIG)
@@ -46,11 +50,11 @@ check-config: build ## Check CONFIGS (every shipped configuration)
 ##@ Tests
 
 .PHONY: setup
-setup: ## Install what the tests need (quick when it is there)
+setup: ## Install what the tests need: Debian packages (as root), npm packages, Vault, tools
 	tools/setup.sh
 
 .PHONY: test
-test: setup ## Install what the tests need and run all of them
+test: setup ## Install packages (see setup) and run all tests; 25 minutes on two cores
 	$(call tool,lint,gotestsum) --format pkgname-and-test-fails --format-hide-empty-pkg -- -race -shuffle=on -timeout 20m $(TESTFLAGS) ./...
 	$(call tool,lint,gotestsum) --format standard-verbose -- -run $(UNRACED) -count=1 -timeout 10m $(TESTFLAGS) ./e2e ./server
 	runner=$(call tool,lint,gotestsum) && cd benchmarks && "$$runner" --format pkgname-and-test-fails --format-hide-empty-pkg -- -shuffle=on -timeout 10m $(TESTFLAGS) ./...

@@ -4,7 +4,7 @@
 //
 // The time is what the system's clock said at start, plus what has passed since
 // by a clock that nobody sets. Small differences are followed slowly; a jump is
-// reported, and believed under the rules of docs/decisions/0012. Package clock
+// reported, and believed under the rules of docs/decisions/0009. Package clock
 // owns these rules. It does not own what is done at a time, and the timers of the
 // runtime, which run by the clock that nobody sets, do not need it.
 //

@@ -2,6 +2,9 @@ package configs_test
 
 import (
 	"net/netip"
+	"os"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,8 +16,8 @@ import (
 	"github.com/playgate/playgate/tenant"
 )
 
-// example is the page of contract §2, without the sections that this version
-// does not have.
+// example is the configuration of contract §2, without the sections that this
+// version does not have.
 const example = `
 server:
   listen: ":8080"
@@ -165,6 +168,27 @@ func TestTheContractsExampleLoads(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{home + "/playgate.yaml", home + "/policies/acme-prod.yaml"}, loaded.Files); diff != "" || loaded.Path != home+"/playgate.yaml" {
 		t.Errorf("path %s, files: %s", loaded.Path, diff)
+	}
+}
+
+// TestTheContractPageHasTheExample: the first configuration in docs/contract.md,
+// section 2, means the same as the example here.
+func TestTheContractPageHasTheExample(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/contract.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(page), "\n## 2. Configuration\n")
+	_, text, _ = strings.Cut(text, "```yaml\n")
+	text, _, found := strings.Cut(text, "```")
+	if !found {
+		t.Fatal("docs/contract.md has no configuration in section 2")
+	}
+	text = regexp.MustCompile(`secret_sha256: \w+`).ReplaceAllString(text, "secret_sha256: "+hash)
+	want, got := mustLoad(t, example, exampleFiles), mustLoad(t, text, exampleFiles)
+	if diff := cmp.Diff(want.Config, got.Config, compare()); diff != "" {
+		t.Errorf("config (-want +got)\n%s", diff)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 )
 
 //go:generate go test . -run TestTheReferenceIsCurrent -update
@@ -22,17 +23,20 @@ const referenceHead = `# Configuration
 
 <!-- Generated from configs/*.go by "go generate ./configs". Do not edit. -->
 
-One YAML file; JSON is YAML. It is read strictly: an unknown or repeated key, or a value of another type, is an error, and
-` + "`playgate check-config FILE`" + ` reports all of them at once, each with its path and line, and prints the effective result.
+One YAML file; JSON is YAML. It is read strictly: an unknown or repeated key, or a value of another type, is an error.
+` + "`playgate check-config FILE`" + ` reports all of them at once, each with its path and line, and prints the effective
+configuration.
 
 - A member that is left out, is ` + "`null`" + `, or is an empty map takes its default. ` + "`\"\"` or `[]`" + ` switches off.
 - **Durations** are integer seconds, or ` + "`90s` `15m` `1h` `7d`" + `; zero is invalid except where the meaning says otherwise.
 - **Sizes** are bytes, or ` + "`64KiB` `256MiB` `1GiB`" + ` (and ` + "`KB` `MB` `GB`" + ` in powers of ten).
 - **Rates** are ` + "`120-M`" + `: a number and S, M, H or D for second, minute, hour or day.
-- **Paths** that are relative start where the file that names them is; those in environment variables start at the working directory.
-- **Secrets** stand in files of their own (` + "`…_file`" + `); white space around them is dropped.
-- **Environment variables** override any scalar that is in no list: ` + "`PLAYGATE_SERVER_LISTEN`" + ` is ` + "`server.listen`" + `, and an empty value is
-  ` + "`\"\"`" + `. A ` + "`PLAYGATE_*`" + ` variable that names nothing is ignored with a log line.
+- **Paths** that are relative start where the file that names them is. Those in environment variables start at the
+  working directory.
+- **Secrets** stand in files of their own (` + "`…_file`" + `). White space around them is dropped.
+- **Environment variables** override any scalar that is in no list: ` + "`PLAYGATE_SERVER_LISTEN`" + ` is
+  ` + "`server.listen`" + `. An empty value is ` + "`\"\"`" + `. A ` + "`PLAYGATE_*`" + ` variable that names nothing is ignored
+  with a log line.
 - Keys that begin with ` + "`x-`" + ` are ignored at every level: a place for anchors. ` + "`%YAML 1.2`" + ` may stand at the beginning.
 - Anchors, aliases and merges (` + "`<<`" + `) work. Numbers are taken as IDs literally: ` + "`id: 0123`" + ` is the text 0123.
 - Members marked **restart** keep their value when SIGHUP reloads the file; the log says so.
@@ -42,7 +46,7 @@ One YAML file; JSON is YAML. It is read strictly: an unknown or repeated key, or
 func section(b *strings.Builder, t reflect.Type, path, doc string) {
 	members := membersOf(t)
 	if path != "" {
-		fmt.Fprintf(b, "\n## %s\n\n%s\n", code(path), doc)
+		fmt.Fprintf(b, "\n## %s\n\n%s\n", code(path), paragraph(doc))
 	}
 	b.WriteString("\n| member | type | default | meaning |\n|---|---|---|---|\n")
 	for i := range members {
@@ -61,6 +65,28 @@ func section(b *strings.Builder, t reflect.Type, path, doc string) {
 		}
 		section(b, inner, at, m.tag.Get("doc"))
 	}
+}
+
+// paragraph breaks a text into lines of at most 120 characters.
+func paragraph(text string) string {
+	const limit = 120
+	var b strings.Builder
+	width := 0
+	for word := range strings.FieldsSeq(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case width == 0:
+		case width+1+n > limit:
+			b.WriteByte('\n')
+			width = 0
+		default:
+			b.WriteByte(' ')
+			width++
+		}
+		b.WriteString(word)
+		width += n
+	}
+	return b.String()
 }
 
 func code(s string) string { return "`" + s + "`" }

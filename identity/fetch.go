@@ -76,7 +76,7 @@ func urlReader(u *url.URL, transport http.RoundTripper, now func() time.Time) re
 }
 
 // withoutURL drops the wrapper that quotes the URL, whose query may hold a
-// secret (design decision 12).
+// secret.
 func withoutURL(err error) error {
 	if wrapper, ok := errors.AsType[*url.Error](err); ok {
 		return wrapper.Err

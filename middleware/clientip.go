@@ -12,7 +12,7 @@ import (
 
 // ClientIP finds out who is at the other end: the address of the connection,
 // and behind trusted proxies that of the client. fiber's own c.IP() believes
-// every peer or takes the left-most entry (integrations.md §D1), so it is not
+// every peer, or takes the left-most entry, which the client chooses. So it is not
 // used anywhere.
 func ClientIP(c *fiber.Ctx, x *Exchange) {
 	x.Peer = peer(c)

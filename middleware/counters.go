@@ -24,8 +24,7 @@ const (
 )
 
 // Counters is a limiter.Store in memory that strangers cannot grow: it holds a
-// fixed number of keys. ulule/limiter's own memory store has no such bound
-// (integrations.md §D4).
+// fixed number of keys. ulule/limiter's own memory store has no such bound.
 //
 // It counts in fixed windows, as ulule/limiter does: a window opens with the
 // first hit and the count keeps growing while the limit is reached. When a shard

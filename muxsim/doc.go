@@ -6,7 +6,7 @@
 // The demo plays from it, tests ask it whether Mux would accept a URL, and the
 // load generator calls Verify without HTTP.
 //
-// It owns Mux's rules as reference/mux.md states them: path layouts and
+// It owns Mux's rules as docs/mux.md states them: path layouts and
 // audiences (§1.3, §1.4), parameters as claims (§1.5), token on a public ID
 // (§1.6), rendition and segment URLs with signatures of their own (§1.7),
 // statuses (§1.8), playback restrictions (§2), and the API's signing keys and

@@ -281,7 +281,7 @@ func TestConcurrentQuestionsDoNotMix(t *testing.T) {
 	wg.Wait()
 }
 
-// TestDecideAllocates next to nothing on the hot path (design decision 7).
+// TestDecideAllocates next to nothing on the hot path.
 // Budget: 1 for `now`, 1 for the optional of `.?plan`.
 func TestDecideAllocates(t *testing.T) { // not parallel: AllocsPerRun counts the whole process
 	p := mustCompile(t, fourRules, policy.Options{})

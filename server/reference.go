@@ -26,11 +26,13 @@ Every error is Mux's envelope with a stable code and the request ID, which the g
 The log's line of a refusal has its ` + "`cause`" + `: what the client is not told, such as the origin that was wanted, the rule
 that refused, or the setting of a limit. It never holds a credential.
 
-Branch on ` + "`code`" + `; messages are for people and may change. A 403 whose code is not below carries the
-` + "`reason`" + ` of the deny rule that matched. 401 says ` + "`WWW-Authenticate: Bearer`" + ` (Basic where
-only backends may call), 405 has ` + "`Allow`" + `, 429 and 503 have ` + "`Retry-After`" + ` in seconds. The items of a batch that failed are
-the same objects. ` + "`key_in_use`" + ` adds ` + "`deletable_at`" + `, a string of Unix seconds; 409 says
-` + "`X-Should-Retry: false`" + `, which Mux's SDKs obey. Where only backends may call, ` + "`Retry-After`" + ` is at most 30.
+- Branch on ` + "`code`" + `; messages are for people and may change.
+- A 403 whose code is not below carries the ` + "`reason`" + ` of the deny rule that matched.
+- 401 says ` + "`WWW-Authenticate: Bearer`" + `, or Basic where only backends may call. 405 has ` + "`Allow`" + `.
+- 429 and 503 have ` + "`Retry-After`" + ` in seconds. Where only backends may call it is at most 30.
+- The items of a batch that failed are the same objects.
+- ` + "`key_in_use`" + ` adds ` + "`deletable_at`" + `, a string of Unix seconds.
+- 409 says ` + "`X-Should-Retry: false`" + `, which Mux's SDKs obey.
 
 The first failure answers, in this order: path and method, size of headers and body, the address's rate limit,
 credential, environment, cross-site cookie, the caller's rate limit, permission, media type and body, IDs, types and

@@ -306,8 +306,8 @@ func (k *kit) counters(t *testing.T, name string) map[string]float64 {
 }
 
 // TestNothingOfARequestIsKeptInFibersBuffers asks for many distinct things at
-// once and looks afterwards at what the issuer was given: what was not copied
-// has been overwritten by then (integrations.md §D1).
+// once and looks afterwards at what the issuer was given: fiber reuses the memory
+// of its strings, so what was not copied has been overwritten by then.
 func TestNothingOfARequestIsKeptInFibersBuffers(t *testing.T) {
 	t.Parallel()
 	k := start(t, options{})

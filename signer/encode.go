@@ -23,7 +23,7 @@ func kidHeader(id playback.KeyID) string {
 }
 
 // Encode appends the signing input of a token, header "." payload, to dst. The
-// shape is exactly that of Mux's Node SDK 14 (design decision 1): parameters
+// shape is exactly that of Mux's Node SDK 14 (mux.md §1.1): parameters
 // in the order of their names, with custom and playback_restriction_id among
 // them, then kid (unless the header alone carries it), sub, aud and exp.
 //

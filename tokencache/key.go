@@ -21,7 +21,8 @@ const (
 
 // KeyOf returns the key of the claims: the SHA-256 over every field, each with
 // its length before it, so that no two different claims have one encoding. It
-// is an authorization boundary (design decision 2). Allocates nothing.
+// is an authorization boundary: one key for two claims would hand one viewer's
+// token to another. Allocates nothing.
 func KeyOf(c *playback.Claims) Key {
 	if encodedLen(c) <= typicalClaims {
 		return smallKey(c)
