@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -247,24 +248,28 @@ func TestARewindIsReportedAndMuxIsReadAnew(t *testing.T) {
 		live, err := library.Live(t.Context(), env)
 		must(t, err)
 		mux := &countedMux{}
-		s := catalog.NewSyncer(catalog.SyncConfig{
-			Environment: env, Library: library, Live: live, Mux: mux, MaxAge: time.Hour, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
-		})
 		var log bytes.Buffer
-		ctx, cancel := context.WithCancel(t.Context())
-		go library.Run(ctx, slog.New(slog.NewTextHandler(&log, nil)), time.Now)
-		go s.Run(ctx)
-		time.Sleep(10 * time.Minute)
-		synctest.Wait()
+		run := func(d time.Duration) { // as if without a break: nobody uses the store while it changes
+			s := catalog.NewSyncer(catalog.SyncConfig{
+				Environment: env, Library: library, Live: live, Mux: mux, MaxAge: time.Hour, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+			})
+			ctx, cancel := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			running.Go(func() { library.Run(ctx, slog.New(slog.NewTextHandler(&log, nil)), time.Now) })
+			running.Go(func() { s.Run(ctx) })
+			time.Sleep(d)
+			cancel()
+			running.Wait()
+		}
+		run(10 * time.Minute)
 		if mux.pages != 2 || log.Len() != 0 { // assets and live streams
 			t.Errorf("%d pages were read, %s", mux.pages, &log)
 		}
 		moved := memory.New()
 		must(t, moved.EndSync(t.Context(), env, time.Now())) // as if it had just been read
-		time.Sleep(500 * time.Millisecond)
 		moving.Store = moved
-		time.Sleep(10 * time.Minute)
-		synctest.Wait()
+		time.Sleep(500 * time.Millisecond)
+		run(10 * time.Minute)
 		if mux.pages != 4 {
 			t.Errorf("%d pages were read, want everything twice", mux.pages)
 		}
@@ -274,8 +279,6 @@ func TestARewindIsReportedAndMuxIsReadAnew(t *testing.T) {
 		if r := library.Rewind(); r.At.IsZero() {
 			t.Errorf("%+v", r)
 		}
-		cancel()
-		synctest.Wait()
 	})
 }
 
