@@ -154,7 +154,7 @@ func (f *file) load() error {
 	if err != nil {
 		return err
 	}
-	if err := whole(text, reader); err != nil {
+	if err := verify(reader); err != nil {
 		return err
 	}
 	f.reader.Store(reader)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -161,5 +162,41 @@ func TestTreesOfEverySize(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestATreeWhosePathsMeetIsRefusedInTime: each of 120 nodes leads twice to the
+// next, so that there are more paths than could ever be walked.
+func TestATreeWhosePathsMeetIsRefusedInTime(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "geo.mmdb")
+	records := map[string]mmdbtype.Map{}
+	for n := range 300 {
+		records[network(n).String()+"/24"] = city("DE", fmt.Sprint(n))
+	}
+	write(t, path, "GeoLite2-City", 6, records)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const record, nodes = 3, 120 // bytes of a record
+	for n := range nodes {
+		next := []byte{0, 0, byte(n + 1)}
+		copy(text[2*record*n:], append(next, next...))
+	}
+	replace(t, path, text)
+	if _, err := geo.Open(geo.Config{Files: []string{path}}); err == nil || !strings.Contains(err.Error(), "more than 16 networks for each node") {
+		t.Errorf("Open = %v, want that the tree is refused", err)
+	}
+}
+
+// TestRecordsOfOtherTypesAreRefused: some vendors write the country as a text.
+// Looked up only, every address would count as unknown.
+func TestRecordsOfOtherTypesAreRefused(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "flat.mmdb")
+	write(t, path, "country_asn", 6, map[string]mmdbtype.Map{"203.0.113.0/24": {"country": mmdbtype.String("DE")}})
+	if _, err := geo.Open(geo.Config{Files: []string{path}}); err == nil || !strings.Contains(err.Error(), "203.0.113.0/24") || !strings.Contains(err.Error(), "/country") {
+		t.Errorf("Open = %v, want that it names the network and the member", err)
 	}
 }

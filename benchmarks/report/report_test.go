@@ -59,6 +59,18 @@ func sample() *report.Run {
 	return run
 }
 
+// TestAReportLoadsNothing: a report is read years later, and where there is no
+// network.
+func TestAReportLoadsNothing(t *testing.T) {
+	t.Parallel()
+	page := strings.ToLower(sample().HTML())
+	for _, loads := range []string{"<script", "<link", "<iframe", "src=", "href=", "url(", "@import"} {
+		if strings.Contains(page, loads) {
+			t.Errorf("the page has %s", loads)
+		}
+	}
+}
+
 func TestReportsAreAsBefore(t *testing.T) {
 	t.Parallel()
 	for name, got := range map[string]string{"report.md": sample().Markdown(), "benchmarks.txt": sample().Benchstat(), "report.html": sample().HTML()} {
