@@ -14,7 +14,7 @@ const maxShared = 16
 // verify reads all networks of a database and their records. A file that was
 // half copied may have its beginning and its end, and another vendor's may have
 // other types. The number of networks is bounded, because a broken tree may have
-// more paths than could ever be walked. docs/decisions/0013 says why this is not
+// more paths than could ever be walked. docs/decisions/0010 says why this is not
 // Reader.Verify.
 func verify(reader *maxminddb.Reader) error {
 	most := maxShared * (reader.Metadata.NodeCount + 1)
