@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -239,7 +241,7 @@ func (w *Worker) take(ctx context.Context, env playback.EnvironmentID, handlers 
 // attempt does a job, and says so to the store.
 func (w *Worker) attempt(ctx context.Context, job *store.Job, do Handler) {
 	limited, cancel := context.WithTimeout(ctx, jobTime)
-	err := do(limited, job)
+	err := w.recovered(limited, job, do)
 	cancel()
 	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
@@ -261,6 +263,19 @@ func (w *Worker) attempt(ctx context.Context, job *store.Job, do Handler) {
 		// The claim ends by itself, and then the job is done again.
 		w.cfg.Logger.WarnContext(ctx, "the outbox was not told what became of a job", "environment", job.Environment, "kind", job.Kind, "key", job.Key, "error", err)
 	}
+}
+
+// recovered does a job, and makes a panic an error: a job whose handler panics
+// would end each process that takes it up, and the next one after a restart.
+func (w *Worker) recovered(ctx context.Context, job *store.Job, do Handler) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			w.cfg.Logger.ErrorContext(ctx, "work that was acknowledged panicked, and is tried again", "environment", job.Environment,
+				"kind", job.Kind, "key", job.Key, "attempts", job.Attempts, "error", value, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", value)
+		}
+	}()
+	return do(ctx, job)
 }
 
 // worthAWarning is the attempt after whose failure the log names the job, once.

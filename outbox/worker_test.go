@@ -148,6 +148,32 @@ func TestAJobThatFailsIsTriedAgainLaterAndLater(t *testing.T) {
 	}
 }
 
+// TestAJobThatPanicsEndsNothing: it is tried again as one that fails, and the jobs
+// behind it are done.
+func TestAJobThatPanicsEndsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		failed := false
+		o := newOffice(t, func(_ context.Context, job *store.Job) error {
+			if job.Key == "a" && !failed {
+				failed = true
+				panic("no such thing")
+			}
+			return nil
+		})
+		o.add("acme", "a")
+		time.Sleep(time.Millisecond) // a is due first
+		o.add("acme", "b")
+		o.start()
+		time.Sleep(2 * time.Second)
+		o.want("acme a 1 1ms", "acme b 1 1ms", "acme a 2 1.001s")
+		o.stop()
+		if log := o.log.String(); strings.Count(log, "no such thing") != 1 || !strings.Contains(log, "worker_test.go") {
+			t.Errorf("the log does not say once what panicked, and where:\n%s", log)
+		}
+	})
+}
+
 func TestAJobOfAProcessThatEndedIsTakenOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
