@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,11 +41,23 @@ func TestTheLedgerOutlivesTheProcess(t *testing.T) {
 	}
 }
 
-// forgetful is a store that lost what it had.
+// forgetful is a store that loses what it had.
 type forgetful struct {
-	store.Ledger
+	now     atomic.Pointer[memory.Store]
+	rewinds atomic.Int64
+}
 
-	rewinds int
+func (f *forgetful) forget() {
+	f.now.Store(memory.New())
+	f.rewinds.Add(1)
+}
+
+func (f *forgetful) RaiseExpiries(ctx context.Context, expiries []store.Expiry) error {
+	return f.now.Load().RaiseExpiries(ctx, expiries)
+}
+
+func (f *forgetful) Expiry(ctx context.Context, env playback.EnvironmentID, key playback.KeyID) (int64, error) {
+	return f.now.Load().Expiry(ctx, env, key)
 }
 
 // TestTheLedgerWritesAgainWhatTheStoreLost: otherwise a key could be deleted whose
@@ -52,15 +65,15 @@ type forgetful struct {
 func TestTheLedgerWritesAgainWhatTheStoreLost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		records := &forgetful{Ledger: memory.New()}
-		l := &ledger{signingkey.NewMemoryLedger(false), records, slog.New(slog.DiscardHandler), func() int { return records.rewinds }}
+		records := &forgetful{}
+		records.forget()
+		l := &ledger{signingkey.NewMemoryLedger(false), records, slog.New(slog.DiscardHandler), func() int { return int(records.rewinds.Load()) }}
 		ctx, cancel := context.WithCancel(t.Context())
 		go l.run(ctx)
 		l.HandedOut("acme", "K1", 1_800_000_000)
 		time.Sleep(2 * flushEvery)
 		synctest.Wait()
-		records.Ledger = memory.New()
-		records.rewinds++
+		records.forget()
 		time.Sleep(2 * flushEvery)
 		synctest.Wait()
 		if exp, err := records.Expiry(t.Context(), "acme", "K1"); err != nil || exp != 1_800_000_000 {
