@@ -149,7 +149,11 @@ func checkKeys(cfg *configs.Config) (problems configs.Problems, warnings []confi
 	for path, e := range cfg.Environments() {
 		set, refused, err := keystore.Load(ctx, source, e.ID)
 		for _, p := range refused {
-			warnings = append(warnings, configs.Problem{Path: path, Message: "signing key " + p.String()})
+			what := "signing key refused or overruled: "
+			if p.Warning {
+				what = "signing key "
+			}
+			warnings = append(warnings, configs.Problem{Path: path, Message: what + p.String()})
 		}
 		switch {
 		case errors.Is(err, keystore.ErrSeveralStateless):

@@ -73,7 +73,7 @@ func TestCheckWarnsOfKeys(t *testing.T) {
 		"two published keys, kid in both":   {inPlace("token: {kid: both}"), map[string]string{"K1": active, "K2": prepared}, "!token.kid"},
 		"one key":                           {minimal, map[string]string{"K1": ""}, "!token.kid"},
 		"the second key may be deleted now": {minimal, map[string]string{"K1": active, "K2": longRetired}, "!token.kid"},
-		"a state that nobody knows":         {minimal, map[string]string{"K1": active, "K2": `{"state":"asleep"}`}, "K2.pem"},
+		"a state that nobody knows":         {minimal, map[string]string{"K1": active, "K2": `{"state":"asleep"}`}, "environments[0]: signing key refused or overruled: "},
 		"a schedule, and a key of unknown age": {
 			inPlace("keys: {rotate_every: 30d}"),
 			map[string]string{"K1": ""},
