@@ -31,11 +31,7 @@ func exposureOfSecrets() configs.ExposureFunc {
 		return e
 	}
 	return func(path string) (warnings []error, refused error) {
-		places := []string{path, filepath.Dir(path)}
-		if target, err := filepath.EvalSymlinks(path); err == nil && !slices.Contains(places, filepath.Dir(target)) {
-			places = append(places, filepath.Dir(target))
-		}
-		for _, place := range places {
+		for _, place := range placesOf(path) {
 			switch e := at(place); {
 			case e.refused != nil:
 				return nil, fmt.Errorf("%s %w", place, e.refused)
@@ -45,4 +41,29 @@ func exposureOfSecrets() configs.ExposureFunc {
 		}
 		return warnings, nil
 	}
+}
+
+// maxLinks is how many links from one to the next Linux follows (path_resolution(7)).
+const maxLinks = 40
+
+// placesOf returns a file, and the directories in which it and the links to it lie.
+func placesOf(path string) []string {
+	places := []string{path}
+	for range maxLinks {
+		if dir := filepath.Dir(path); !slices.Contains(places, dir) {
+			places = append(places, dir)
+		}
+		target, err := os.Readlink(path)
+		if err != nil {
+			break // it is the file, or is not there
+		}
+		dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+		if err != nil {
+			break
+		}
+		if path = target; !filepath.IsAbs(target) {
+			path = filepath.Join(dir, target)
+		}
+	}
+	return places
 }

@@ -127,3 +127,34 @@ func TestWhatASecretLinksToIsChecked(t *testing.T) {
 	}
 	checkAndStart(t, path, elsewhere+" may be written to by every user of the machine (mode 0777)", "")
 }
+
+// TestEveryLinkToASecretIsFollowed: who may write to a directory that one of them
+// lies in may let it lead to a secret of their own.
+func TestEveryLinkToASecretIsFollowed(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("modes say nothing on Windows")
+	}
+	for _, open := range []string{"first", "second", "last"} {
+		path := write(t, "keystore: {driver: memory}\n"+secretsBeside("token: {pseudonym_key_file: key}"))
+		at := func(parts ...string) string { return filepath.Join(append([]string{filepath.Dir(path)}, parts...)...) }
+		for _, dir := range []string{"first", "second", "last"} {
+			if err := os.Mkdir(at(dir), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put(t, at("last", "key"), "a key of the test's own")
+		for link, target := range map[string]string{
+			at("key"): filepath.Join("first", "link"), at("first", "link"): at("second", "link"), at("second", "link"): filepath.Join("..", "last", "key"),
+		} {
+			if err := os.Symlink(target, link); err != nil {
+				t.Fatal(err)
+			}
+		}
+		checkAndStart(t, path, "", "")
+		if err := os.Chmod(at(open), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		checkAndStart(t, path, at(open)+" may be written to by every user of the machine (mode 0777)", "")
+	}
+}

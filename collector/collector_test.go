@@ -89,6 +89,7 @@ func keep(t *testing.T) {
 		debug.SetGCPercent(gogc)
 		debug.SetMemoryLimit(limit)
 	})
+	runtime.GC() // what lived before, in another test, does not count
 }
 
 // percent returns the GOGC in force.

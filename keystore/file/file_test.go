@@ -282,6 +282,27 @@ func TestKeysInDirectoriesThatOthersMayWriteToAreRefused(t *testing.T) {
 	}
 }
 
+// TestEveryLinkToAKeyIsFollowed: who may write to a directory that one of them lies
+// in may let it lead to another key.
+func TestEveryLinkToAKeyIsFollowed(t *testing.T) {
+	t.Parallel()
+	for _, dir := range []string{"", "acme/first", "acme/second", "acme/last"} {
+		d := newDirectory(t)
+		d.write("acme/last/K1.pem", string(keystoretest.PEM(t, 1)))
+		d.write("acme/first/none", "")
+		d.write("acme/second/none", "")
+		d.link("../last/K1.pem", "acme/second/link")
+		d.link("../second/link", "acme/first/link")
+		d.link("first/link", "acme/K1.pem")
+		if dir == "" {
+			d.want("K1")
+			continue
+		}
+		d.check(os.Chmod(filepath.Join(d.path, dir), 0o777))
+		d.want("", "lies in "+filepath.Join(d.path, dir)+", which may be written to by every user of the machine")
+	}
+}
+
 // wantProblem loads the directory, whose key K1 has a problem, a warning or
 // neither.
 func (d *directory) wantProblem(strict bool, path, problem, strictProblem string) {

@@ -72,6 +72,9 @@ func (p *pass) judge(refused, warning error) (error, error) {
 	return refused, warning
 }
 
+// maxLinks is how many links from one to the next Linux follows (path_resolution(7)).
+const maxLinks = 40
+
 // checkPermissions refuses a key that others may write to or replace, and returns
 // what else is to be said of who can reach it.
 func (p *pass) checkPermissions(name string, info fs.FileInfo) (refused, warning error) {
@@ -79,8 +82,13 @@ func (p *pass) checkPermissions(name string, info fs.FileInfo) (refused, warning
 		return refused, nil
 	}
 	dirs := []string{".", string(p.env)}
-	if target, err := p.root.Readlink(name); err == nil && !filepath.IsAbs(target) {
-		dirs = append(dirs, filepath.Join(filepath.Dir(name), filepath.Dir(target)))
+	for range maxLinks {
+		target, err := p.root.Readlink(name)
+		if err != nil || filepath.IsAbs(target) {
+			break
+		}
+		name = filepath.Join(filepath.Dir(name), target)
+		dirs = append(dirs, filepath.Dir(name))
 	}
 	for _, dir := range dirs {
 		if refused := p.checkDirectory(dir); refused != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 
 	"github.com/playgate/playgate/store"
@@ -34,11 +35,15 @@ func newFiles(path string) (*files, error) {
 }
 
 // addLog adds the write-ahead log and its index, which are there while there is a
-// connection.
-func (f *files) addLog() (err error) {
+// connection: beside the file itself, where its name is a link.
+func (f *files) addLog() error {
+	path, err := filepath.EvalSymlinks(f.database.path)
+	if err != nil {
+		return err
+	}
 	var log [2]watched
 	for i, suffix := range []string{"-wal", "-shm"} {
-		if log[i], err = watch(f.database.path + suffix); err != nil {
+		if log[i], err = watch(path + suffix); err != nil {
 			return err
 		}
 	}

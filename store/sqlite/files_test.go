@@ -166,3 +166,38 @@ func TestAFileThatIsRemovedDuringAWriteIsNotAcknowledged(t *testing.T) {
 		t.Errorf("a write to a file that was removed: %v", err)
 	}
 }
+
+// TestAFileBehindALinkIsOpened: its log lies beside the file, not beside the link.
+func TestAFileBehindALinkIsOpened(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(path, link string) error{
+		"the file is removed": func(path, _ string) error { return os.Remove(path) },
+		"the log is removed":  func(path, _ string) error { return os.Remove(path + "-wal") },
+		"the link is removed": func(_, link string) error { return os.Remove(link) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			path, link := filepath.Join(dir, "volume", "playgate.db"), filepath.Join(dir, "link.db")
+			if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(filepath.Join("volume", "playgate.db"), link); err != nil {
+				t.Fatal(err)
+			}
+			s := open(t, link)
+			kept := ticket("kept")
+			if _, _, err := s.PutGrant(t.Context(), &kept, 10); err != nil {
+				t.Fatal(err)
+			}
+			writes(t, s, nil)
+			if err := damage(path, link); err != nil {
+				t.Fatal(err)
+			}
+			writes(t, s, store.ErrNotWritable)
+		})
+	}
+}
