@@ -52,10 +52,7 @@ func TestChaosSilentConnectionsTakeNoDescriptors(t *testing.T) {
 		t.Errorf("with 100 silent connections to the admin listener /livez is %d, want 200", r.status)
 	}
 	g.signal(syscall.SIGHUP)
-	g.await("a reload, which needs descriptors", func() bool {
-		_, ok := g.find("reloaded")
-		return ok
-	})
+	g.awaitLine("reloaded") // which needs descriptors
 	metrics := string(must(t, http.MethodGet, g.admin+"/metrics", "").body)
 	for _, counter := range []string{
 		`playgate_connections_refused_total{listener="public",reason="per_peer"}`,

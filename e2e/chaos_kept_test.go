@@ -85,7 +85,7 @@ func newKeptWorld(t *testing.T, store string) *keptWorld {
 	config := strings.Replace(k.files["playgate.yaml"], `["video:read"]`, `["video:read", "video:write", "system:read", "system:write"]`, 1)
 	k.files["playgate.yaml"] = fmt.Sprintf("keystore: {file: {dir: %q}}\n", keys) + config + store
 	g := start(t, k.files)
-	g.await("the catalogue was read", func() bool { _, ok := g.find("the catalogue was read from Mux"); return ok })
+	g.awaitLine("the catalogue was read from Mux")
 	g.signal(syscall.SIGTERM)
 	if err := g.wait(); err != nil {
 		t.Fatal(err)

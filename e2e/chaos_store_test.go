@@ -70,6 +70,17 @@ func (k *keptWorld) noMux() {
 	})
 }
 
+// startOnPostgres runs a gateway without Mux on a database of a server's own, and
+// returns the database's data source name, too.
+func startOnPostgres(t *testing.T) (*storetest.Postgres, string, *keptWorld, *gateway) {
+	t.Helper()
+	server := storetest.StartPostgres(t)
+	dsn := server.Database(t, "live")
+	k := newKeptWorld(t, fmt.Sprintf("store: {driver: postgres, dsn: %q}\n", dsn))
+	k.noMux()
+	return server, dsn, k, start(t, k.files)
+}
+
 // TestChaosPostgresGoesBack restores an earlier state of the database under a
 // running gateway; the second time, somebody writes to it before the gateway sees
 // it, so that its sequence is ahead of what the gateway saw.
@@ -78,11 +89,7 @@ func TestChaosPostgresGoesBack(t *testing.T) {
 	for name, writes := range map[string]int{"to an earlier state": 0, "and on beyond": 60} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := storetest.StartPostgres(t)
-			dsn := server.Database(t, "live")
-			k := newKeptWorld(t, fmt.Sprintf("store: {driver: postgres, dsn: %q}\n", dsn))
-			k.noMux()
-			g := start(t, k.files)
+			server, dsn, k, g := startOnPostgres(t)
 			k.hear(t, g, "Early")
 			mustPutGrant(t, g, "early")
 			backup := server.Backup(t, dsn, "backup")
@@ -142,11 +149,7 @@ func writeElsewhere(t *testing.T, dsn string, films int) {
 // TestChaosPostgresIsReadOnly, as a standby is that a failover has left behind.
 func TestChaosPostgresIsReadOnly(t *testing.T) {
 	t.Parallel()
-	server := storetest.StartPostgres(t)
-	dsn := server.Database(t, "live")
-	k := newKeptWorld(t, fmt.Sprintf("store: {driver: postgres, dsn: %q}\n", dsn))
-	k.noMux()
-	g := start(t, k.files)
+	server, _, k, g := startOnPostgres(t)
 	k.hear(t, g, "Film")
 	mustPutGrant(t, g, "kept")
 	end := "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'live'"

@@ -242,7 +242,7 @@ func TestUnknownPlaybackIDsAreLookedUpAtMux(t *testing.T) {
 	w.files["rules-acme.yaml"] = embargoRules
 	w.asset(t, "FilmA1", "", "FilmP1")
 	g := start(t, w.files)
-	g.await("the catalogue was read", func() bool { _, ok := g.find("the catalogue was read from Mux"); return ok })
+	g.awaitLine("the catalogue was read from Mux")
 	w.asset(t, "FilmA2", "secret", "FilmP2") // no webhook comes
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.url+"/v1/playback-ids/FilmP2/token", http.NoBody)
 	if err != nil {
